@@ -1,0 +1,5 @@
+"""`python -m livewall` is the `livewall` command."""
+
+from livewall.cli import main
+
+main()
