@@ -21,7 +21,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -93,7 +93,7 @@ def _say(line: str) -> None:
 @contextmanager
 def running(
     data_dir: Path, launch: Launch | None = None, say: Callable[[str], None] = _say
-) -> Iterator[Server]:
+) -> Generator[Server]:
     """Use the server of a data folder; start it if need be, stop it when its last user ends.
 
     A server started by `start` is left running. Raises EmbeddedError, one line, if it cannot run.
@@ -171,7 +171,7 @@ def prepare_folder(data_dir: Path) -> None:
 
 
 @contextmanager
-def _exclusive(data_dir: Path) -> Iterator[None]:
+def _exclusive(data_dir: Path) -> Generator[None]:
     with (data_dir / "start.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

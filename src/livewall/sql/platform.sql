@@ -1,0 +1,182 @@
+-- What a Supabase project has and a plain PostgreSQL lacks: roles, auth.users, auth.uid().
+-- Run by the administrator before any migration. May run any number of times, creates only what
+-- is missing, and needs no superuser: CREATEROLE, and CREATE on the database, are enough.
+
+-- Roles belong to the whole server, so another database may have made them already.
+DO $$
+DECLARE
+    role_name text;
+    may_become_owner boolean;
+BEGIN
+    FOREACH role_name IN ARRAY ARRAY['anon', 'authenticated', 'service_role', 'livewall_owner'] LOOP
+        IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = role_name) THEN
+            EXECUTE pg_catalog.format('CREATE ROLE %I NOLOGIN NOINHERIT', role_name);
+            EXECUTE pg_catalog.format('COMMENT ON ROLE %I IS %L', role_name, 'created by livewall');
+        END IF;
+    END LOOP;
+
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'authenticator') THEN
+        CREATE ROLE authenticator LOGIN NOINHERIT;
+        COMMENT ON ROLE authenticator IS 'created by livewall';
+        -- The one-round-trip call sets nothing itself: a limit inside it would not fire.
+        ALTER ROLE authenticator SET statement_timeout = '8s';
+        ALTER ROLE authenticator SET idle_in_transaction_session_timeout = '30s';
+    END IF;
+
+    FOREACH role_name IN ARRAY ARRAY['anon', 'authenticated', 'service_role'] LOOP
+        IF NOT pg_catalog.pg_has_role('authenticator', role_name, 'MEMBER') THEN
+            EXECUTE pg_catalog.format('GRANT %I TO authenticator', role_name);
+        END IF;
+    END LOOP;
+
+    -- Since PostgreSQL 16 whoever creates a role may administer it, yet not become it.
+    IF pg_catalog.current_setting('server_version_num')::integer >= 160000 THEN
+        may_become_owner := pg_catalog.pg_has_role('livewall_owner', 'SET');
+    ELSE
+        may_become_owner := pg_catalog.pg_has_role('livewall_owner', 'MEMBER');
+    END IF;
+    IF NOT may_become_owner THEN
+        EXECUTE pg_catalog.format('GRANT livewall_owner TO %I', current_user);
+    END IF;
+END
+$$;
+
+DO $$
+BEGIN
+    IF pg_catalog.to_regnamespace('private') IS NULL THEN
+        CREATE SCHEMA private AUTHORIZATION livewall_owner;
+        COMMENT ON SCHEMA private IS 'What no API role may use: helpers and bookkeeping.';
+    END IF;
+    IF pg_catalog.to_regnamespace('auth') IS NULL THEN
+        CREATE SCHEMA auth AUTHORIZATION livewall_owner;
+        COMMENT ON SCHEMA auth IS 'Accounts and the caller''s identity, as in a Supabase project.';
+    END IF;
+
+    IF NOT pg_catalog.has_schema_privilege('livewall_owner', 'public', 'CREATE') THEN
+        GRANT USAGE, CREATE ON SCHEMA public TO livewall_owner;
+    END IF;
+    IF NOT pg_catalog.has_schema_privilege('livewall_owner', 'auth', 'USAGE') THEN
+        GRANT USAGE ON SCHEMA auth TO livewall_owner;
+    END IF;
+    IF EXISTS (
+        SELECT FROM pg_catalog.pg_namespace AS schema,
+            pg_catalog.aclexplode(schema.nspacl) AS privilege
+        WHERE schema.nspname = 'public'
+            AND privilege.grantee = 0
+            AND privilege.privilege_type = 'CREATE'
+    ) THEN
+        REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+    END IF;
+END
+$$;
+
+DO $$
+DECLARE
+    role_name text;
+    schema_name text;
+BEGIN
+    FOREACH schema_name IN ARRAY ARRAY['public', 'auth'] LOOP
+        FOREACH role_name IN ARRAY ARRAY['anon', 'authenticated', 'service_role'] LOOP
+            IF NOT pg_catalog.has_schema_privilege(role_name, schema_name, 'USAGE') THEN
+                EXECUTE pg_catalog.format('GRANT USAGE ON SCHEMA %I TO %I', schema_name, role_name);
+            END IF;
+        END LOOP;
+    END LOOP;
+END
+$$;
+
+-- A Supabase project keeps its own auth.users: the owner of our tables then only refers to it.
+DO $$
+BEGIN
+    IF pg_catalog.to_regclass('auth.users') IS NOT NULL
+        AND NOT (
+            pg_catalog.has_table_privilege('livewall_owner', 'auth.users', 'SELECT')
+            AND pg_catalog.has_table_privilege('livewall_owner', 'auth.users', 'REFERENCES')
+            AND pg_catalog.has_table_privilege('livewall_owner', 'auth.users', 'INSERT')
+            AND pg_catalog.has_table_privilege('livewall_owner', 'auth.users', 'DELETE')
+        )
+    THEN
+        GRANT SELECT, REFERENCES, INSERT, DELETE ON auth.users TO livewall_owner;
+    END IF;
+END
+$$;
+
+SET LOCAL ROLE livewall_owner;
+
+-- Global, not per schema: a default privilege of a schema can only add to the global ones, so
+-- revoking there has no effect. It holds for what livewall_owner creates, which is everything.
+ALTER DEFAULT PRIVILEGES FOR ROLE livewall_owner REVOKE ALL ON TABLES FROM PUBLIC;
+ALTER DEFAULT PRIVILEGES FOR ROLE livewall_owner REVOKE ALL ON SEQUENCES FROM PUBLIC;
+ALTER DEFAULT PRIVILEGES FOR ROLE livewall_owner REVOKE ALL ON ROUTINES FROM PUBLIC;
+ALTER DEFAULT PRIVILEGES FOR ROLE livewall_owner REVOKE ALL ON TYPES FROM PUBLIC;
+ALTER DEFAULT PRIVILEGES FOR ROLE livewall_owner REVOKE ALL ON SCHEMAS FROM PUBLIC;
+
+DO $$
+BEGIN
+    IF pg_catalog.to_regclass('auth.users') IS NULL THEN
+        CREATE TABLE auth.users (
+            id uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
+            email text,
+            is_anonymous boolean NOT NULL DEFAULT false,
+            created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+            CONSTRAINT users_are_identified PRIMARY KEY (id),
+            CONSTRAINT users_email_is_unique UNIQUE (email)
+        );
+        COMMENT ON TABLE auth.users IS 'One row for each account; every person refers to one.';
+        -- No policy and no grant: API roles never read accounts.
+        ALTER TABLE auth.users ENABLE ROW LEVEL SECURITY;
+    END IF;
+
+    IF pg_catalog.to_regprocedure('auth.jwt()') IS NULL THEN
+        CREATE FUNCTION auth.jwt() RETURNS jsonb
+            LANGUAGE sql STABLE PARALLEL SAFE
+            RETURN nullif(pg_catalog.current_setting('request.jwt.claims', true), '')::jsonb;
+        COMMENT ON FUNCTION auth.jwt() IS 'The claims of the caller''s token; null without one.';
+        GRANT EXECUTE ON FUNCTION auth.jwt() TO anon, authenticated, service_role;
+    END IF;
+    IF pg_catalog.to_regprocedure('auth.uid()') IS NULL THEN
+        CREATE FUNCTION auth.uid() RETURNS uuid
+            LANGUAGE sql STABLE PARALLEL SAFE
+            RETURN nullif(
+                nullif(pg_catalog.current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub',
+                ''
+            )::uuid;
+        COMMENT ON FUNCTION auth.uid() IS 'Who calls, by the token; null for nobody.';
+        GRANT EXECUTE ON FUNCTION auth.uid() TO anon, authenticated, service_role;
+    END IF;
+    IF pg_catalog.to_regprocedure('auth.role()') IS NULL THEN
+        CREATE FUNCTION auth.role() RETURNS text
+            LANGUAGE sql STABLE PARALLEL SAFE
+            RETURN nullif(pg_catalog.current_setting('request.jwt.claims', true), '')::jsonb ->> 'role';
+        COMMENT ON FUNCTION auth.role() IS 'The role named by the caller''s token.';
+        GRANT EXECUTE ON FUNCTION auth.role() TO anon, authenticated, service_role;
+    END IF;
+END
+$$;
+
+CREATE TABLE IF NOT EXISTS private.schema_migrations (
+    version integer NOT NULL,
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    CONSTRAINT schema_migrations_are_numbered PRIMARY KEY (version)
+);
+COMMENT ON TABLE private.schema_migrations IS 'The versioned files that were applied, and their content.';
+
+CREATE TABLE IF NOT EXISTS private.code_files (
+    file text NOT NULL,
+    checksum text NOT NULL,
+    CONSTRAINT code_files_are_named PRIMARY KEY (file)
+);
+COMMENT ON TABLE private.code_files IS 'The repeatable files as they stand in this database.';
+
+CREATE TABLE IF NOT EXISTS private.code_objects (
+    file text NOT NULL,
+    position integer NOT NULL,
+    kind text NOT NULL,
+    identity text NOT NULL,
+    CONSTRAINT code_objects_are_counted PRIMARY KEY (file, position)
+);
+COMMENT ON TABLE private.code_objects IS 'What each repeatable file created, in order, to drop it again.';
+
+RESET ROLE;
