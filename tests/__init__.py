@@ -1,0 +1,1 @@
+"""The tests, by feature; `tests/databases.py` and `tests/conftest.py` give each its own database."""

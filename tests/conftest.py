@@ -1,0 +1,46 @@
+"""Fixtures for every test: a PostgreSQL for the run and a database for each test.
+
+LIVEWALL_TEST_POSTGRES=15 runs on Debian's PostgreSQL 15 instead of the wheel's 18.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Generator
+
+import pytest
+import pytest_asyncio
+
+from tests.databases import Cluster, Database, chosen_binaries, running_cluster
+
+# A developer's own settings must not decide what the tests see.
+BINARIES = chosen_binaries()
+for name in [name for name in os.environ if name.startswith("LIVEWALL_")] + ["DATABASE_URL"]:
+    os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Generator[Cluster]:
+    """One server for the run, with a migrated template database."""
+    with running_cluster(BINARIES) as started:
+        asyncio.run(started.prepare())
+        yield started
+
+
+@pytest_asyncio.fixture
+async def database(cluster: Cluster) -> AsyncGenerator[Database]:
+    """A migrated database of this test's own."""
+    name = await cluster.create()
+    own = Database(name, cluster.admin_url(name), cluster.authenticator_url(name))
+    yield own
+    await own.close()
+    await cluster.drop(name)
+
+
+@pytest_asyncio.fixture
+async def empty_database(cluster: Cluster) -> AsyncGenerator[Database]:
+    """A database of this test's own with nothing in it."""
+    name = await cluster.create("template0")
+    own = Database(name, cluster.admin_url(name), cluster.authenticator_url(name))
+    yield own
+    await own.close()
+    await cluster.drop(name)
