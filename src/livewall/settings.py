@@ -1,0 +1,255 @@
+"""Every setting in one typed place, read from the environment.
+
+A setting `name` is the variable LIVEWALL_NAME, but for DATABASE_URL, whose name everybody knows.
+The descriptions are what `livewall config` and the documentation show.
+"""
+
+import hmac
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_type_hints
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+from msgspec import Meta
+
+from livewall.embedded import prepare_folder, write_secret
+
+PREFIX = "LIVEWALL_"
+SECRET_BYTES = 32
+PEERS_SEE_ADDRESSES = "viewers and streamers see each other's addresses"
+
+
+class SettingsError(Exception):
+    """A setting cannot be used; the message is one line that names it and says what it takes."""
+
+
+def _secret(description: str) -> Meta:
+    return Meta(description=description, extra={"secret": True})
+
+
+def _about(description: str, ge: int | None = None, le: int | None = None) -> Meta:
+    return Meta(description=description, ge=ge, le=le)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the operator decides. Empty text means: not set."""
+
+    env: Annotated[
+        Literal["development", "production"],
+        _about("production refuses what is only safe on your own machine"),
+    ] = "development"
+    data_dir: Annotated[str, _about("folder of the embedded database and generated secrets")] = (
+        "./.livewall"
+    )
+    database_url: Annotated[
+        str, _secret("administrator's address of a PostgreSQL >= 15; empty: the embedded one")
+    ] = ""
+    authenticator_url: Annotated[
+        str, _secret("address for role authenticator; empty: derived from DATABASE_URL")
+    ] = ""
+    db_port: Annotated[
+        int, _about("TCP port of the embedded database on 127.0.0.1; 0: none", ge=0, le=65535)
+    ] = 0
+    db_start_timeout: Annotated[
+        int, _about("seconds to wait for the embedded database to recover", ge=1)
+    ] = 300
+    host: Annotated[str, _about("address to listen on")] = "127.0.0.1"
+    port: Annotated[int, _about("port to listen on; 0: any free one", ge=0, le=65535)] = 8400
+    public_url: Annotated[
+        str, _about("address people use, such as https://live.example; empty: host and port")
+    ] = ""
+    open: Annotated[bool, _about("`livewall up` opens the address in a browser")] = True
+    demo: Annotated[bool, _about("`livewall up` starts demo streamers; never in production")] = True
+    secret: Annotated[
+        str, _secret("signs tokens, at least 32 bytes; made and kept by itself in development")
+    ] = ""
+    jwks_url: Annotated[str, _about("keys of another issuer of tokens, https")] = ""
+    jwt_audience: Annotated[str, _about("audience that tokens must have")] = "authenticated"
+    jwt_issuer: Annotated[str, _about("issuer that tokens of JWKS_URL must have")] = ""
+    log: Annotated[Literal["text", "json"], _about("form of the log lines")] = "text"
+    seats: Annotated[
+        int, _about("viewers who get video from one streamer at a time", ge=1, le=100)
+    ] = 6
+    turn_url: Annotated[str, _about("TURN server, such as turns:turn.example:5349")] = ""
+    turn_username: Annotated[str, _about("user name at the TURN server")] = ""
+    turn_credential: Annotated[str, _secret("password at the TURN server")] = ""
+    turn_relay_only: Annotated[bool, _about("send video through the TURN server only")] = False
+    accept_peer_addresses: Annotated[
+        Literal["", "viewers and streamers see each other's addresses"],
+        _about("production without relay-only TURN takes this sentence as a yes"),
+    ] = ""
+    trusted_proxies: Annotated[
+        tuple[str, ...], _about("addresses whose X-Forwarded-For is believed, by comma")
+    ] = ()
+    sockets_per_account: Annotated[int, _about("open sockets of one account", ge=1)] = 8
+    sockets_per_address: Annotated[int, _about("open sockets from one address", ge=1)] = 64
+
+    def __repr__(self) -> str:
+        """Name no secret: this text ends in logs and error reports."""
+        return f"Settings(env={self.env!r}, url={self.url!r})"
+
+    @property
+    def production(self) -> bool:
+        """Whether strangers may reach this server."""
+        return self.env == "production"
+
+    @property
+    def data_path(self) -> Path:
+        """The data folder, absolute."""
+        return Path(self.data_dir).expanduser().absolute()
+
+    @property
+    def url(self) -> str:
+        """The address people use, without a slash at the end."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url.rstrip("/") or f"http://{host}:{self.port}"
+
+    @property
+    def web_database_url(self) -> str:
+        """The address for role `authenticator`: given, or derived from the administrator's."""
+        if self.authenticator_url:
+            return self.authenticator_url
+        parts = urlsplit(self.database_url)
+        place = parts.netloc.rpartition("@")[2]
+        return urlunsplit(
+            parts._replace(netloc=f"authenticator:{self.derive('authenticator')}@{place}")
+        )
+
+    def derive(self, purpose: str) -> str:
+        """Return a secret for one purpose, in hex, that tells nothing about `secret` itself."""
+        return hmac.digest(self.secret.encode(), purpose.encode(), "sha256").hex()
+
+
+def variable(name: str) -> str:
+    """Return the environment variable of a setting."""
+    return "DATABASE_URL" if name == "database_url" else f"{PREFIX}{name.upper()}"
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings, and the kept secret in development.
+
+    Raises SettingsError for an unknown variable, a bad value or an unsafe production, and
+    EmbeddedError if the data folder cannot be written.
+    """
+    settings = read(os.environ if environ is None else environ)
+    if settings.production:
+        _refuse_unsafe(settings)
+    if settings.secret:
+        return settings
+    return msgspec.structs.replace(settings, secret=_kept_secret(settings.data_path))
+
+
+def read(environ: Mapping[str, str]) -> Settings:
+    """Read the settings and touch nothing. Raises SettingsError."""
+    hints = _hints()
+    known = {variable(name): name for name in hints}
+    _refuse_unknown(environ, known)
+    values = {
+        name: _value(key, environ[key], hints[name])
+        for key, name in known.items()
+        if key in environ
+    }
+    settings = Settings(**values)
+    if settings.secret and len(settings.secret.encode()) < SECRET_BYTES:
+        raise SettingsError(f"LIVEWALL_SECRET is too short: give it {SECRET_BYTES} bytes or more.")
+    if settings.turn_relay_only and not settings.turn_url:
+        raise SettingsError("LIVEWALL_TURN_RELAY_ONLY needs LIVEWALL_TURN_URL.")
+    return settings
+
+
+def _hints() -> dict[str, Any]:
+    return get_type_hints(Settings, include_extras=True)
+
+
+def _refuse_unknown(environ: Mapping[str, str], known: Mapping[str, str]) -> None:
+    for key in environ:
+        if key.startswith(PREFIX) and key not in known:
+            close = get_close_matches(key, known, 1)
+            hint = f"did you mean {close[0]}?" if close else "`livewall config` lists all."
+            raise SettingsError(f"{key} is not a setting: {hint}")
+
+
+def _value(key: str, text: str, kind: Any) -> Any:
+    if get_args(kind)[0] == tuple[str, ...]:
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    try:
+        return msgspec.convert(text.strip(), kind, strict=False)
+    except msgspec.ValidationError as error:
+        shown = "" if _is_secret(kind) else f" {text!r}"
+        raise SettingsError(f"{key}{shown} does not fit: {_expectation(kind, error)}.") from None
+
+
+def _expectation(kind: Any, error: msgspec.ValidationError) -> str:
+    base = get_args(kind)[0]
+    choices = [choice for choice in get_args(base) if choice]
+    if choices:
+        return "use " + " or ".join(f'"{choice}"' for choice in choices)
+    if base is bool:
+        return "use 1 or 0"
+    bound = re.search(r"[<>]= \d+", str(error))
+    return f"use a whole number {bound[0]}" if bound else "use a whole number"
+
+
+def _is_secret(kind: Any) -> bool:
+    return any(isinstance(meta, Meta) and bool(meta.extra) for meta in get_args(kind)[1:])
+
+
+def _refuse_unsafe(settings: Settings) -> None:
+    if not settings.secret:
+        raise SettingsError("LIVEWALL_SECRET is needed in production: 32 random bytes or more.")
+    if not settings.turn_relay_only and not settings.accept_peer_addresses:
+        raise SettingsError(
+            "Without LIVEWALL_TURN_RELAY_ONLY=1 people see each other's addresses: set it, or "
+            f'accept that with LIVEWALL_ACCEPT_PEER_ADDRESSES="{PEERS_SEE_ADDRESSES}".'
+        )
+
+
+def _kept_secret(folder: Path) -> str:
+    path = folder / "secret"
+    if not path.exists():
+        prepare_folder(folder)
+        write_secret(path, secrets.token_urlsafe(48))
+    return path.read_text().strip()
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """One setting as `livewall config` and the documentation show it."""
+
+    variable: str
+    value: str
+    source: Literal["environment", "default"]
+    default: str
+    description: str
+
+
+def describe(settings: Settings, environ: Mapping[str, str]) -> list[Shown]:
+    """Return every setting with secrets masked, in the order they are declared."""
+    defaults = Settings()
+    return [_shown(name, kind, settings, defaults, environ) for name, kind in _hints().items()]
+
+
+def _shown(
+    name: str, kind: Any, settings: Settings, defaults: Settings, environ: Mapping[str, str]
+) -> Shown:
+    value = _text(getattr(settings, name))
+    meta: Meta = get_args(kind)[1]
+    return Shown(
+        variable=variable(name),
+        value="********" if value and _is_secret(kind) else value,
+        source="environment" if variable(name) in environ else "default",
+        default=_text(getattr(defaults, name)),
+        description=meta.description or "",
+    )
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    if isinstance(value, tuple):
+        return ",".join(str(part) for part in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return str(value)
