@@ -1,0 +1,114 @@
+# Livewall. Everything sets itself up: packages, web client, and as root what the tests need.
+.DEFAULT_GOAL := help
+.PHONY: help run test test-sql spec lint fmt lock bench-media bench-publish clean setup setup-dev web system
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := .stamps
+PYTEST := $(BIN)/python -m pytest
+ARGS ?=
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
+
+run: setup ## Set up, start everything and print the address
+	@exec $(BIN)/livewall up
+
+test: setup-dev system ## Run the tests: SQL on PostgreSQL 15, then everything on 18
+	@echo "== SQL on PostgreSQL 15"
+	@LIVEWALL_TEST_POSTGRES=15 $(PYTEST) -q -m sql $(ARGS)
+	@echo "== Everything on PostgreSQL 18"
+	@$(PYTEST) $(ARGS)
+
+test-sql: setup-dev ## Run only the tests of the database, on PostgreSQL 18
+	@$(PYTEST) -q -m sql $(ARGS)
+
+spec: setup-dev ## Show what the last test run proved (runs the tests if there was none)
+	@[ -e .spec-result.json ] || $(MAKE) test
+	@$(BIN)/python -m tests.spec_table
+
+lint: setup-dev ## Check style, types and SQL
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/basedpyright
+	@$(BIN)/squawk src/livewall/sql/migrations/*.sql
+	@$(BIN)/python hatch_build.py typecheck
+	@LIVEWALL_DATA_DIR=$$(mktemp -d) $(BIN)/livewall db lint
+
+fmt: setup-dev ## Format the code
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+bench-media: setup-dev system ## Measure video: click to first frame, and when sending stops
+	@$(BIN)/python -m bench.media
+
+bench-publish: setup-dev ## Measure the publish state: heartbeats, transitions, sweeps
+	@$(BIN)/python -m bench.publish
+
+lock: setup ## Pin every package again, by the newest that pyproject.toml allows
+	@$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+		requirements/setup.in -o requirements/setup.txt
+	@$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+		--extra demo --group dev pyproject.toml -o requirements/dev.txt
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+		--extra demo --group build -c requirements/dev.txt pyproject.toml -o requirements/run.txt
+
+clean: ## Remove what was built (the database in .livewall stays)
+	@rm -rf $(VENV) $(STAMPS) src/livewall/web_dist web/node_modules .pytest_cache .ruff_cache \
+		.hypothesis .spec-result.json
+	@find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+setup: $(STAMPS)/run web
+
+setup-dev: $(STAMPS)/dev web
+
+web: $(STAMPS)/run
+	@$(BIN)/python hatch_build.py
+
+# uv installs in seconds what takes pip most of a minute; where it cannot work, pip does.
+INSTALL = $(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r $(1) \
+	|| $(BIN)/pip install -q --disable-pip-version-check --require-hashes -r $(1)
+
+$(STAMPS)/venv: requirements/setup.txt
+	@mkdir -p $(STAMPS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Livewall needs Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
+		[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+		&& apt-get update -qq && apt-get install -qq -y python3-venv >/dev/null; } || { \
+		echo "Python lacks its venv module: sudo apt-get install python3-venv" >&2; exit 1; }
+	@echo "Making $(VENV)"
+	@rm -rf $(VENV) && $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements/setup.txt
+	@touch $@
+
+$(STAMPS)/run: $(STAMPS)/venv requirements/run.txt pyproject.toml
+	@echo "Installing packages"
+	@$(call INSTALL,requirements/run.txt)
+	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(STAMPS)/dev: $(STAMPS)/run requirements/dev.txt
+	@echo "Installing what the tests need"
+	@$(call INSTALL,requirements/dev.txt)
+	@touch $@
+
+# The tests drive Debian's Chromium and also run on Debian's PostgreSQL 15.
+system:
+	@missing=""; \
+	command -v chromium >/dev/null || missing="$$missing chromium"; \
+	[ -x /usr/lib/postgresql/15/bin/postgres ] || missing="$$missing postgresql-15"; \
+	[ -z "$$missing" ] && exit 0; \
+	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+		echo "The tests need$$missing: sudo apt-get install$$missing" >&2; exit 1; fi; \
+	echo "Installing$$missing"; \
+	if [ ! -e /etc/postgresql-common/createcluster.conf ]; then \
+		mkdir -p /etc/postgresql-common; \
+		echo "create_main_cluster = false" > /etc/postgresql-common/createcluster.conf; fi; \
+	export DEBIAN_FRONTEND=noninteractive; \
+	apt-get update -qq && apt-get install -qq -y --no-install-recommends $$missing >/dev/null
