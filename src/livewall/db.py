@@ -1,0 +1,174 @@
+"""PostgreSQL as the server uses it: one round trip per request, as its caller, coded errors.
+
+Nothing else imports asyncpg for requests. The pool logs in as `authenticator`, which can do nothing
+but switch to the caller's role inside `public.call_as`.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, TypeVar, cast
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from livewall import errors, metrics
+from livewall.errors import Refusal
+
+T = TypeVar("T")
+Role = Literal["anon", "authenticated", "service_role"]
+Argument: TypeAlias = (
+    "str | int | float | bool | UUID | list[dict[str, object]] | dict[str, object] | None"
+)
+
+CALL = "SELECT public.call_as($1, $2::jsonb, $3, $4::jsonb)"
+COMMAND_TIMEOUT = 15.0
+ACQUIRE_TIMEOUT = 5.0
+# Sessions are renewed now and then: plans cached over tables that were empty then get old.
+CONNECTION_LIFETIME = 600.0
+
+AWAY = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+)
+RETRIABLE = (
+    asyncpg.InvalidCachedStatementError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks: the role to act as and, for people, the claims of their verified token."""
+
+    role: Role
+    profile_id: UUID | None = None
+    session_id: UUID | None = None
+
+    def claims(self) -> str:
+        """Return `request.jwt.claims` as the database reads it."""
+        named = {"role": self.role, "sub": self.profile_id, "session_id": self.session_id}
+        return msgspec.json.encode({k: v for k, v in named.items() if v is not None}).decode()
+
+
+ANYBODY = Caller("anon")
+SERVICE = Caller("service_role")
+
+
+class Connection(asyncpg.Connection["asyncpg.Record"]):
+    """A pooled connection that needs no reset: `call_as` leaves nothing behind."""
+
+    def get_reset_query(self) -> str:
+        """Return no query, which saves a round trip per request."""
+        return ""
+
+
+class Database:
+    """The pool, and dedicated connections for those who need one of their own."""
+
+    def __init__(self, url: str, *, size: int = 10) -> None:
+        self._url = url
+        self._size = size
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._opening = asyncio.Lock()
+
+    async def close(self) -> None:
+        """Close every connection; calls fail with `database_away` from now on."""
+        if self._pool is not None:
+            self._pool.terminate()
+
+    async def call(
+        self, caller: Caller, function: str, returning: type[T], /, **arguments: Argument
+    ) -> T:
+        """Call `public.function` as the caller; arguments by name, the result decoded.
+
+        Raises Refusal: a coded one, or `database_away`, or `internal` (which is a bug).
+        """
+        text = await self.call_json(caller, function, arguments)
+        return msgspec.json.decode(text, type=returning)
+
+    async def call_json(
+        self, caller: Caller, function: str, arguments: dict[str, Argument]
+    ) -> str:
+        """Call `public.function` and return its JSON as text, `null` for nothing."""
+        claims, encoded = caller.claims(), msgspec.json.encode(arguments).decode()
+        with metrics.DATABASE_SECONDS.labels(function).time(), metrics.count_failures(function):
+            for attempt in (1, 2, 3):
+                try:
+                    return await self._fetch(caller.role, claims, function, encoded)
+                except RETRIABLE as error:
+                    if attempt == 3:
+                        raise errors.from_postgres(error) from error
+                    await asyncio.sleep(random.uniform(0, 0.02))  # noqa: S311 - only spreads retries
+        raise AssertionError("unreachable")
+
+    async def _fetch(self, role: str, claims: str, function: str, encoded: str) -> str:
+        try:
+            pool = await self._open()
+            async with pool.acquire(timeout=ACQUIRE_TIMEOUT) as connection:
+                value = await connection.fetchval(CALL, role, claims, function, encoded)
+        except AWAY as error:
+            raise Refusal("database_away") from error
+        except (TimeoutError, asyncpg.QueryCanceledError) as error:
+            raise Refusal("database_away", "The database took too long.") from error
+        except RETRIABLE:
+            raise
+        except asyncpg.PostgresError as error:
+            raise errors.from_postgres(error) from error
+        return "null" if value is None else cast("str", value)
+
+    async def _open(self) -> "asyncpg.Pool[asyncpg.Record]":
+        if self._pool is None:
+            async with self._opening:
+                if self._pool is None:
+                    self._pool = await self._connect_pool()
+        return self._pool
+
+    async def _connect_pool(self) -> "asyncpg.Pool[asyncpg.Record]":
+        return await asyncpg.create_pool(
+            self._url,
+            min_size=1,
+            max_size=self._size,
+            command_timeout=COMMAND_TIMEOUT,
+            max_inactive_connection_lifetime=CONNECTION_LIFETIME,
+            max_queries=200_000,
+            connection_class=Connection,
+            server_settings={"application_name": "livewall", "timezone": "UTC"},
+            timeout=ACQUIRE_TIMEOUT,
+        )
+
+    async def is_ready(self) -> None:
+        """Ask the database for a sign of life. Raises Refusal if there is none."""
+        await self.call_json(ANYBODY, "list_live_streams", {"p_limit": 1})
+
+    @asynccontextmanager
+    async def dedicated(self, role: Role | None = None) -> AsyncGenerator[asyncpg.Connection]:
+        """Open a connection outside the pool, acting as `role` for as long as it lives.
+
+        Raises Refusal `database_away` if it can not be opened.
+        """
+        try:
+            connection = await asyncpg.connect(
+                self._url,
+                timeout=ACQUIRE_TIMEOUT,
+                command_timeout=COMMAND_TIMEOUT,
+                server_settings={"application_name": "livewall", "timezone": "UTC"},
+            )
+        except (*AWAY, TimeoutError) as error:
+            raise Refusal("database_away") from error
+        try:
+            if role is not None:
+                await connection.execute(f"SET ROLE {role}")
+            yield connection
+        finally:
+            connection.terminate()

@@ -1,0 +1,55 @@
+"""What the server counts. Names are stable: dashboards and docs/operations.md use them."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from livewall.errors import Refusal
+
+FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+SIZES = (1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000)
+
+SOCKETS = Gauge("livewall_sockets", "Open sockets that said hello")
+SOCKETS_CLOSED = Counter("livewall_sockets_closed_total", "Sockets we closed", ["code"])
+SOCKET_RESYNCS = Counter("livewall_socket_resyncs_total", "Slow sockets sent a snapshot instead")
+SOCKET_MESSAGES = Counter("livewall_socket_messages_total", "Messages from clients", ["type"])
+FAN_OUT = Histogram("livewall_fan_out_sockets", "Sockets one event went to", buckets=SIZES)
+
+HEARTBEATS = Counter("livewall_heartbeats_total", "Tiles heard of in heartbeats")
+HEARTBEATS_REFUSED = Counter("livewall_heartbeats_refused_total", "Tiles refused", ["code"])
+BATCH_ROWS = Histogram("livewall_heartbeat_batch_rows", "Rows in one write", buckets=SIZES)
+FLUSH_SECONDS = Histogram("livewall_heartbeat_flush_seconds", "Time of one write", buckets=FAST)
+FLUSH_FAILURES = Counter("livewall_heartbeat_flush_failures_total", "Writes that failed")
+COMMAND_SECONDS = Histogram(
+    "livewall_publish_command_seconds", "From a heartbeat to its publish command", buckets=FAST
+)
+TRANSITIONS = Counter(
+    "livewall_publish_transitions_total", "Streams switched on or off", ["to", "reason"]
+)
+SEATS = Gauge("livewall_seats", "Seats held by viewers, all streams")
+WAITING = Gauge("livewall_seats_waiting", "Viewers waiting for a seat, all streams")
+SIGNALS = Counter("livewall_signals_total", "Signalling messages relayed")
+
+DATABASE_SECONDS = Histogram(
+    "livewall_database_seconds", "One call of a function", ["function"], buckets=FAST
+)
+DATABASE_FAILURES = Counter(
+    "livewall_database_failures_total", "Calls that failed, by code", ["function", "code"]
+)
+JOB_RUNS = Counter("livewall_job_runs_total", "Runs of a periodic job", ["job", "result"])
+JOB_SECONDS = Histogram("livewall_job_seconds", "Time of a periodic job", ["job"], buckets=FAST)
+JOB_LEADER = Gauge("livewall_job_leader", "1 while this process runs the periodic jobs")
+REQUESTS = Histogram(
+    "livewall_http_seconds", "HTTP requests", ["method", "status"], buckets=FAST
+)
+
+
+@contextmanager
+def count_failures(function: str) -> Generator[None]:
+    """Count a Refusal that leaves this block, by the function called and its code."""
+    try:
+        yield
+    except Refusal as refusal:
+        DATABASE_FAILURES.labels(function, refusal.code).inc()
+        raise
