@@ -1,0 +1,292 @@
+-- livewall: after foundation
+-- Profiles, accounts, sessions and staff roles.
+
+CREATE POLICY profiles_select_all ON public.profiles FOR SELECT TO anon, authenticated, service_role USING (true);
+CREATE POLICY profiles_update_own ON public.profiles FOR UPDATE TO authenticated
+    USING (id = (SELECT private.acting_profile())) WITH CHECK (id = (SELECT private.acting_profile()));
+GRANT SELECT ON public.profiles TO anon, authenticated, service_role;
+GRANT UPDATE (name, display_name, bio) ON public.profiles TO authenticated;
+
+-- Names are stored composed and in lower case whoever writes them, so the unique skeleton sees one spelling.
+CREATE FUNCTION private.normalize_profile() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+BEGIN
+    NEW.name := lower(btrim(normalize(NEW.name, NFKC)));
+    NEW.display_name := private.clean_text(NEW.display_name);
+    NEW.bio := private.clean_text(NEW.bio);
+    IF NEW.name !~ '^[a-z0-9][a-z0-9._]{1,22}[a-z0-9]$'
+        OR private.name_skeleton(NEW.name) IN ('admin', 'administrator', 'livewall', 'moderator', 'operator', 'support', 'system')
+    THEN
+        PERFORM private.fail('LW010', 'This name can not be used.',
+            'Take 3 to 24 of a-z, 0-9, dot and underscore, with a letter or digit at both ends.', jsonb_build_object('name', NEW.name));
+    END IF;
+    IF char_length(NEW.display_name) NOT BETWEEN 1 AND 40 OR char_length(NEW.bio) > 300 THEN
+        PERFORM private.fail('LW016', 'The shown name takes 1 to 40 characters, the text about you up to 300.',
+            'Shorten it and save again.',
+            jsonb_build_object('display_name_length', char_length(NEW.display_name), 'bio_length', char_length(NEW.bio)));
+    END IF;
+    RETURN NEW;
+END;
+$$;
+CREATE TRIGGER profiles_normalize BEFORE INSERT OR UPDATE OF name, display_name, bio ON public.profiles
+    FOR EACH ROW EXECUTE FUNCTION private.normalize_profile();
+
+-- How a person looks in answers: Profile and the short form inside streams, slots and messages.
+CREATE FUNCTION private.profile_json(p_profile public.profiles) RETURNS jsonb
+LANGUAGE sql STABLE
+RETURN jsonb_build_object(
+    'id', p_profile.id, 'name', p_profile.name, 'display_name', p_profile.display_name, 'bio', p_profile.bio,
+    'is_guest', p_profile.is_guest, 'created_at', p_profile.created_at);
+GRANT EXECUTE ON FUNCTION private.profile_json TO anon, authenticated, service_role;
+
+CREATE FUNCTION private.person_json(p_profile_id uuid) RETURNS jsonb
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT jsonb_build_object('id', p.id, 'name', p.name, 'display_name', p.display_name)
+    FROM public.profiles AS p
+    WHERE p.id = p_profile_id;
+END;
+GRANT EXECUTE ON FUNCTION private.person_json TO anon, authenticated, service_role;
+
+CREATE FUNCTION private.account_json(p_profile_id uuid) RETURNS jsonb
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+BEGIN ATOMIC
+    SELECT jsonb_build_object(
+        'profile', private.profile_json(p),
+        'is_guest', p.is_guest,
+        'roles', coalesce(
+            (SELECT jsonb_agg(r.role ORDER BY r.role) FROM private.staff_roles AS r WHERE r.profile_id = p.id), '[]'))
+    FROM public.profiles AS p
+    WHERE p.id = p_profile_id;
+END;
+
+-- The profile behind a name as people type it, or LW004.
+CREATE FUNCTION private.profile_by_name(p_name text) RETURNS public.profiles
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
+AS $$
+DECLARE
+    v_profile public.profiles;
+BEGIN
+    SELECT * INTO v_profile FROM public.profiles WHERE name = lower(btrim(normalize(p_name, NFKC)));
+    IF v_profile.id IS NULL THEN
+        PERFORM private.fail('LW004', 'Nobody has this name.', 'Check the spelling.', jsonb_build_object('name', p_name));
+    END IF;
+    RETURN v_profile;
+END;
+$$;
+GRANT EXECUTE ON FUNCTION private.profile_by_name TO anon, authenticated;
+
+CREATE FUNCTION private.create_person(p_id uuid, p_name text, p_display_name text, p_is_guest boolean) RETURNS public.profiles
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+DECLARE
+    v_profile public.profiles;
+BEGIN
+    INSERT INTO auth.users (id, is_anonymous) VALUES (p_id, p_is_guest) ON CONFLICT (id) DO NOTHING;
+    INSERT INTO public.profiles (id, name, display_name, is_guest)
+    VALUES (p_id, p_name, coalesce(nullif(private.clean_text(p_display_name), ''), btrim(p_name)), p_is_guest)
+    RETURNING * INTO v_profile;
+    RETURN v_profile;
+END;
+$$;
+
+-- A free name of the form prefix.number; the unique skeleton decides, so we try until one is free.
+CREATE FUNCTION private.create_person_with_any_name(p_id uuid, p_prefix text, p_is_guest boolean) RETURNS public.profiles
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+BEGIN
+    FOR v_try IN 1 .. 50 LOOP
+        BEGIN
+            RETURN private.create_person(
+                p_id, p_prefix || '.' || (1000 * 10 ^ (v_try / 10) * (1 + 9 * random()))::bigint, NULL, p_is_guest);
+        EXCEPTION WHEN unique_violation THEN
+            NULL;
+        END;
+    END LOOP;
+    PERFORM private.fail('LW011', 'No free name was found.', 'Choose a name yourself.');
+END;
+$$;
+
+CREATE FUNCTION public.create_guest(p_name text DEFAULT NULL) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+BEGIN
+    IF p_name IS NULL THEN
+        RETURN private.profile_json(private.create_person_with_any_name(gen_random_uuid(), 'guest', true));
+    END IF;
+    RETURN private.profile_json(private.create_person(gen_random_uuid(), p_name, NULL, true));
+END;
+$$;
+COMMENT ON FUNCTION public.create_guest IS 'A profile without a password: Profile.';
+GRANT EXECUTE ON FUNCTION public.create_guest TO service_role;
+
+-- With p_guest_id the guest keeps their profile, wall and follows, and becomes an account.
+CREATE FUNCTION public.create_account(
+    p_name text, p_password_hash text, p_display_name text DEFAULT NULL, p_guest_id uuid DEFAULT NULL
+) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+DECLARE
+    v_profile public.profiles;
+BEGIN
+    IF p_guest_id IS NULL THEN
+        v_profile := private.create_person(gen_random_uuid(), p_name, p_display_name, false);
+    ELSE
+        UPDATE public.profiles
+        SET name = p_name, display_name = coalesce(nullif(private.clean_text(p_display_name), ''), btrim(p_name)), is_guest = false
+        WHERE id = p_guest_id AND is_guest
+        RETURNING * INTO v_profile;
+        IF v_profile.id IS NULL THEN
+            PERFORM private.fail('LW014', 'This is an account already.', 'Sign out first to create another one.');
+        END IF;
+        UPDATE auth.users SET is_anonymous = false WHERE id = p_guest_id;
+    END IF;
+    INSERT INTO private.credentials (profile_id, password_hash) VALUES (v_profile.id, p_password_hash);
+    RETURN private.profile_json(v_profile);
+END;
+$$;
+COMMENT ON FUNCTION public.create_account IS 'An account with a password hash, new or grown from a guest: Profile.';
+GRANT EXECUTE ON FUNCTION public.create_account TO service_role;
+
+CREATE FUNCTION public.find_credentials(p_name text) RETURNS jsonb
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+BEGIN ATOMIC
+    SELECT jsonb_build_object('profile_id', c.profile_id, 'password_hash', c.password_hash)
+    FROM private.credentials AS c
+    JOIN public.profiles AS p ON p.id = c.profile_id
+    WHERE p.name = lower(btrim(normalize(p_name, NFKC)));
+END;
+COMMENT ON FUNCTION public.find_credentials IS 'What a password is checked against, or null.';
+GRANT EXECUTE ON FUNCTION public.find_credentials TO service_role;
+
+CREATE FUNCTION public.set_password_hash(p_profile_id uuid, p_password_hash text) RETURNS jsonb
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = ''
+BEGIN ATOMIC
+    INSERT INTO private.credentials (profile_id, password_hash) VALUES (p_profile_id, p_password_hash)
+    ON CONFLICT (profile_id) DO UPDATE SET password_hash = excluded.password_hash, changed_at = private.clock()
+    RETURNING to_jsonb(profile_id);
+END;
+COMMENT ON FUNCTION public.set_password_hash IS 'Replaces the stored hash, for a new password or stronger hashing.';
+GRANT EXECUTE ON FUNCTION public.set_password_hash TO service_role;
+
+CREATE FUNCTION private.session_json(p_session private.sessions) RETURNS jsonb
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+RETURN jsonb_build_object(
+    'session_id', p_session.id, 'expires_at', p_session.expires_at,
+    'account', private.account_json(p_session.profile_id) || jsonb_build_object('expires_at', p_session.expires_at));
+
+CREATE FUNCTION private.refuse_banned(p_profile_id uuid) RETURNS void
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
+AS $$
+BEGIN
+    IF private.is_banned(p_profile_id) THEN
+        PERFORM private.fail('LW002', 'This account is banned.', 'Write to the operator if you think this is a mistake.');
+    END IF;
+END;
+$$;
+
+CREATE FUNCTION public.open_session(p_profile_id uuid, p_lifetime interval) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+DECLARE
+    v_session private.sessions;
+BEGIN
+    PERFORM private.refuse_banned(p_profile_id);
+    INSERT INTO private.sessions (profile_id, expires_at) VALUES (p_profile_id, private.clock() + p_lifetime)
+    RETURNING * INTO v_session;
+    RETURN private.session_json(v_session);
+END;
+$$;
+COMMENT ON FUNCTION public.open_session IS 'A session for a token to name: {session_id, expires_at, account}. Refuses the banned.';
+GRANT EXECUTE ON FUNCTION public.open_session TO service_role;
+
+CREATE FUNCTION public.renew_session(p_session_id uuid, p_lifetime interval) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+DECLARE
+    v_session private.sessions;
+BEGIN
+    UPDATE private.sessions SET expires_at = private.clock() + p_lifetime
+    WHERE id = p_session_id AND closed_at IS NULL AND expires_at > private.clock()
+    RETURNING * INTO v_session;
+    IF v_session.id IS NULL THEN
+        PERFORM private.fail('LW015', 'This session has ended.', 'Sign in again.');
+    END IF;
+    PERFORM private.refuse_banned(v_session.profile_id);
+    RETURN private.session_json(v_session);
+END;
+$$;
+COMMENT ON FUNCTION public.renew_session IS 'Extends an open session; refuses closed ones and the banned.';
+GRANT EXECUTE ON FUNCTION public.renew_session TO service_role;
+
+CREATE FUNCTION public.close_session(p_session_id uuid) RETURNS jsonb
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = ''
+BEGIN ATOMIC
+    UPDATE private.sessions SET closed_at = coalesce(closed_at, private.clock()) WHERE id = p_session_id
+    RETURNING to_jsonb(id);
+END;
+COMMENT ON FUNCTION public.close_session IS 'Ends a session; it can not be renewed afterwards.';
+GRANT EXECUTE ON FUNCTION public.close_session TO service_role;
+
+CREATE FUNCTION public.grant_staff_role(p_profile_id uuid, p_role text) RETURNS jsonb
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = ''
+BEGIN ATOMIC
+    INSERT INTO private.staff_roles (profile_id, role) VALUES (p_profile_id, p_role) ON CONFLICT DO NOTHING;
+    SELECT private.account_json(p_profile_id);
+END;
+COMMENT ON FUNCTION public.grant_staff_role IS 'Makes somebody a moderator, finance or admin: Account.';
+GRANT EXECUTE ON FUNCTION public.grant_staff_role TO service_role;
+
+CREATE FUNCTION public.ensure_profile(p_profile_id uuid, p_name text DEFAULT NULL) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM public.profiles WHERE id = p_profile_id) THEN
+        BEGIN
+            PERFORM private.create_person(p_profile_id, p_name, NULL, false);
+        EXCEPTION WHEN unique_violation OR not_null_violation OR SQLSTATE 'LW010' OR SQLSTATE 'LW016' THEN
+            -- Somebody else's issuer may send any name, or one that is taken here: then we choose.
+            IF NOT EXISTS (SELECT FROM public.profiles WHERE id = p_profile_id) THEN
+                PERFORM private.create_person_with_any_name(p_profile_id, 'member', false);
+            END IF;
+        END;
+    END IF;
+    RETURN private.account_json(p_profile_id);
+END;
+$$;
+COMMENT ON FUNCTION public.ensure_profile IS 'The account of a person known to an outside issuer, created at the first visit.';
+GRANT EXECUTE ON FUNCTION public.ensure_profile TO service_role;
+
+CREATE FUNCTION public.my_account() RETURNS jsonb
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+RETURN private.account_json(private.require_caller());
+COMMENT ON FUNCTION public.my_account IS 'The caller''s own account.';
+GRANT EXECUTE ON FUNCTION public.my_account TO authenticated;
+
+CREATE FUNCTION public.update_profile(p_name text DEFAULT NULL, p_display_name text DEFAULT NULL, p_bio text DEFAULT NULL)
+RETURNS jsonb
+LANGUAGE sql VOLATILE SECURITY INVOKER
+BEGIN ATOMIC
+    UPDATE public.profiles AS p
+    SET name = coalesce(p_name, p.name), display_name = coalesce(p_display_name, p.display_name), bio = coalesce(p_bio, p.bio)
+    WHERE p.id = private.require_caller()
+    RETURNING private.profile_json(p);
+END;
+COMMENT ON FUNCTION public.update_profile IS 'Changes what a person may edit of their own profile: Profile.';
+GRANT EXECUTE ON FUNCTION public.update_profile TO authenticated;
+
+CREATE FUNCTION public.delete_account() RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+DECLARE
+    v_caller uuid := auth.uid();
+BEGIN
+    -- Words said in others' chats stay in place without their author and their text.
+    UPDATE public.chat_messages SET body = '', deleted_at = private.clock() WHERE sender_id = v_caller AND deleted_at IS NULL;
+    DELETE FROM auth.users WHERE id = v_caller;
+    RETURN to_jsonb(v_caller);
+END;
+$$;
+COMMENT ON FUNCTION public.delete_account IS 'Removes the caller and their personal data.';
+GRANT EXECUTE ON FUNCTION public.delete_account TO authenticated;
