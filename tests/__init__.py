@@ -1,1 +1,1 @@
-"""The tests, by feature; `tests/databases.py` and `tests/conftest.py` give each its own database."""
+"""The tests, by feature; conftest.py and databases.py give each a database of its own."""

@@ -18,8 +18,9 @@ from uuid import UUID
 import asyncpg
 
 from livewall import embedded
+from livewall.administrator import set_authenticator_password
 from livewall.code_catalog import Connection
-from livewall.migrate import migrate, set_authenticator_password
+from livewall.migrate import migrate
 
 TEMPLATE = "livewall_template"
 DEBIAN = Path("/usr/lib/postgresql")

@@ -11,11 +11,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import asyncpg
 
 from livewall import code_catalog
+from livewall.administrator import connected, first_line
 from livewall.code_catalog import Connection, Snapshot
 from livewall.sql_files import (
     SQL_FOLDER,
@@ -71,29 +71,11 @@ async def migrate(url: str, sql_folder: Path = SQL_FOLDER) -> Outcome:
             return await _apply(connection, folder)
 
 
-@asynccontextmanager
-async def connected(url: str) -> AsyncGenerator[Connection]:
-    """Connect as the administrator. Raises MigrationError saying what to check if it fails."""
-    try:
-        connection = await asyncpg.connect(url, timeout=10, statement_cache_size=0)
-    except (OSError, asyncpg.PostgresError, asyncpg.ClientConfigurationError, ValueError) as error:
-        raise MigrationError(f"{_whereabouts(url)}: {_first_line(error)}") from error
-    try:
-        yield connection
-    finally:
-        await connection.close()
-
-
-def _whereabouts(url: str) -> str:
-    try:
-        host = urlsplit(url).hostname or "the local socket"
-    except ValueError:
-        host = "that address"
-    return f"Cannot use the database at {host}, check DATABASE_URL"
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0] or type(error).__name__
+async def require_current(url: str, sql_folder: Path = SQL_FOLDER) -> None:
+    """Raise MigrationError if the database is not what this code needs."""
+    async with connected(url) as connection:
+        if not _nothing_to_do(read_folder(sql_folder), await _read_state(connection)):
+            raise MigrationError("The database is not up to date: run `livewall db migrate`.")
 
 
 async def _read_state(connection: Connection) -> _State:
@@ -212,7 +194,7 @@ async def _retried(connection: Connection, work: _Work) -> tuple[str, ...]:
                 return await _transact(connection, work)
         except CONFLICTS as error:
             if attempt == ATTEMPTS - 1:
-                raise MigrationError(f"The database stays busy: {_first_line(error)}") from error
+                raise MigrationError(f"The database stays busy: {first_line(error)}") from error
             await asyncio.sleep(0.2 * (attempt + 1))
     raise AssertionError("the last attempt returns or raises")
 
@@ -244,7 +226,7 @@ async def _run_platform(connection: Connection, platform: SqlFile) -> None:
         raise
     except asyncpg.PostgresError as error:
         raise MigrationError(
-            f"platform.sql: {_first_line(error)}. The administrator needs CREATEROLE "
+            f"platform.sql: {first_line(error)}. The administrator needs CREATEROLE "
             "and CREATE on the database and on schema public."
         ) from error
 
@@ -278,7 +260,7 @@ async def _apply_outside(connection: Connection, migration: Migration) -> None:
             await connection.execute(statement)
         await _record_migration(connection, migration)
     except asyncpg.PostgresError as error:
-        raise MigrationError(f"{migration.file.label}: {_first_line(error)}") from error
+        raise MigrationError(f"{migration.file.label}: {first_line(error)}") from error
     finally:
         await connection.execute("RESET search_path; RESET ROLE")
 
@@ -347,33 +329,3 @@ async def _recreate(connection: Connection, changed: list[SqlFile], removed: lis
 
 class UnsureError(Exception):
     """Recreating some files may not give the same as recreating all."""
-
-
-async def set_authenticator_password(admin_url: str, authenticator_url: str) -> None:
-    """Let `authenticator` log in with the password in its address, if Livewall made that role.
-
-    Raises MigrationError if the role is somebody else's and the password is wrong.
-    """
-    if await _can_log_in(authenticator_url):
-        return
-    password = unquote(urlsplit(authenticator_url).password or "")
-    async with connected(admin_url) as connection:
-        ours = await connection.fetchval(
-            "SELECT shobj_description('authenticator'::regrole, 'pg_authid')"
-            " = 'created by livewall'"
-        )
-        if not ours:
-            raise MigrationError(
-                "Role authenticator refuses the password: set LIVEWALL_AUTHENTICATOR_URL."
-            )
-        quoted = await connection.fetchval("SELECT quote_literal($1)", password)
-        await connection.execute(f"ALTER ROLE authenticator PASSWORD {quoted}")
-
-
-async def _can_log_in(url: str) -> bool:
-    try:
-        connection = await asyncpg.connect(url, timeout=10, statement_cache_size=0)
-    except (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError):
-        return False
-    await connection.close()
-    return True

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 from msgspec import Meta
 
-from livewall.embedded import prepare_folder, write_secret
+from livewall.postgres_folder import prepare_folder, write_secret
 
 PREFIX = "LIVEWALL_"
 SECRET_BYTES = 32
@@ -78,6 +78,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     turn_url: Annotated[str, _about("TURN server, such as turns:turn.example:5349")] = ""
     turn_username: Annotated[str, _about("user name at the TURN server")] = ""
     turn_credential: Annotated[str, _secret("password at the TURN server")] = ""
+    turn_secret: Annotated[
+        str, _secret("secret shared with the TURN server (coturn's use-auth-secret), preferred")
+    ] = ""
     turn_relay_only: Annotated[bool, _about("send video through the TURN server only")] = False
     accept_peer_addresses: Annotated[
         Literal["", "viewers and streamers see each other's addresses"],

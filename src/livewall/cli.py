@@ -1,0 +1,142 @@
+"""The command `livewall`. What goes wrong is one clear line on stderr and exit code 1."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from enum import StrEnum
+from types import FrameType
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from livewall import __version__, cli_db, cli_up
+from livewall.database import available, bring_up_to_date
+from livewall.migrate import require_current
+from livewall.postgres_process import EmbeddedError
+from livewall.settings import Settings, SettingsError, describe, load, read
+from livewall.sql_files import MigrationError
+
+app = typer.Typer(
+    help="Group live video where a camera sends only while somebody really watches.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+users = typer.Typer(help="Accounts.", no_args_is_help=True)
+app.add_typer(cli_db.app, name="db")
+app.add_typer(users, name="user")
+
+
+class StaffRole(StrEnum):
+    """What somebody may do besides using Livewall."""
+
+    MODERATOR = "moderator"
+    FINANCE = "finance"
+    ADMIN = "admin"
+
+
+def main() -> None:
+    """Run the command; known failures become one line and exit code 1."""
+    signal.signal(signal.SIGTERM, _leave)
+    try:
+        app()
+    except (EmbeddedError, MigrationError, SettingsError, cli_up.CannotStartError) as error:
+        print(f"livewall: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> None:
+    """End as after Ctrl-C, so that whoever started the database stops it."""
+    sys.exit(128 + signal.SIGTERM)
+
+
+@contextmanager
+def _ready_database() -> Generator[Settings]:
+    with available(load()) as settings:
+        bring_up_to_date(settings)
+        yield settings
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Take the options that stand before a command."""
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def up() -> None:
+    """Start everything on this machine: database, server, demo streamers; open the address."""
+    cli_up.check_port(load())
+    with _ready_database() as settings:
+        cli_up.run(settings)
+
+
+@app.command()
+def serve() -> None:
+    """Run the server only, on a database that `livewall db migrate` has prepared."""
+    with available(load()) as settings:
+        cli_up.check_port(settings)
+        asyncio.run(require_current(settings.database_url))
+        from livewall.app import serve as serve_app
+
+        serve_app(settings)
+
+
+@app.command()
+def worker() -> None:
+    """Run the periodic jobs only, beside servers."""
+    with available(load()) as settings:
+        from livewall.jobs import work
+
+        work(settings)
+
+
+@app.command()
+def demo(
+    url: Annotated[str, typer.Option(help="Address of a running Livewall.")] = "",
+    with_parent: Annotated[bool, typer.Option(hidden=True)] = False,
+) -> None:
+    """Run demo streamers against a server: animated pictures, sent only while watched."""
+    settings = load()
+    if settings.production:
+        raise SettingsError("Demo streamers are refused in production.")
+    if with_parent:
+        cli_up.end_with_parent()
+    from livewall.demo import run
+
+    run(url or settings.url)
+
+
+@users.command("create")
+def create_user(
+    name: str,
+    role: Annotated[StaffRole | None, typer.Option(help="What they may do besides.")] = None,
+    password: Annotated[str, typer.Option(help="Lets them sign in.")] = "",
+    print_token: Annotated[bool, typer.Option(help="Print a token as the last line.")] = False,
+) -> None:
+    """Create an account, with a role for the staff if you say so."""
+    with _ready_database() as settings:
+        from livewall.identity import create_user as create
+
+        token = create(settings, name, role, password or None)
+    print(f"Created {name}.", file=sys.stderr)
+    if print_token:
+        print(token)
+
+
+@app.command()
+def config() -> None:
+    """Show every setting, where it comes from, and what it does; secrets are masked."""
+    table = Table("setting", "value", "from", "what it does", box=None)
+    for shown in describe(read(os.environ), os.environ):
+        table.add_row(shown.variable, shown.value or "-", shown.source, shown.description)
+    Console(width=None if sys.stdout.isatty() else 160).print(table)

@@ -1,0 +1,93 @@
+"""`livewall db`: the database's own commands."""
+
+import asyncio
+import sys
+from typing import Annotated
+
+import typer
+
+from livewall import embedded
+from livewall.administrator import recreate_database
+from livewall.database import available, bring_up_to_date, launch
+from livewall.postgres_process import EmbeddedError
+from livewall.settings import Settings, SettingsError, load
+from livewall.sql_lint import Finding, lint
+
+app = typer.Typer(help="The database.", no_args_is_help=True)
+
+
+def _embedded_only(settings: Settings) -> None:
+    if settings.database_url:
+        raise SettingsError("DATABASE_URL names a database that Livewall did not start.")
+
+
+@app.command()
+def start() -> None:
+    """Start the embedded database and leave it running."""
+    settings = load()
+    _embedded_only(settings)
+    embedded.start(settings.data_path, launch(settings))
+    print("PostgreSQL is running; `livewall db url` prints its address.")
+
+
+@app.command()
+def stop() -> None:
+    """Stop the embedded database; servers that use it answer 503 until it is back."""
+    settings = load()
+    _embedded_only(settings)
+    print("Stopped." if embedded.stop(settings.data_path) else "It was not running.")
+
+
+@app.command()
+def url() -> None:
+    """Print the administrator's address of the running database."""
+    settings = load()
+    if settings.database_url:
+        print(settings.database_url)
+        return
+    server = embedded.find(settings.data_path)
+    if server is None:
+        raise EmbeddedError("The database is not running: `livewall db start` starts it.")
+    print(server.url())
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database up to date."""
+    with available(load()) as settings:
+        outcome = bring_up_to_date(settings)
+    for label in (*outcome.migrations, *outcome.code):
+        print(label)
+    print("The database is up to date.", file=sys.stderr)
+
+
+@app.command("lint")
+def lint_schema() -> None:
+    """Check the database's schema against the house rules; print what breaks them."""
+    with available(load()) as settings:
+        bring_up_to_date(settings)
+        findings = asyncio.run(lint(settings.database_url))
+    for finding in findings:
+        print(_line(finding))
+    if findings:
+        raise typer.Exit(1)
+
+
+def _line(finding: Finding) -> str:
+    return f"{finding.rule}: {finding.object}\n    why: {finding.why}\n    fix: {finding.fix}"
+
+
+@app.command()
+def reset(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete everything in the database and create it anew."""
+    settings = load()
+    if settings.production:
+        raise SettingsError("`livewall db reset` is refused in production.")
+    if not yes:
+        typer.confirm("Delete every account, stream and message?", abort=True)
+    with available(settings) as ready:
+        asyncio.run(recreate_database(ready.database_url))
+        bring_up_to_date(ready)
+    print("The database is new and empty.")

@@ -1,0 +1,41 @@
+"""The database that the settings name: an outside one, or the embedded one started on demand."""
+
+import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import msgspec
+
+from livewall import embedded
+from livewall.administrator import set_authenticator_password
+from livewall.migrate import Outcome, migrate
+from livewall.settings import Settings
+
+
+@contextmanager
+def available(settings: Settings) -> Generator[Settings]:
+    """Yield settings whose `database_url` can be connected to while this lasts.
+
+    Raises EmbeddedError, one line, if the embedded database cannot run.
+    """
+    if settings.database_url:
+        yield settings
+        return
+    with embedded.running(settings.data_path, launch(settings)) as server:
+        yield msgspec.structs.replace(settings, database_url=server.url())
+
+
+def launch(settings: Settings) -> embedded.Launch:
+    """Return how the settings want the embedded database started."""
+    return embedded.Launch(port=settings.db_port or None, timeout=settings.db_start_timeout)
+
+
+def bring_up_to_date(settings: Settings) -> Outcome:
+    """Migrate, and let the server log in as `authenticator`. Raises MigrationError, one line."""
+    return asyncio.run(_bring_up_to_date(settings))
+
+
+async def _bring_up_to_date(settings: Settings) -> Outcome:
+    outcome = await migrate(settings.database_url)
+    await set_authenticator_password(settings.database_url, settings.web_database_url)
+    return outcome

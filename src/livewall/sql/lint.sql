@@ -1,0 +1,201 @@
+-- House rules of the schema. No row is a pass. `livewall db lint` runs them; sql_lint.py says how.
+
+-- rule: rls_enabled
+-- why: a table without Row Level Security shows every row to whoever may read the table.
+-- fix: ALTER TABLE ... ENABLE ROW LEVEL SECURITY in the migration that creates it.
+SELECT c.oid::regclass AS object
+FROM pg_class AS c
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') AND NOT c.relrowsecurity
+ORDER BY 1;
+
+-- rule: grant_has_policy
+-- why: a granted verb without a policy for that role does nothing, and looks as if it did.
+-- fix: write the policy <table>_<verb>_<who>, or take the grant away.
+SELECT DISTINCT format('%s: %s to %s', c.oid::regclass, acl.privilege_type, r.rolname) AS object
+FROM pg_class AS c
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+CROSS JOIN LATERAL (
+    SELECT grantee, privilege_type FROM aclexplode(c.relacl)
+    UNION
+    SELECT x.grantee, x.privilege_type FROM pg_attribute AS a, aclexplode(a.attacl) AS x
+    WHERE a.attrelid = c.oid AND NOT a.attisdropped
+) AS acl
+JOIN pg_roles AS r ON r.oid = acl.grantee
+WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p')
+    AND r.rolname IN ('anon', 'authenticated', 'service_role')
+    AND acl.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+    AND NOT EXISTS (
+        SELECT FROM pg_policies AS p
+        WHERE p.schemaname = n.nspname AND p.tablename = c.relname
+            AND p.cmd IN (acl.privilege_type, 'ALL')
+            AND p.roles && ARRAY[r.rolname, 'public']::name[]
+    )
+ORDER BY 1;
+
+-- rule: policy_has_grant
+-- why: a policy for a role that has no grant is dead text that reads like a permission.
+-- fix: grant the verb beside the policy, or drop the policy.
+SELECT format('%I on %I.%I for %s', p.policyname, p.schemaname, p.tablename, r.rolname) AS object
+FROM pg_policies AS p
+JOIN pg_roles AS r ON r.rolname = ANY (p.roles)
+WHERE p.schemaname = 'public' AND p.cmd <> 'ALL'
+    AND NOT has_any_column_privilege(r.oid, format('%I.%I', p.schemaname, p.tablename)::regclass,
+        CASE p.cmd WHEN 'DELETE' THEN 'SELECT' ELSE p.cmd END)
+    AND NOT has_table_privilege(r.oid, format('%I.%I', p.schemaname, p.tablename)::regclass, p.cmd)
+ORDER BY 1;
+
+-- rule: definer_search_path
+-- why: a SECURITY DEFINER function that searches schemas can be made to run somebody else's code as the owner.
+-- fix: SET search_path = '' on the function, and write every name with its schema.
+SELECT p.oid::regprocedure AS object
+FROM pg_proc AS p
+WHERE p.prosecdef AND p.proowner = 'livewall_owner'::regrole
+    AND NOT coalesce(p.proconfig && ARRAY['search_path=""', 'search_path='], false)
+ORDER BY 1;
+
+-- rule: function_not_public
+-- why: EXECUTE for PUBLIC is EXECUTE for anon, and for every role that will ever exist.
+-- fix: REVOKE EXECUTE ... FROM PUBLIC; then grant it to the roles that need it by name.
+SELECT p.oid::regprocedure AS object
+FROM pg_proc AS p
+WHERE p.proowner = 'livewall_owner'::regrole
+    AND EXISTS (
+        SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS acl
+        WHERE acl.grantee = 0
+    )
+ORDER BY 1;
+
+-- rule: no_privilege_past_policies
+-- why: TRUNCATE, REFERENCES, TRIGGER and MAINTAIN are not subject to policies.
+-- fix: REVOKE them from this role by name.
+SELECT format('%s: %s to %s', c.oid::regclass, acl.privilege_type,
+    CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END) AS object
+FROM pg_class AS c, aclexplode(c.relacl) AS acl
+WHERE c.relowner = 'livewall_owner'::regrole AND acl.grantee <> c.relowner
+    AND acl.privilege_type IN ('TRUNCATE', 'REFERENCES', 'TRIGGER', 'MAINTAIN')
+ORDER BY 1;
+
+-- rule: nothing_to_public
+-- why: what PUBLIC may do on a table or column, anon may do.
+-- fix: grant to the roles that need it by name.
+SELECT format('%s: %s', object, privilege) AS object
+FROM (
+    SELECT c.oid::regclass::text, acl.privilege_type, acl.grantee
+    FROM pg_class AS c, aclexplode(c.relacl) AS acl
+    WHERE c.relowner = 'livewall_owner'::regrole
+    UNION ALL
+    SELECT format('%s.%I', c.oid::regclass, a.attname), acl.privilege_type, acl.grantee
+    FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid, aclexplode(a.attacl) AS acl
+    WHERE c.relowner = 'livewall_owner'::regrole
+) AS granted (object, privilege, grantee)
+WHERE grantee = 0
+ORDER BY 1;
+
+-- rule: policy_name
+-- why: a policy's name should say what it allows: <table>_<verb>_<who>.
+-- fix: rename it, such as profiles_update_own.
+SELECT format('%I on %I.%I', p.policyname, p.schemaname, p.tablename) AS object
+FROM pg_policies AS p
+WHERE p.schemaname IN ('public', 'private')
+    AND p.policyname !~ ('^' || p.tablename || '_' || lower(p.cmd) || '_[a-z_]+$')
+ORDER BY 1;
+
+-- rule: one_permissive_policy
+-- why: permissive policies add up: with two of them neither says what is allowed, and both are evaluated.
+-- fix: write one policy per table, role and verb.
+SELECT format('%I.%I: %s for %s (%s)', p.schemaname, p.tablename, verb, role,
+    string_agg(p.policyname, ', ' ORDER BY p.policyname)) AS object
+FROM pg_policies AS p
+CROSS JOIN LATERAL unnest(p.roles) AS role
+CROSS JOIN LATERAL unnest(
+    CASE p.cmd WHEN 'ALL' THEN ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE'] ELSE ARRAY[p.cmd] END
+) AS verb
+WHERE p.permissive = 'PERMISSIVE' AND p.schemaname IN ('public', 'private')
+GROUP BY p.schemaname, p.tablename, verb, role
+HAVING count(*) > 1
+ORDER BY 1;
+
+-- rule: uid_once_per_statement
+-- why: a bare function call in a policy runs for every row, 14 times as slow in a scan.
+-- fix: write (SELECT auth.uid()), and the same for other functions without arguments from the row.
+SELECT format('%I on %I.%I', p.policyname, p.schemaname, p.tablename) AS object
+FROM pg_policies AS p
+WHERE regexp_replace(
+        lower(concat_ws(' ', p.qual, p.with_check)),
+        'select\s+(auth\.\w+|private\.\w+)\(\)', '', 'g'
+    ) ~ '(auth|private)\.\w+\(\)'
+ORDER BY 1;
+
+-- rule: foreign_key_index
+-- why: without an index every delete or key change of the parent scans the child.
+-- fix: CREATE INDEX on the columns of the foreign key, in their order, first in the index.
+SELECT format('%I on %s', k.conname, k.conrelid::regclass) AS object
+FROM pg_constraint AS k
+JOIN pg_class AS c ON c.oid = k.conrelid
+WHERE k.contype = 'f' AND k.conparentid = 0 AND c.relowner = 'livewall_owner'::regrole
+    AND NOT EXISTS (
+        SELECT FROM pg_index AS i
+        WHERE i.indrelid = k.conrelid AND i.indisvalid
+            AND (i.indkey::smallint[])[0 : cardinality(k.conkey) - 1] @> k.conkey
+    )
+ORDER BY 1;
+
+-- rule: private_stays_private
+-- why: whoever has USAGE on schema private can name everything in it.
+-- fix: REVOKE USAGE ON SCHEMA private; give them a function in public instead.
+SELECT format('%s on schema private to %s', acl.privilege_type,
+    CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END) AS object
+FROM pg_namespace AS n, aclexplode(n.nspacl) AS acl
+WHERE n.nspname = 'private' AND acl.grantee <> n.nspowner
+ORDER BY 1;
+
+-- rule: no_create_in_schemas
+-- why: whoever may create in a schema that others search can put a trap there.
+-- fix: REVOKE CREATE ON SCHEMA ... FROM this role.
+SELECT format('%I: CREATE to %s', n.nspname, r.rolname) AS object
+FROM pg_namespace AS n
+JOIN pg_roles AS r ON r.rolname IN ('anon', 'authenticated', 'service_role', 'authenticator')
+WHERE n.nspname IN ('public', 'private', 'auth') AND has_schema_privilege(r.oid, n.oid, 'CREATE')
+ORDER BY 1;
+
+-- rule: function_has_comment
+-- why: functions in public are the interface: a comment says what they return.
+-- fix: COMMENT ON FUNCTION ... IS '...' beside it.
+SELECT p.oid::regprocedure AS object
+FROM pg_proc AS p
+WHERE p.pronamespace = 'public'::regnamespace AND p.proowner = 'livewall_owner'::regrole
+    AND obj_description(p.oid, 'pg_proc') IS NULL
+ORDER BY 1;
+
+-- rule: settings_end_with_the_call
+-- why: SET ROLE or set_config(..., false) outlives the call, so the pool's next caller inherits it.
+-- fix: set_config(name, value, true), or SET on the function itself.
+SELECT p.oid::regprocedure AS object
+FROM pg_proc AS p
+WHERE p.proowner = 'livewall_owner'::regrole
+    AND (
+        p.prosrc ~* '\m(set|reset)\s+(session\s+|local\s+)?(role|session\s+authorization)\M'
+        OR p.prosrc ~* 'set_config\s*\([^;]*,\s*false\s*\)'
+    )
+ORDER BY 1;
+
+-- rule: constraint_states_its_rule
+-- why: a constraint's name is what the person sees translated: it should say the rule it keeps.
+-- fix: name it, such as CONSTRAINT slots_are_twelve CHECK (...).
+SELECT format('%I on %s', k.conname, k.conrelid::regclass) AS object
+FROM pg_constraint AS k
+JOIN pg_class AS c ON c.oid = k.conrelid
+WHERE c.relowner = 'livewall_owner'::regrole AND c.relnamespace IN ('public'::regnamespace, 'private'::regnamespace)
+    AND k.contype IN ('c', 'f', 'u', 'x') AND k.conparentid = 0
+    AND k.conname ~ ('^' || c.relname || '_([a-z0-9_]+_)?(check|fkey|key|excl)[0-9]*$')
+ORDER BY 1;
+
+-- rule: view_invoker
+-- why: a view without security_invoker reads as its owner, past every policy.
+-- fix: CREATE VIEW ... WITH (security_invoker = true).
+SELECT c.oid::regclass AS object
+FROM pg_class AS c
+WHERE c.relkind = 'v' AND c.relnamespace = 'public'::regnamespace AND c.relowner = 'livewall_owner'::regrole
+    AND NOT coalesce(c.reloptions && ARRAY['security_invoker=true', 'security_invoker=on', 'security_invoker=1'], false)
+ORDER BY 1;
