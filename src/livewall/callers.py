@@ -1,0 +1,190 @@
+"""From the headers of a request to the person who sent it: cookie or bearer token, never a body."""
+
+import hmac
+import time
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from ipaddress import ip_address, ip_network
+from typing import Literal
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import msgspec
+
+from livewall import tokens
+from livewall.db import ANYBODY, SERVICE, Caller, Database
+from livewall.errors import Refusal
+from livewall.settings import Settings
+from livewall.shapes import Account
+from livewall.tokens import Claims, Verifier
+
+# How long a session lives without being used, and how often we ask whether it still does.
+SESSION_SECONDS = 30 * 24 * 3600
+RECHECK_SECONDS = 300.0
+REMEMBERED = 50_000
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+class Session(msgspec.Struct, frozen=True):
+    """A session as the database answers it."""
+
+    session_id: UUID
+    expires_at: str
+    account: Account
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One request or socket: who, by what proof, from where, and a cookie to renew, if any."""
+
+    caller: Caller
+    address: str
+    proof: Literal["none", "cookie", "bearer"] = "none"
+    renewed: Session | None = None
+
+
+class Callers:
+    """Identifies callers; remembers for some minutes which sessions are still open."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self._database = database
+        self.rules = tokens.Rules(
+            settings.secret, settings.jwt_audience, settings.jwt_issuer, settings.jwks_url
+        )
+        self._verifier = Verifier(self.rules)
+        self._checked: OrderedDict[UUID, tuple[UUID, float]] = OrderedDict()
+        self._proxies = [ip_network(p, strict=False) for p in settings.trusted_proxies]
+        self._origin = _origin(settings.public_url)
+        self.secure = settings.production and not settings.public_url.startswith("http://")
+        self.cookie = "__Host-livewall_session" if self.secure else "livewall_session"
+
+    def address(self, headers: dict[str, str], peer: str) -> str:
+        """Return the client's address; X-Forwarded-For counts only from a proxy of ours."""
+        hops = [hop.strip() for hop in headers.get("x-forwarded-for", "").split(",")]
+        address = peer
+        for hop in reversed([hop for hop in hops if hop]):
+            if not self._is_proxy(address):
+                break
+            address = hop
+        return address
+
+    def _is_proxy(self, address: str) -> bool:
+        try:
+            parsed = ip_address(address)
+        except ValueError:
+            return False
+        return any(parsed in network for network in self._proxies)
+
+    async def identify(self, headers: dict[str, str], peer: str) -> Visit:
+        """Return who calls. Raises Refusal for a bad bearer token, or a banned person.
+
+        A cookie that does not hold any more makes a visitor, not an error: the page still opens.
+        """
+        address = self.address(headers, peer)
+        scheme, _, bearer = headers.get("authorization", "").partition(" ")
+        if scheme:
+            if scheme.lower() != "bearer":
+                raise Refusal("invalid_token", "Only bearer tokens are taken.")
+            caller, renewed = await self._check(bearer.strip())
+            return Visit(caller, address, "bearer", renewed)
+        token = read_cookies(headers).get(self.cookie)
+        if not token:
+            return Visit(ANYBODY, address)
+        try:
+            caller, renewed = await self._check(token)
+        except Refusal as refusal:
+            if refusal.entry.status != 401:
+                raise
+            return Visit(ANYBODY, address)
+        return Visit(caller, address, "cookie", renewed)
+
+    async def _check(self, token: str) -> tuple[Caller, Session | None]:
+        claims = await self._verifier.verify(token)
+        key = claims.session_id if claims.is_ours else claims.sub
+        checked = self._checked.get(key) if key else None
+        session = None
+        if key is not None and (checked is None or checked[1] < time.monotonic()):
+            session = await self._recheck(claims)
+            self._checked[key] = (claims.sub, time.monotonic() + RECHECK_SECONDS)
+            self._checked.move_to_end(key)
+            if len(self._checked) > REMEMBERED:
+                self._checked.popitem(last=False)
+        half_used = claims.exp - time.time() < SESSION_SECONDS / 2
+        caller = Caller("authenticated", claims.sub, claims.session_id)
+        return caller, session if half_used else None
+
+    async def _recheck(self, claims: Claims) -> Session | None:
+        """Ask the database whether the session is open, or the outside person welcome."""
+        if not claims.is_ours:
+            await self._database.call(
+                SERVICE, "ensure_profile", Account, p_profile_id=claims.sub, p_name=claims.name
+            )
+            return None
+        return await self._database.call(
+            SERVICE,
+            "renew_session",
+            Session,
+            p_session_id=claims.session_id,
+            p_lifetime=f"{SESSION_SECONDS} seconds",
+        )
+
+    def forget_session(self, session_id: UUID) -> None:
+        """Ask again at its next use."""
+        self._checked.pop(session_id, None)
+
+    def forget_profile(self, profile_id: UUID) -> None:
+        """Ask again at the next use of any session of this person."""
+        for key in [key for key, (owner, _) in self._checked.items() if owner == profile_id]:
+            del self._checked[key]
+
+    def check_origin(self, headers: dict[str, str]) -> None:
+        """Refuse a page of somebody else. Raises Refusal `foreign_origin`."""
+        origin = headers.get("origin")
+        if origin is None or origin == self._origin:
+            return
+        host = headers.get("host", "")
+        if self._origin or urlsplit(origin).netloc != host or not host:
+            raise Refusal("foreign_origin")
+
+    def check_forgery(self, method: str, headers: dict[str, str], visit: Visit) -> None:
+        """Refuse what a foreign page could have made a browser send.
+
+        Raises Refusal `foreign_origin` or `csrf`.
+        """
+        if method in SAFE_METHODS:
+            return
+        if visit.proof != "bearer":
+            self.check_origin(headers)
+        if visit.proof != "cookie" or visit.caller.session_id is None:
+            return
+        if "origin" not in headers:
+            raise Refusal("foreign_origin", "A request with a cookie must carry its Origin.")
+        expected = tokens.csrf_token(self.rules, visit.caller.session_id)
+        if not hmac.compare_digest(headers.get("x-csrf-token", "").encode(), expected.encode()):
+            raise Refusal("csrf")
+
+
+def read_cookies(headers: dict[str, str]) -> dict[str, str]:
+    """Return the cookies of a request; none, if the header is broken."""
+    try:
+        return {k: v.value for k, v in SimpleCookie(headers.get("cookie", "")).items()}
+    except CookieError:
+        return {}
+
+
+def read_headers(raw: Headers) -> dict[str, str]:
+    """Return the headers by lower-case name; repeated ones joined as HTTP says."""
+    joined: dict[str, str] = {}
+    for name, value in raw:
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        separator = "; " if key == "cookie" else ", "
+        joined[key] = f"{joined[key]}{separator}{text}" if key in joined else text
+    return joined
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""

@@ -1,0 +1,229 @@
+"""Who hears what: open sockets by account, session, stream and chat, each with a bounded outbox.
+
+In this process only; a hub that spans processes offers the same methods and forwards the frames.
+"""
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Iterable
+from typing import NamedTuple
+from uuid import UUID
+
+from livewall import metrics
+from livewall.messages import ToClient, frame
+
+# What may wait for one socket, in bytes. Whoever is further behind gets a snapshot instead.
+OUTBOX_BYTES = 256 * 1024
+
+
+class Wire(NamedTuple):
+    """How a client reaches its socket. `load` returns the frames of a fresh snapshot."""
+
+    send: Callable[[str], Awaitable[None]]
+    load: "Callable[[Client], Awaitable[list[str]]]"
+    failed: "Callable[[Client, Exception], Awaitable[None]]"
+
+
+class _Item(NamedTuple):
+    text: str
+    is_answer: bool
+
+
+class Client:
+    """One open socket, as the rest of the server sees it.
+
+    Whatever is pushed while a snapshot is read is sent after it, so nothing that happens between
+    reading and subscribing is missed.
+    """
+
+    def __init__(self, connection: UUID, profile_id: UUID, session_id: UUID, wire: Wire) -> None:
+        self.connection = connection
+        self.profile_id = profile_id
+        self.session_id = session_id
+        self.name = ""
+        self.blocked: frozenset[UUID] = frozenset()
+        self.wall: frozenset[UUID] = frozenset()
+        self.tiles: frozenset[UUID] = frozenset()
+        self.chat: UUID | None = None
+        self.topics: frozenset[UUID] = frozenset()
+        self.is_open = True
+        self._wire = wire
+        self._items: deque[_Item] = deque()
+        self._bytes = 0
+        self._stale = True
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def key(self) -> tuple[UUID, UUID]:
+        """Account and session: what a newer socket replaces and a seat belongs to."""
+        return (self.profile_id, self.session_id)
+
+    def push(self, text: str, *, is_answer: bool = False) -> None:
+        """Queue an encoded frame; if the socket is too far behind, a snapshot instead of it."""
+        if not self.is_open:
+            return
+        self._items.append(_Item(text, is_answer))
+        self._bytes += len(text)
+        if self._bytes > OUTBOX_BYTES:
+            metrics.SOCKET_RESYNCS.inc()
+            self._forget_events()
+            if self._bytes > OUTBOX_BYTES:
+                # It asks and does not read the answers: no snapshot helps.
+                self.is_open = False
+        self._wake()
+
+    def tell(self, message: ToClient, *, is_answer: bool = False) -> None:
+        """Queue a message for this socket alone."""
+        self.push(frame(message), is_answer=is_answer)
+
+    def resync(self) -> None:
+        """Send a fresh snapshot instead of whatever is queued."""
+        self._forget_events()
+        self._wake()
+
+    def _forget_events(self) -> None:
+        # Answers stay: somebody waits for exactly those.
+        self._items = deque(item for item in self._items if item.is_answer)
+        self._bytes = sum(len(item.text) for item in self._items)
+        self._stale = True
+
+    def _wake(self) -> None:
+        if self._task is None and self.is_open:
+            self._task = asyncio.create_task(self._drain())
+
+    start = _wake
+
+    async def _drain(self) -> None:
+        try:
+            while self.is_open and (self._stale or self._items):
+                if self._stale:
+                    await self._reload()
+                    continue
+                item = self._items.popleft()
+                self._bytes -= len(item.text)
+                await self._wire.send(item.text)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it ends this socket only
+            self.is_open = False
+            await self._wire.failed(self, error)
+        finally:
+            self._task = None
+
+    async def _reload(self) -> None:
+        self._stale = False
+        frames = await self._wire.load(self)
+        self._items.extendleft(_Item(text, is_answer=False) for text in reversed(frames))
+        self._bytes += sum(len(text) for text in frames)
+
+    async def flush(self, seconds: float) -> None:
+        """Wait until everything queued is sent, at most so long."""
+        task = self._task
+        if task is not None:
+            await asyncio.wait([task], timeout=seconds)
+
+
+class Hub:
+    """All open sockets of this process."""
+
+    def __init__(self) -> None:
+        self.clients: dict[UUID, Client] = {}
+        self.loading: set[Client] = set()
+        self._sessions: dict[tuple[UUID, UUID], Client] = {}
+        self._profiles: defaultdict[UUID, set[Client]] = defaultdict(set)
+        self._topics: defaultdict[UUID, set[Client]] = defaultdict(set)
+        self._chats: defaultdict[UUID, set[Client]] = defaultdict(set)
+
+    def join(self, client: Client) -> Client | None:
+        """Add a socket; return the older one of the same session, if there was one."""
+        older = self._sessions.get(client.key)
+        if older is not None:
+            self.leave(older)
+        self.clients[client.connection] = client
+        self._sessions[client.key] = client
+        self._profiles[client.profile_id].add(client)
+        metrics.SOCKETS.set(len(self.clients))
+        return older
+
+    def leave(self, client: Client) -> bool:
+        """Remove a socket; say whether it was still the one of its session."""
+        client.is_open = False
+        if self.clients.pop(client.connection, None) is None:
+            return False
+        del self._sessions[client.key]
+        _discard(self._profiles, client.profile_id, client)
+        self._follow(client, frozenset())
+        if client.chat is not None:
+            _discard(self._chats, client.chat, client)
+        metrics.SOCKETS.set(len(self.clients))
+        return True
+
+    def refollow(self, client: Client) -> None:
+        """Subscribe a socket to what it shows: streamers on its wall, tiles, chat, own stream."""
+        own = {client.profile_id} if client.chat is None else {client.profile_id, client.chat}
+        self._follow(client, client.wall | client.tiles | own)
+
+    def _follow(self, client: Client, wanted: frozenset[UUID]) -> None:
+        for topic in client.topics - wanted:
+            _discard(self._topics, topic, client)
+        for topic in wanted - client.topics:
+            self._topics[topic].add(client)
+        client.topics = wanted
+
+    def open_chat(self, client: Client, stream_id: UUID | None) -> None:
+        """Set the one chat a socket hears."""
+        if client.chat is not None:
+            _discard(self._chats, client.chat, client)
+        client.chat = stream_id
+        if stream_id is not None:
+            self._chats[stream_id].add(client)
+        self.refollow(client)
+
+    def of_connection(self, connection: UUID | None) -> Client | None:
+        """Return the socket with this connection id."""
+        return None if connection is None else self.clients.get(connection)
+
+    def of_session(self, profile_id: UUID, session_id: UUID | None) -> Client | None:
+        """Return the open socket of a session."""
+        return None if session_id is None else self._sessions.get((profile_id, session_id))
+
+    def of_profile(self, profile_id: UUID) -> list[Client]:
+        """Return every open socket of an account."""
+        return list(self._profiles.get(profile_id, ()))
+
+    def to_profile(self, profile_id: UUID, message: ToClient, but: UUID | None = None) -> None:
+        """Tell every socket of an account, except those of the session `but`."""
+        text = frame(message)
+        for client in self.of_profile(profile_id):
+            if client.session_id != but:
+                client.push(text)
+
+    def to_topics(self, topics: Iterable[UUID], message: ToClient) -> None:
+        """Tell whoever shows one of these, and whoever reads a snapshot this moment."""
+        reached: set[Client] = set()
+        for topic in topics:
+            reached |= self._topics.get(topic, set())
+        self._deliver(reached | self.loading, message)
+
+    def to_everybody(self, message: ToClient) -> None:
+        """Tell every socket."""
+        self._deliver(set(self.clients.values()), message)
+
+    def to_chat(self, stream_id: UUID, message: ToClient, sender_id: UUID | None = None) -> None:
+        """Tell whoever has this chat open, but nobody in a blocked pair with the sender."""
+        readers = self._chats.get(stream_id, set())
+        self._deliver({c for c in readers if sender_id not in c.blocked}, message)
+
+    def _deliver(self, clients: set[Client], message: ToClient) -> None:
+        metrics.FAN_OUT.observe(len(clients))
+        if not clients:
+            return
+        text = frame(message)
+        for client in clients:
+            client.push(text)
+
+
+def _discard(index: dict[UUID, set[Client]], key: UUID, client: Client) -> None:
+    members = index.get(key)
+    if members is not None:
+        members.discard(client)
+        if not members:
+            del index[key]

@@ -1,0 +1,309 @@
+"""Browser to browser: each streamer has a few seats, further viewers wait in a queue.
+
+The streamer's browser is the only one that offers. `watchers` tells it who sits and who waits;
+`seat` tells a viewer theirs. The server relays their signals, and never sees the video.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from uuid import UUID, uuid4
+
+from livewall import metrics
+from livewall.errors import Refusal
+from livewall.hub import Client, Hub
+from livewall.media import Member
+from livewall.messages import (
+    PublisherAway,
+    Seated,
+    SeatEvent,
+    Signal,
+    SignalEvent,
+    ToClient,
+    Waiting,
+    WatchersEvent,
+)
+
+SILENCE = 60.0
+
+Promoted = Callable[[Member, UUID], None]
+
+
+@dataclass
+class _Place:
+    """A seat, with a media id, or a place in the queue, without one.
+
+    Until the database has agreed to it (`confirmed`) nobody is told of it.
+    """
+
+    heard_at: float
+    media_id: UUID | None = None
+    confirmed: bool = False
+    told: SeatEvent | None = None
+
+
+@dataclass
+class _Room:
+    """The seats and the queue of one stream, both in the order of arrival."""
+
+    stream_id: UUID
+    seats: dict[Member, _Place] = field(default_factory=dict[Member, _Place])
+    queue: dict[Member, _Place] = field(default_factory=dict[Member, _Place])
+    publisher: Member | None = None
+    revision: int = 0
+
+    def place(self, member: Member) -> _Place | None:
+        return self.seats.get(member) or self.queue.get(member)
+
+    def members(self) -> list[Member]:
+        return [*self.seats, *self.queue]
+
+
+class PeerPlane:
+    """The seats of all streams. `promoted` writes the heartbeat of somebody who got a seat."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        seats: int,
+        promoted: Promoted,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._hub = hub
+        self._limit = seats
+        self._promoted = promoted
+        self._clock = clock
+        self._rooms: dict[UUID, _Room] = {}
+        self._members: dict[Member, set[UUID]] = {}
+
+    def ask(self, member: Member, stream_id: UUID) -> bool:
+        """Take or keep a seat and return True, or take or keep a place in the queue."""
+        room = self._rooms.setdefault(stream_id, _Room(stream_id))
+        place = room.place(member)
+        if place is None:
+            place = _Place(self._clock())
+            self._members.setdefault(member, set()).add(stream_id)
+            self._sit(room, member, place)
+        place.heard_at = self._clock()
+        return place.media_id is not None
+
+    def _sit(self, room: _Room, member: Member, place: _Place) -> None:
+        # Nobody overtakes the queue: a free seat belongs to its first member.
+        if len(room.seats) < self._limit and not room.queue:
+            place.media_id = uuid4()
+            room.seats[member] = place
+        else:
+            room.queue[member] = place
+        self._count()
+
+    def confirm(self, member: Member, stream_id: UUID, *, watching: bool) -> None:
+        """Tell viewer and streamer of a seat, or of a place in the queue."""
+        room = self._rooms.get(stream_id)
+        place = room.place(member) if room else None
+        if room is None or place is None or place.confirmed:
+            return
+        if watching != (place.media_id is not None):
+            # An older heartbeat, from before this place; its own is on the way.
+            return
+        place.confirmed = True
+        self._tell_viewers(room)
+        self._tell_publisher(room)
+
+    def refuse(self, member: Member, stream_id: UUID) -> None:
+        """Take the place away again."""
+        self.drop(member, stream_id)
+
+    def drop(self, member: Member, stream_id: UUID) -> None:
+        """Free the seat or the place in the queue; the first who waits moves up."""
+        room = self._rooms.get(stream_id)
+        if room is None:
+            return
+        place = room.seats.pop(member, None) or room.queue.pop(member, None)
+        if place is None:
+            return
+        self._forget(member, stream_id)
+        self._tell(member, place, SeatEvent(stream_id, "none"))
+        self._promote(room)
+        if place.confirmed:
+            self._tell_viewers(room)
+            self._tell_publisher(room)
+        self._sweep_out(room)
+
+    def drop_all(self, member: Member) -> None:
+        """Free every place of a session."""
+        for stream_id in list(self._members.get(member, ())):
+            self.drop(member, stream_id)
+
+    def _promote(self, room: _Room) -> None:
+        present = [m for m in room.queue if self._hub.of_session(*m) is not None]
+        for member in present[: max(0, self._limit - len(room.seats))]:
+            place = room.queue.pop(member)
+            place.media_id = uuid4()
+            # Told again once the heartbeat that makes them count is written.
+            place.confirmed = False
+            room.seats[member] = place
+            self._promoted(member, room.stream_id)
+        self._count()
+
+    def set_publisher(self, stream_id: UUID, publisher: Member | None) -> None:
+        """Bind a stream to the session that sends it, or close its room."""
+        if publisher is None:
+            self._close(stream_id)
+            return
+        room = self._rooms.setdefault(stream_id, _Room(stream_id))
+        if room.publisher != publisher:
+            room.publisher = publisher
+            self._tell_viewers(room)
+            self._tell_publisher(room)
+
+    def _close(self, stream_id: UUID) -> None:
+        room = self._rooms.pop(stream_id, None)
+        if room is None:
+            return
+        for member in room.members():
+            self._forget(member, stream_id)
+            client = self._hub.of_session(*member)
+            if client is not None:
+                client.tell(SeatEvent(stream_id, "none"))
+        room.seats.clear()
+        room.queue.clear()
+        self._tell_publisher(room)
+        self._count()
+
+    def separate(self, one: UUID, other: UUID) -> None:
+        """Take every place that one of the two has with the other."""
+        for room in list(self._rooms.values()):
+            streamer = room.publisher.profile_id if room.publisher else None
+            for member in room.members():
+                if {streamer, member.profile_id} == {one, other}:
+                    self.drop(member, room.stream_id)
+
+    def connected(self, client: Client) -> None:
+        """Tell the other sides the new connection of a session."""
+        member = Member(*client.key)
+        for stream_id in self._members.get(member, ()):
+            self._tell_publisher(self._rooms[stream_id])
+        for room in self._rooms.values():
+            if room.publisher == member:
+                self._tell_viewers(room)
+            if room.queue and len(room.seats) < self._limit:
+                self._promote(room)
+
+    def disconnected(self, client: Client) -> None:
+        """Tell the viewers of a streamer whose socket is gone."""
+        member = Member(*client.key)
+        for room in self._rooms.values():
+            if room.publisher == member:
+                for viewer in self._clients(room.seats):
+                    viewer.tell(PublisherAway(room.stream_id))
+
+    def state_for(self, client: Client) -> list[ToClient]:
+        """Return the seats of a viewer and the watchers of a streamer."""
+        member = Member(*client.key)
+        messages: list[ToClient] = []
+        for stream_id in self._members.get(member, ()):
+            room = self._rooms[stream_id]
+            place = room.place(member)
+            if place is not None and place.confirmed:
+                place.told = self._seat_event(room, member, place)
+                messages.append(place.told)
+        messages += [
+            self._watchers_event(room) for room in self._rooms.values() if room.publisher == member
+        ]
+        return messages
+
+    def relay(self, client: Client, signal: Signal) -> None:
+        """Pass a signal between a streamer and a viewer who holds that seat.
+
+        Raises Refusal `not_allowed` for anybody else.
+        """
+        other = self._hub.of_connection(signal.to)
+        room = self._shared_room(client, other, signal.media_id) if other else None
+        if other is None or room is None:
+            raise Refusal(
+                "not_allowed",
+                "This seat is not shared with that connection.",
+                "Wait for the next `seat` or `watchers`.",
+                {"media_id": str(signal.media_id)},
+            )
+        metrics.SIGNALS.inc()
+        event = SignalEvent(client.connection, room.stream_id, signal.media_id, signal.data)
+        other.tell(event)
+
+    def _shared_room(self, client: Client, other: Client, media_id: UUID) -> _Room | None:
+        for publisher, viewer in ((client, other), (other, client)):
+            member = Member(*viewer.key)
+            for stream_id in self._members.get(member, ()):
+                room = self._rooms[stream_id]
+                seat = room.seats.get(member)
+                if room.publisher == publisher.key and seat and seat.media_id == media_id:
+                    return room if seat.confirmed else None
+        return None
+
+    def expire(self, now: float) -> None:
+        """Free the places of sessions not heard of for 60 seconds."""
+        silent = [
+            (member, room.stream_id)
+            for room in self._rooms.values()
+            for member in room.members()
+            if (place := room.place(member)) and now - place.heard_at > SILENCE
+        ]
+        for member, stream_id in silent:
+            self.drop(member, stream_id)
+
+    def _tell_viewers(self, room: _Room) -> None:
+        for member in room.members():
+            place = room.place(member)
+            if place is not None and place.confirmed:
+                self._tell(member, place, self._seat_event(room, member, place))
+
+    def _tell(self, member: Member, place: _Place, event: SeatEvent) -> None:
+        if place.told == event or (place.told is None and event.state == "none"):
+            return
+        place.told = event
+        client = self._hub.of_session(*member)
+        if client is not None:
+            client.tell(event)
+
+    def _seat_event(self, room: _Room, member: Member, place: _Place) -> SeatEvent:
+        if place.media_id is None:
+            position = 1 + list(room.queue).index(member)
+            return SeatEvent(room.stream_id, "waiting", position=position)
+        publisher = self._hub.of_session(*room.publisher) if room.publisher else None
+        connection = publisher.connection if publisher else None
+        return SeatEvent(room.stream_id, "granted", place.media_id, connection)
+
+    def _tell_publisher(self, room: _Room) -> None:
+        client = self._hub.of_session(*room.publisher) if room.publisher else None
+        if client is not None:
+            client.tell(self._watchers_event(room))
+
+    def _watchers_event(self, room: _Room) -> WatchersEvent:
+        room.revision += 1
+        seated = [
+            Seated(viewer.connection, place.media_id, viewer.name)
+            for member, place in room.seats.items()
+            if place.confirmed and place.media_id and (viewer := self._hub.of_session(*member))
+        ]
+        confirmed = {m: place for m, place in room.queue.items() if place.confirmed}
+        waiting = [Waiting(viewer.name) for viewer in self._clients(confirmed)]
+        return WatchersEvent(room.stream_id, room.revision, seated, waiting)
+
+    def _clients(self, members: dict[Member, _Place]) -> list[Client]:
+        found = (self._hub.of_session(*member) for member in members)
+        return [client for client in found if client is not None]
+
+    def _forget(self, member: Member, stream_id: UUID) -> None:
+        streams = self._members.get(member)
+        if streams is not None:
+            streams.discard(stream_id)
+            if not streams:
+                del self._members[member]
+
+    def _sweep_out(self, room: _Room) -> None:
+        if room.publisher is None and not room.seats and not room.queue:
+            self._rooms.pop(room.stream_id, None)
+
+    def _count(self) -> None:
+        metrics.SEATS.set(sum(len(room.seats) for room in self._rooms.values()))
+        metrics.WAITING.set(sum(len(room.queue) for room in self._rooms.values()))
