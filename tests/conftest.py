@@ -11,11 +11,30 @@ import pytest
 import pytest_asyncio
 
 from tests.databases import Cluster, Database, chosen_binaries, running_cluster
+from tests.spec_table import SpecRecorder
 
 # A developer's own settings must not decide what the tests see.
 BINARIES = chosen_binaries()
 for name in [name for name in os.environ if name.startswith("LIVEWALL_")] + ["DATABASE_URL"]:
     os.environ.pop(name, None)
+
+# Tests in these folders need more than a database and run on PostgreSQL 18 only.
+BEYOND_SQL = {"browser", "demo", "server"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Record what the run proves, for `make spec`."""
+    config.pluginmanager.register(SpecRecorder(config))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need nothing but the database, so that they can run on 15 too."""
+    for item in items:
+        if "cluster" in getattr(item, "fixturenames", ()) and BEYOND_SQL.isdisjoint(
+            item.path.parts
+        ):
+            item.add_marker("sql")
 
 
 @pytest.fixture(scope="session")

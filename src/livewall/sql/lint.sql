@@ -40,9 +40,11 @@ SELECT format('%I on %I.%I for %s', p.policyname, p.schemaname, p.tablename, r.r
 FROM pg_policies AS p
 JOIN pg_roles AS r ON r.rolname = ANY (p.roles)
 WHERE p.schemaname = 'public' AND p.cmd <> 'ALL'
-    AND NOT has_any_column_privilege(r.oid, format('%I.%I', p.schemaname, p.tablename)::regclass,
-        CASE p.cmd WHEN 'DELETE' THEN 'SELECT' ELSE p.cmd END)
-    AND NOT has_table_privilege(r.oid, format('%I.%I', p.schemaname, p.tablename)::regclass, p.cmd)
+    AND NOT CASE p.cmd
+        WHEN 'DELETE'
+        THEN has_table_privilege(r.oid, format('%I.%I', p.schemaname, p.tablename), 'DELETE')
+        ELSE has_any_column_privilege(r.oid, format('%I.%I', p.schemaname, p.tablename), p.cmd)
+    END
 ORDER BY 1;
 
 -- rule: definer_search_path
