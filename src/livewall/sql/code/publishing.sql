@@ -75,7 +75,8 @@ BEGIN
                    private.off_transition_allowed_at(w.id, v_now),
                    CASE WHEN v_grace_until > v_now THEN v_grace_until END) END AS off_at
         FROM wanted AS w
-    ), decided AS (
+    -- Materialized: written refers to these columns again and again, and each would ask for the off time anew.
+    ), decided AS MATERIALIZED (
         SELECT b.*,
                CASE WHEN b.viewers > 0 THEN b.was_published OR b.may_publish
                     ELSE b.was_published AND b.off_at > v_now END AS publish

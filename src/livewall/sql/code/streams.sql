@@ -28,8 +28,8 @@ $$;
 CREATE TRIGGER live_streams_clean_title BEFORE INSERT OR UPDATE OF title ON public.live_streams
     FOR EACH ROW EXECUTE FUNCTION private.clean_stream_title();
 
--- Why a stream is published or not, as a code for programs and a sentence for people. p_names adds who is watching,
--- which is the streamer's to know.
+-- Why a stream is published or not, as a code for programs and a sentence for people. p_names adds who is watching, up
+-- to 50 names, which is the streamer's to know.
 CREATE FUNCTION private.why_json(p_stream public.live_streams, p_names boolean) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
 AS $$
@@ -77,9 +77,10 @@ BEGIN
             SELECT jsonb_agg(p.name ORDER BY p.name)
             FROM public.profiles AS p
             WHERE p.id IN (
-                SELECT a.viewer_id FROM public.active_viewers AS a
+                SELECT DISTINCT a.viewer_id FROM public.active_viewers AS a
                 WHERE a.live_stream_id = p_stream.id AND a.is_watching
-                    AND a.last_active_at > v_now - (SELECT viewer_silence FROM private.settings))), '[]'));
+                    AND a.last_active_at > v_now - (SELECT viewer_silence FROM private.settings)
+                LIMIT 50)), '[]'));
     END IF;
     RETURN v_why;
 END;
