@@ -290,10 +290,19 @@ _KNOWN: msgspec.json.Decoder[ServerMessage] = msgspec.json.Decoder(ServerMessage
 _OTHER = msgspec.json.Decoder(Other)
 _HANDLED = frozenset(
     [
-        "snapshot", "stream", "seat", "publish", "watchers", "publisher_away", "publisher_lost",
-        "signal", "ok", "error", "goodbye",
+        "snapshot",
+        "stream",
+        "seat",
+        "publish",
+        "watchers",
+        "publisher_away",
+        "publisher_lost",
+        "signal",
+        "ok",
+        "error",
+        "goodbye",
     ]
-)  # fmt: skip
+)
 
 
 def read(raw: bytes | str) -> ServerMessage | Other:

@@ -37,7 +37,8 @@ log = structlog.get_logger(__name__)
 
 FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 15.0
-ANSWER_SECONDS = 10.0
+ANSWER_SECONDS = 5.0
+CLOSE_SECONDS = 2.0
 # The snapshot of a busy house is large; a message without end is an attack.
 LARGEST_MESSAGE = 8 * 1024 * 1024
 
@@ -127,6 +128,11 @@ class Tab:
         """Send a heartbeat at once, because a flag changed."""
         self._beat_now.set()
 
+    @property
+    def is_closing(self) -> bool:
+        """Whether `close` was called."""
+        return self._closing.is_set()
+
     async def close(self) -> None:
         """Close the socket; `run` returns. Say `leave` or `stop` first if it is meant for good."""
         self._closing.set()
@@ -155,6 +161,7 @@ class Tab:
             compression=None,
             proxy=None,
             max_size=LARGEST_MESSAGE,
+            close_timeout=CLOSE_SECONDS,
         ) as socket:
             self._socket = socket
             await socket.send(msgspec.json.encode(Hello(self.session_id)).decode())

@@ -1,0 +1,165 @@
+"""The life of one demo streamer: sign in, introduce oneself, be live until told to stop."""
+
+import asyncio
+import io
+import random
+import threading
+import time
+from urllib.parse import quote
+
+import msgspec
+import numpy as np
+import structlog
+from PIL import Image
+
+from livewall.client import (
+    Api,
+    BannedError,
+    Camera,
+    Picture,
+    ProblemError,
+    Publisher,
+    Show,
+    SignedOutError,
+    Tab,
+    backoff,
+    sign_in_guest,
+)
+from livewall.client.tasks import Tasks
+from livewall.demo.people import DemoPerson
+from livewall.demo.scenes import Paint
+from livewall.demo.state import KeptTokens
+
+log = structlog.get_logger(__name__)
+
+PREVIEW_SIZE = (320, 180)
+# Seldom enough that a chat is people talking, with somebody on camera saying a word in between.
+CHAT_SECONDS = (240.0, 900.0)
+NAME_TRIES = 4
+
+
+class DemoStreamer:
+    """One demo person on one server."""
+
+    def __init__(self, base_url: str, person: DemoPerson, tokens: KeptTokens) -> None:
+        self.person = person
+        self.camera = Camera(self._paint, person.frames_per_second)
+        self.publisher: Publisher | None = None
+        self._base_url, self._tokens = base_url, tokens
+        self._scene: Paint | None = None
+        self._drawing = threading.Lock()
+        self._tasks = Tasks()
+        self._tab: Tab | None = None
+
+    async def run(self) -> None:
+        """Be live until cancelled; then stop with a word to the server."""
+        self._scene = await asyncio.to_thread(self.person.scene)
+        attempt = 0
+        while True:
+            try:
+                await self._one_life()
+            except BannedError:
+                log.warning("demo_person_banned", name=self.person.name)
+                return
+            except (OSError, ProblemError, SignedOutError) as error:
+                log.debug("demo_person_waits", name=self.person.name, reason=repr(error))
+                patience = getattr(error, "retry_after", None) or 0.0
+                await asyncio.sleep(patience + backoff(attempt))
+                attempt += 1
+
+    async def _one_life(self) -> None:
+        """From signing in to being signed out."""
+        api = await self._sign_in()
+        await self._introduce(api)
+        tab = self._tab = Tab(self._base_url, api.token)
+        show = Show(self.person.title, self.camera, self._preview)
+        self.publisher = Publisher(tab, api, show, self._taken_over)
+        self.publisher.start()
+        self._tasks.start(self._chat(api))
+        line = asyncio.create_task(tab.run())
+        try:
+            await asyncio.shield(line)
+        finally:
+            # The line must still be up when the stream is ended with a word.
+            await self._end()
+            await asyncio.gather(line, return_exceptions=True)
+
+    async def _end(self) -> None:
+        """Say stop, then close the socket."""
+        publisher, self.publisher = self.publisher, None
+        tab, self._tab = self._tab, None
+        if publisher is not None:
+            await publisher.stop()
+        if tab is not None:
+            await tab.close()
+        await self._tasks.cancel()
+
+    def _taken_over(self, reason: str) -> None:
+        log.info("demo_person_elsewhere", name=self.person.name, reason=reason)
+
+    # Being somebody.
+
+    async def _sign_in(self) -> Api:
+        """Come back as the same guest if the server still knows them, else become a new one."""
+        kept = self._tokens.get(self.person.name)
+        if kept is not None:
+            api = Api(self._base_url, kept)
+            answer = msgspec.json.decode(await api.call("GET", "/api/session"))
+            if answer["account"] is not None:
+                return api
+        api = await self._become_guest()
+        self._tokens.keep(self.person.name, api.token)
+        return api
+
+    async def _become_guest(self) -> Api:
+        name = self.person.name
+        for number in range(1, NAME_TRIES + 1):
+            try:
+                api, _ = await sign_in_guest(self._base_url, name)
+            except ProblemError as error:
+                if error.problem.code != "name_taken":
+                    raise
+                name = f"{self.person.name}.{number + 1}"
+            else:
+                return api
+        api, _ = await sign_in_guest(self._base_url)
+        return api
+
+    async def _introduce(self, api: Api) -> None:
+        about = {"display_name": self.person.display_name, "bio": self.person.bio}
+        links = [{"label": link.label, "url": link.url} for link in self.person.links]
+        await api.call("PATCH", "/api/me", about)
+        await api.call("PUT", "/api/me/links", {"links": links})
+
+    async def _chat(self, api: Api) -> None:
+        """Say a line now and then, only while somebody watches."""
+        lines = list(self.person.lines)
+        dice = random.Random(self.person.name)  # noqa: S311  small talk, not a secret
+        while True:
+            await asyncio.sleep(dice.uniform(*CHAT_SECONDS))
+            demand = self.publisher.demand if self.publisher else None
+            if demand is None or not demand.is_published or demand.stream_id is None:
+                continue
+            path = f"/api/streams/{quote(demand.stream_id)}/chat"
+            try:
+                await api.call("POST", path, {"body": dice.choice(lines)})
+            except (ProblemError, OSError) as error:
+                log.debug("demo_chat_refused", reason=str(error))
+
+    # Pictures.
+
+    def _paint(self) -> Picture:
+        return np.asarray(self._still())
+
+    def _preview(self) -> bytes:
+        small = self._still().resize(PREVIEW_SIZE, Image.Resampling.BOX)
+        content = io.BytesIO()
+        small.save(content, "JPEG", quality=82)
+        return content.getvalue()
+
+    def _still(self) -> Image.Image:
+        if self._scene is None:
+            raise RuntimeError("The scene is built when the streamer starts.")
+        # A preview may fall due while the camera draws; a scene keeps state between pictures.
+        with self._drawing:
+            return self._scene(time.time())
