@@ -1,0 +1,415 @@
+"""When a camera sends video: on with the first viewer, off after the last, never to and fro."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from tests.databases import Person
+from tests.sql.world import NONE, Beat, Leave, World, refused, tab
+
+INTERVALS = """
+SELECT epoch, started_reason, ended_reason, extract(epoch FROM ended_at - started_at)::integer
+FROM private.publish_intervals WHERE live_stream_id = $1 ORDER BY epoch
+"""
+
+
+async def watched(world: World) -> tuple[Person, Person, UUID]:
+    """Return a streamer, a viewer and the stream that the viewer watches since this moment."""
+    streamer, viewer = await world.people("streamer", "viewer")
+    stream = await world.live(streamer)
+    await world.beat(Beat(viewer, stream, 1))
+    return streamer, viewer, stream
+
+
+async def seconds_until_off(world: World, stream: UUID, limit: int = 120) -> int:
+    """Sweep every second until the stream is off; return how many seconds that took."""
+    for second in range(limit):
+        if not await world.is_published(stream):
+            return second
+        await world.pass_time(1, lease=stream)
+    raise AssertionError(f"still published after {limit} s: {await world.why(stream)}")
+
+
+@pytest.mark.spec("S14")
+async def test_nobody_watching_means_not_published(world: World) -> None:
+    streamer = await world.person("streamer")
+    stream = await world.live(streamer)
+    await world.pass_time(3)
+    assert not await world.is_published(stream)
+    why = await world.why(stream)
+    assert (why["code"], why["is_published"], why["epoch"]) == ("nobody_watching", False, 0)
+
+
+@pytest.mark.spec("S14", "S15")
+async def test_first_viewer_publishes_in_the_same_statement(world: World) -> None:
+    streamer, viewer = await world.people("streamer", "viewer")
+    stream = await world.live(streamer)
+    answer = await world.beat(Beat(viewer, stream, 1))
+    [change] = answer["changes"]
+    assert change["stream"]["is_published"] is True
+    assert change["stream"]["active_viewer_count"] == 1
+    assert change["stream"]["publish_epoch"] == 1
+    assert change["why"]["code"] == "watched"
+    assert change["why"]["watchers"] == ["viewer"]
+    assert await world.is_published(stream)
+
+
+@pytest.mark.spec("S13", "S14")
+@pytest.mark.parametrize("missing", [1, 2, 4, 8])
+async def test_every_flag_is_needed_to_count(world: World, missing: int) -> None:
+    streamer, viewer = await world.people("streamer", "viewer")
+    stream = await world.live(streamer)
+    await world.beat(Beat(viewer, stream, 1, flags=15 - missing))
+    assert (await world.stream(stream))["active_viewer_count"] == 0
+    assert not await world.is_published(stream)
+    await world.beat(Beat(viewer, stream, 2))
+    assert await world.is_published(stream)
+
+
+@pytest.mark.spec("S14")
+async def test_viewers_are_counted_once_whatever_their_sessions(world: World) -> None:
+    _, viewer, stream = await watched(world)
+    await world.beat(Beat(viewer, stream, 1, session=tab()), Beat(viewer, stream, 1, session=tab()))
+    assert (await world.stream(stream))["active_viewer_count"] == 1
+    other = await world.person("other")
+    await world.beat(Beat(other, stream, 1))
+    assert (await world.stream(stream))["active_viewer_count"] == 2
+
+
+@pytest.mark.spec("S14")
+async def test_a_leave_lingers_for_five_seconds(world: World) -> None:
+    _, viewer, stream = await watched(world)
+    await world.pass_time(20, lease=stream)
+    await world.leave(Leave(viewer, 2))
+    row = await world.stream(stream)
+    assert (row["is_published"], row["active_viewer_count"]) == (True, 0)
+    assert (await world.why(stream))["code"] == "lingering"
+    assert await seconds_until_off(world, stream) == 5
+    assert await world.rows(INTERVALS, stream) == [(1, "viewer_arrived", "viewers_left", 25)]
+    assert (await world.stream(stream))["publish_epoch"] == 2
+
+
+@pytest.mark.spec("S14")
+async def test_video_stays_on_for_ten_seconds_at_least(world: World) -> None:
+    _, viewer, stream = await watched(world)
+    await world.advance(1)
+    await world.leave(Leave(viewer, 2))
+    assert await seconds_until_off(world, stream) == 9
+
+
+@pytest.mark.spec("S14")
+async def test_a_return_within_the_linger_changes_nothing_for_the_camera(world: World) -> None:
+    _, viewer, stream = await watched(world)
+    await world.pass_time(20, lease=stream)
+    await world.leave(Leave(viewer, 2))
+    await world.pass_time(4, lease=stream)
+    await world.beat(Beat(viewer, stream, 3))
+    await world.pass_time(10, lease=stream)
+    row = await world.stream(stream)
+    assert (row["is_published"], row["publish_epoch"]) == (True, 1)
+    assert row["unpublish_due_at"] is None
+
+
+@pytest.mark.spec("S18")
+@pytest.mark.abuse("A5")
+async def test_silence_of_sixty_seconds_ends_publishing(world: World) -> None:
+    _, _, stream = await watched(world)
+    await world.pass_time(59, lease=stream)
+    assert await world.is_published(stream)
+    await world.pass_time(1, lease=stream)
+    assert not await world.is_published(stream)
+    assert await world.rows(INTERVALS, stream) == [(1, "viewer_arrived", "viewers_silent", 60)]
+
+
+@pytest.mark.spec("S18")
+async def test_silence_shorter_than_sixty_seconds_costs_nothing(world: World) -> None:
+    _, viewer, stream = await watched(world)
+    await world.pass_time(58, lease=stream)
+    answer = await world.beat(Beat(viewer, stream, 2))
+    assert answer == {"changes": [], "refused": []}
+    await world.pass_time(59, lease=stream)
+    row = await world.stream(stream)
+    assert (row["is_published"], row["publish_epoch"], row["active_viewer_count"]) == (True, 1, 1)
+
+
+@pytest.mark.spec("S18")
+async def test_a_viewer_who_returns_after_silence_counts_again_at_once(world: World) -> None:
+    _, viewer, stream = await watched(world)
+    await world.pass_time(70, lease=stream)
+    assert not await world.is_published(stream)
+    await world.beat(Beat(viewer, stream, 2))
+    row = await world.stream(stream)
+    assert (row["is_published"], row["publish_epoch"]) == (True, 3)
+
+
+@pytest.mark.spec("S14", "S16")
+async def test_without_a_server_the_reconciler_ends_it(world: World) -> None:
+    _, _, stream = await watched(world)
+    for _ in range(4):
+        await world.advance(15)
+        await world.keep_lease(stream)
+        await world.reconcile()
+    row = await world.stream(stream)
+    assert (row["is_published"], row["active_viewer_count"]) == (False, 0)
+
+
+@pytest.mark.spec("S16", "S39")
+async def test_the_reconciler_follows_what_was_written_past_the_functions(world: World) -> None:
+    streamer, viewer = await world.people("streamer", "viewer")
+    stream = await world.live(streamer)
+    await world.admin.execute(
+        "INSERT INTO active_viewers (live_stream_id, viewer_id, is_active, is_unmuted, is_visible,"
+        " is_subscribed) VALUES ($1, $2, true, true, true, true)",
+        stream,
+        viewer.id,
+    )
+    assert not await world.is_published(stream)
+    assert await world.reconcile() == 1
+    assert await world.is_published(stream)
+    assert await world.reconcile() == 0
+    await world.admin.execute("TRUNCATE active_viewers")
+    await world.advance(30)
+    assert await world.reconcile() == 1
+    await world.advance(6)
+    await world.reconcile()
+    row = await world.stream(stream)
+    assert (row["is_published"], row["active_viewer_count"]) == (False, 0)
+
+
+@pytest.mark.spec("S14", "S16")
+async def test_one_viewer_of_two_falling_silent_is_seen_by_the_reconciler(world: World) -> None:
+    _, viewer, stream = await watched(world)
+    other = await world.person("other")
+    await world.beat(Beat(other, stream, 1))
+    for sequence in range(2, 8):
+        await world.advance(12)
+        await world.beat(Beat(viewer, stream, sequence))
+        await world.keep_lease(stream)
+        await world.reconcile()
+    assert (await world.stream(stream))["active_viewer_count"] == 1
+
+
+@pytest.mark.spec("S14")
+async def test_stopping_is_immediate_even_within_the_minimum_on_time(world: World) -> None:
+    streamer, _, stream = await watched(world)
+    answer = await world.call(streamer, "stop_stream")
+    change = answer["change"]
+    assert (change["stream"]["is_published"], change["stream"]["live_available"]) == (False, False)
+    assert change["stream"]["publish_epoch"] == 2
+    assert change["why"]["code"] == "not_live"
+    assert change["publisher_session_id"] is None
+    assert await world.rows(INTERVALS, stream) == [(1, "viewer_arrived", "streamer_stopped", 0)]
+
+
+@pytest.mark.spec("S14")
+async def test_going_live_again_while_somebody_still_watches(world: World) -> None:
+    streamer, _, stream = await watched(world)
+    await world.call(streamer, "stop_stream")
+    await world.advance(5)
+    await world.live(streamer)
+    row = await world.stream(stream)
+    assert (row["is_published"], row["publish_epoch"], row["active_viewer_count"]) == (True, 3, 1)
+    assert (await world.rows(INTERVALS, stream))[1] == (3, "went_live_watched", None, None)
+
+
+@pytest.mark.spec("S14", "S18")
+async def test_a_publisher_who_falls_silent_is_no_longer_live(world: World) -> None:
+    streamer, viewer, stream = await watched(world)
+    for sequence in range(2, 7):
+        await world.advance(12)
+        await world.beat(Beat(viewer, stream, sequence))
+        await world.sweep()
+    row = await world.stream(stream)
+    assert (row["live_available"], row["is_published"]) == (False, False)
+    why = await world.why(stream, streamer)
+    assert why["code"] == "publisher_silent"
+    assert (await world.rows(INTERVALS, stream))[0][2] == "lease_expired"
+    assert await world.rows("SELECT ended_reason FROM private.live_intervals") == [
+        ("lease_expired",)
+    ]
+
+
+@pytest.mark.spec("S18")
+async def test_a_kept_lease_stays_and_a_strange_session_cannot_keep_it(world: World) -> None:
+    streamer = await world.person("streamer")
+    session = tab()
+    stream = await world.live(streamer, session)
+    await world.advance(50)
+    assert await world.keep_lease(stream, session) == {"lost": []}
+    await world.advance(50)
+    stranger = tab()
+    assert await world.keep_lease(stream, stranger) == {
+        "lost": [{"stream_id": str(stream), "session_id": str(stranger)}]
+    }
+    await world.sweep()
+    assert (await world.stream(stream))["live_available"]
+    await world.advance(11)
+    await world.reconcile()
+    assert not (await world.stream(stream))["live_available"]
+
+
+@pytest.mark.spec("S14")
+@pytest.mark.abuse("A6")
+async def test_visibility_toggled_without_end_stays_within_the_bound(world: World) -> None:
+    _, viewer, stream = await watched(world)
+    offs: list[float] = []
+    before = await world.is_published(stream)
+    for second in range(1, 241):
+        await world.advance(1)
+        hide = (second // 12) % 2 == 0
+        await world.beat(Beat(viewer, stream, second + 1, NONE if hide else 15))
+        await world.keep_lease(stream)
+        await world.sweep()
+        after = await world.is_published(stream)
+        if before and not after:
+            offs.append(second)
+        before = after
+    assert len(offs) >= 4, "the camera must still go off now and then"
+    assert all(later - earlier >= 60 for earlier, later in zip(offs, offs[3:], strict=False))
+    rapid = [2 * n for n in range(100)]
+    epoch = (await world.stream(stream))["publish_epoch"]
+    for step in rapid:
+        await world.beat(Beat(viewer, stream, 1000 + step, NONE))
+        await world.beat(Beat(viewer, stream, 1001 + step))
+        await world.advance(0.1)
+        await world.sweep()
+    assert (await world.stream(stream))["publish_epoch"] <= epoch + 1
+
+
+@pytest.mark.spec("S14")
+@pytest.mark.abuse("A6")
+async def test_a_steadied_camera_says_so(world: World) -> None:
+    _, viewer, stream = await watched(world)
+    sequence = 1
+    for _ in range(4):
+        await world.leave(Leave(viewer, sequence := sequence + 1))
+        await world.pass_time(11, lease=stream)
+        await world.beat(Beat(viewer, stream, sequence := sequence + 1))
+    assert await world.is_published(stream)
+    await world.pass_time(11, lease=stream)
+    await world.leave(Leave(viewer, sequence + 1))
+    assert (await world.why(stream))["code"] == "steadied"
+    await seconds_until_off(world, stream)
+    ends = [
+        row[0]
+        for row in await world.rows(
+            "SELECT ended_at FROM private.publish_intervals ORDER BY ended_at"
+        )
+    ]
+    assert all(
+        later - earlier >= timedelta(seconds=60)
+        for earlier, later in zip(ends, ends[3:], strict=False)
+    )
+
+
+@pytest.mark.spec("S14")
+@pytest.mark.abuse("A6")
+async def test_going_live_and_stopping_without_end_is_bounded(world: World) -> None:
+    streamer, viewer, stream = await watched(world)
+    await world.call(streamer, "stop_stream")
+    for _ in range(3):
+        await world.advance(1)
+        await world.live(streamer)
+        await world.beat(Beat(viewer, stream, int((await world.now()).timestamp())))
+        await world.call(streamer, "stop_stream")
+    await world.advance(1)
+    with refused("LW031"):
+        await world.live(streamer)
+    with refused("LW031"):
+        await world.done(streamer, "UPDATE live_streams SET live_available = true")
+    await world.advance(56)
+    await world.live(streamer)
+    ended = "SELECT count(*) FROM private.publish_intervals WHERE ended_at IS NOT NULL"
+    assert await world.rows(ended) == [(4,)]
+
+
+@pytest.mark.spec("S18")
+async def test_a_restarted_server_gives_viewers_a_heartbeat_period(world: World) -> None:
+    _, viewer, stream = await watched(world)
+    await world.advance(61)
+    await world.one("service_role", "SELECT public.register_server_start($1)", tab())
+    await world.sweep()
+    await world.reconcile()
+    row = await world.stream(stream)
+    assert (row["live_available"], row["is_published"], row["active_viewer_count"]) == (
+        True,
+        True,
+        0,
+    )
+    assert (await world.why(stream))["code"] == "after_restart"
+    await world.keep_lease(stream)
+    await world.beat(Beat(viewer, stream, 2))
+    await world.pass_time(20, lease=stream)
+    row = await world.stream(stream)
+    assert (row["is_published"], row["publish_epoch"]) == (True, 1)
+
+
+@pytest.mark.spec("S16", "S18")
+async def test_grace_after_a_restart_ends(world: World) -> None:
+    _, _, stream = await watched(world)
+    await world.advance(61)
+    await world.one("service_role", "SELECT public.register_server_start($1)", tab())
+    await world.reconcile()
+    await world.advance(14)
+    await world.reconcile()
+    assert await world.is_published(stream)
+    await world.advance(2)
+    await world.keep_lease(stream)
+    await world.reconcile()
+    assert not await world.is_published(stream)
+
+
+@pytest.mark.spec("S16", "S18")
+async def test_a_restarted_database_gives_the_same_grace(world: World) -> None:
+    streamer, viewer = await world.people("streamer", "viewer")
+    at_start = "UPDATE private.test_clock SET now = pg_postmaster_start_time()"
+    await world.admin.execute(at_start)
+    stream = await world.live(streamer)
+    await world.beat(Beat(viewer, stream, 1))
+    await world.admin.execute("TRUNCATE active_viewers")  # what a crash does to it
+    await world.advance(14)
+    await world.reconcile()
+    assert await world.is_published(stream)
+    await world.advance(5)  # nobody came back: from here on it is an ordinary leave
+    await world.reconcile()
+    assert not await world.is_published(stream)
+
+
+@pytest.mark.spec("D6")
+async def test_the_streamer_alone_is_told_who_watches(world: World) -> None:
+    streamer, viewer, stream = await watched(world)
+    assert (await world.why(stream, streamer))["watchers"] == ["viewer"]
+    assert "watchers" not in await world.why(stream, viewer)
+    assert "watchers" not in await world.why(stream)
+    with refused("LW004"):
+        await world.why(tab())
+
+
+@pytest.mark.spec("D6")
+async def test_a_streamer_sees_their_own_intervals_only(world: World) -> None:
+    streamer, viewer, stream = await watched(world)
+    await world.pass_time(20, lease=stream)
+    await world.leave(Leave(viewer, 2))
+    await world.pass_time(5, lease=stream)
+    seen = await world.call(streamer, "list_publish_intervals")
+    assert [(i["epoch"], i["started_reason"], i["ended_reason"]) for i in seen["intervals"]] == [
+        (1, "viewer_arrived", "viewers_left")
+    ]
+    assert len(seen["live"]) == 1
+    assert await world.call(viewer, "list_publish_intervals") == {"intervals": [], "live": []}
+
+
+@pytest.mark.spec("S14")
+async def test_changes_since_tell_a_server_what_others_did(world: World) -> None:
+    _, viewer, stream = await watched(world)
+    first = await world.call("service_role", "sweep_publish_state", p_since=await world.now())
+    assert first["changes"] == []
+    since = await world.now()
+    await world.advance(30)
+    await world.leave(Leave(viewer, 2))
+    told = await world.call("service_role", "sweep_publish_state", p_since=since)
+    [change] = told["changes"]
+    assert change["stream"]["id"] == str(stream)
+    assert change["revision"] == (await world.stream(stream))["revision"]
+    assert change["publisher_session_id"] == "00000000-0000-0000-0000-000000000000"
