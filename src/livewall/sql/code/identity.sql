@@ -284,6 +284,8 @@ DECLARE
 BEGIN
     -- Words said in others' chats stay in place without their author and their text.
     UPDATE public.chat_messages SET body = '', deleted_at = private.clock() WHERE sender_id = v_caller AND deleted_at IS NULL;
+    -- The cascade would take the viewing records without telling the streams that were watched.
+    PERFORM private.end_watching(v_caller);
     DELETE FROM auth.users WHERE id = v_caller;
     RETURN to_jsonb(v_caller);
 END;

@@ -216,10 +216,13 @@ BEGIN
 
     WITH renewed AS (
         UPDATE public.active_viewers AS a SET last_active_at = v_now, sequence = b.sequence
-        FROM unnest(p_stream_ids, p_viewer_ids, p_session_ids, p_sequences) AS b (stream_id, viewer_id, session_id, sequence)
+        FROM unnest(p_stream_ids, p_viewer_ids, p_session_ids, p_sequences, p_flags)
+            AS b (stream_id, viewer_id, session_id, sequence, flags)
         JOIN public.live_streams AS s ON s.id = b.stream_id AND s.live_available
         WHERE a.viewer_id = b.viewer_id AND a.session_id = b.session_id AND a.live_stream_id = b.stream_id
             AND b.sequence > a.sequence AND NOT a.has_left AND a.last_active_at > v_now - v_rule.viewer_silence
+            -- Other flags than the row's were refused above: a refused heartbeat keeps nothing alive.
+            AND b.flags = a.is_active::integer + 2 * a.is_unmuted::integer + 4 * a.is_visible::integer + 8 * a.is_subscribed::integer
         RETURNING a.live_stream_id, a.is_watching
     )
     SELECT array_agg(DISTINCT live_stream_id) INTO v_watched FROM renewed WHERE is_watching;
