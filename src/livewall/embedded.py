@@ -159,10 +159,9 @@ def _ensure(data_dir: Path, launch: Launch, say: Callable[[str], None]) -> Serve
     if not place.pgdata.exists():
         folder.create_database(place, password, sync=launch.parameters.get("fsync") != "off")
     folder.check_version(place)
-    server = Server(
-        place.pgdata, folder.make_socket_dir(place), launch.port or SOCKET_PORT, password
-    )
-    process.remove_stale_lock(place.pgdata)
+    socket_dir = folder.make_socket_dir(place)
+    server = Server(place.pgdata, socket_dir, launch.port or SOCKET_PORT, password)
+    process.remove_stale_locks(place.pgdata, socket_dir)
     _write_state(data_dir, server)
     _launch(place, server, launch, say)
     return server
@@ -171,13 +170,16 @@ def _ensure(data_dir: Path, launch: Launch, say: Callable[[str], None]) -> Serve
 def _await_found(
     server: Server, data_dir: Path, launch: Launch, say: Callable[[str], None]
 ) -> Server:
-    """Wait for a server somebody else started: it may still be recovering."""
+    """Wait for a server somebody else started: it may still be recovering, or just be dying."""
     pid = process.server_pid(server.pgdata)
     deadline = time.monotonic() + launch.timeout
-    while pid is not None and not process.is_ready(server.pgdata, pid):
+    while pid is not None and not (
+        process.is_ready(server.pgdata, pid) and process.answers(server.socket_dir, server.port)
+    ):
         if time.monotonic() > deadline:
             raise EmbeddedError(f"PostgreSQL is not ready, see {data_dir / 'postgres.log'}.")
         time.sleep(0.05)
+        process.reap(pid)
         pid = process.server_pid(server.pgdata)
     return server if pid is not None else _ensure(data_dir, launch, say)
 

@@ -8,6 +8,8 @@ import os
 import pwd
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import time
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from pathlib import Path
 import psutil
 
 SERVER_NAMES = ("postgres", "postmaster")
+TLS_REQUEST = struct.pack("!ii", 8, 80877103)
 BINARY_CACHE = Path("/var/cache/livewall")
 
 
@@ -182,20 +185,33 @@ def is_ready(pgdata: Path, pid: int) -> bool:
     return len(lines) >= 8 and lines[0] == str(pid) and lines[7].strip() in ("ready", "standby")
 
 
-def remove_stale_lock(pgdata: Path) -> None:
-    """Remove `postmaster.pid` if PostgreSQL itself would wrongly believe it.
+def answers(socket_dir: Path, port: int) -> bool:
+    """Say whether somebody answers on the server's socket when asked for TLS, which it has not."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(0.5)
+        try:
+            connection.connect(str(socket_dir / f".s.PGSQL.{port}"))
+            connection.sendall(TLS_REQUEST)
+            return connection.recv(1) == b"N"
+        except OSError:
+            return False
 
-    Nothing may use the folder: children of a killed server still hold its shared memory, so they
-    are waited for. Raises EmbeddedError if they do not end.
+
+def remove_stale_locks(pgdata: Path, socket_dir: Path) -> None:
+    """Remove the locks of a dead server, which PostgreSQL itself would wrongly believe.
+
+    The caller knows that no server of ours runs: it holds the folder's lock. Nothing may use the
+    data: children of a killed server still hold its shared memory, so they are waited for. Raises
+    EmbeddedError if they do not end.
     """
-    if not pid_file_lines(pgdata) or server_pid(pgdata) is not None:
-        return
     deadline = time.monotonic() + 30
     while users := _processes_in(pgdata):
         if time.monotonic() > deadline:
             raise EmbeddedError(f"Processes {users} of a dead server still use {pgdata}: end them.")
         time.sleep(0.1)
     (pgdata / "postmaster.pid").unlink(missing_ok=True)
+    for left in socket_dir.glob(".s.PGSQL.*"):
+        left.unlink()
 
 
 def _processes_in(pgdata: Path) -> list[int]:
