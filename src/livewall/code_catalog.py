@@ -4,12 +4,13 @@ PostgreSQL does not say which file an object came from, so the runner compares t
 and after a file and records the difference: functions, views, policies, triggers and grants.
 """
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import asyncpg
 
-from livewall.sql_files import MigrationError, SqlFile
+from livewall.sql_files import MigrationError, SqlFile, statements
 
 if TYPE_CHECKING:  # generic in its stubs only
     Connection = asyncpg.Connection[asyncpg.Record]
@@ -87,6 +88,8 @@ JOIN pg_attribute AS attribute ON attribute.attrelid = owned.oid AND NOT attribu
     aclexplode(attribute.attacl) AS privilege
 ORDER BY sequence, identity
 """
+ENDS_TRANSACTION = re.compile(r"(COMMIT|ROLLBACK|ABORT|PREPARE\s+TRANSACTION)\b", re.IGNORECASE)
+
 GONE = (
     asyncpg.UndefinedTableError,
     asyncpg.UndefinedFunctionError,
@@ -142,14 +145,17 @@ async def recorded(connection: Connection) -> dict[str, list[Item]]:
 
 async def run_script(connection: Connection, file: SqlFile) -> None:
     """Run a file in the open transaction. Raises MigrationError with the line that failed."""
+    parts = statements(file.text)
+    if any(ENDS_TRANSACTION.match(part) for part in parts):
+        raise MigrationError(f"{file.label}: must not end the transaction it runs in.")
+    if not parts:  # asyncpg fails on a script of comments only
+        return
     try:
         await connection.execute(file.text)
     except RETRIABLE:
         raise
     except asyncpg.PostgresError as error:
         raise MigrationError(f"{_place(error, file)}: {error}") from error
-    if not connection.is_in_transaction():
-        raise MigrationError(f"{file.label}: must not end the transaction it runs in.")
 
 
 def _place(error: asyncpg.PostgresError, file: SqlFile) -> str:
