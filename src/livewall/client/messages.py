@@ -52,7 +52,7 @@ class Account(Struct, frozen=True):
     profile: Profile
     is_guest: bool
     roles: list[str]
-    expires_at: str
+    expires_at: str | None = None
 
 
 class SignedIn(Struct, frozen=True):

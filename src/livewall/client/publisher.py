@@ -151,6 +151,9 @@ class Publisher:
         if message.stream_id != self.demand.stream_id:
             return
         self._lease_session = None
+        if message.reason == "lease_expired" and self._is_wanted:
+            self._be_live()
+            return
         self._is_wanted = False
         self._hang_up_all()
         self._on_lost(message.reason)
@@ -164,6 +167,8 @@ class Publisher:
     async def _go_live(self) -> None:
         attempt = 0
         while self._is_wanted and not self._has_lease() and self._tab.connected.is_set():
+            # Seats of the coming stream may be counted from the start, and come before the answer.
+            self.demand.expect_new_revisions()
             try:
                 # This person is nobody else, so an older session of theirs is a leftover.
                 answer = await self._tab.go_live(self._show.title, take_over=True)
@@ -196,9 +201,8 @@ class Publisher:
         wanted = self.demand.wanted()
         for media_id in [key for key in self._calls if key not in wanted]:
             self._hang_up(media_id)
-        for media_id, viewer in wanted.items():
-            self._viewers[media_id] = viewer
-            if media_id not in self._calls and self._tab.connected.is_set():
+        for viewer in wanted.values():
+            if self._viewers.get(viewer.media_id) != viewer and self._tab.connected.is_set():
                 self._ring(viewer)
 
     def _ring(self, viewer: SeatedViewer) -> None:
@@ -206,6 +210,11 @@ class Publisher:
         if snapshot is None:
             return
         media_id = viewer.media_id
+        if media_id in self._calls:
+            # The viewer came back on another connection, perhaps as a reloaded page without a
+            # video of its own. No `ended`, which would end the call that follows.
+            self._tasks.start(self._calls.pop(media_id).close())
+        self._viewers[media_id] = viewer
         call = Call(snapshot, lambda data: self._tell(media_id, data), self._line_changed)
         self._calls[media_id] = call
         self._tasks.start(self._offer(media_id, call))
@@ -235,8 +244,8 @@ class Publisher:
             self._tab.send(SendSignal(viewer.connection, media_id, data))
 
     async def _take_signal(self, signal: Signal) -> None:
-        call = self._calls.get(signal.media_id)
-        if call is None or signal.stream_id != self.demand.stream_id:
+        call, viewer = self._calls.get(signal.media_id), self._viewers.get(signal.media_id)
+        if call is None or viewer is None or viewer.connection != signal.sender:
             return
         try:
             await call.take(signal.data)

@@ -53,7 +53,7 @@ class DemoStreamer:
 
     async def run(self) -> None:
         """Be live until cancelled; then stop with a word to the server."""
-        self._scene = await asyncio.to_thread(self.person.scene)
+        await asyncio.to_thread(self.build)
         attempt = 0
         while True:
             try:
@@ -72,7 +72,7 @@ class DemoStreamer:
         api = await self._sign_in()
         await self._introduce(api)
         tab = self._tab = Tab(self._base_url, api.token)
-        show = Show(self.person.title, self.camera, self._preview)
+        show = Show(self.person.title, self.camera, self.preview)
         self.publisher = Publisher(tab, api, show, self._taken_over)
         self.publisher.start()
         self._tasks.start(self._chat(api))
@@ -148,14 +148,19 @@ class DemoStreamer:
 
     # Pictures.
 
-    def _paint(self) -> Picture:
-        return np.asarray(self._still())
+    def build(self) -> None:
+        """Draw what stands still in the scene; takes a quarter of a second."""
+        self._scene = self.person.scene()
 
-    def _preview(self) -> bytes:
+    def preview(self) -> bytes:
+        """The picture of now as a JPEG of 320x180."""
         small = self._still().resize(PREVIEW_SIZE, Image.Resampling.BOX)
         content = io.BytesIO()
         small.save(content, "JPEG", quality=82)
         return content.getvalue()
+
+    def _paint(self) -> Picture:
+        return np.asarray(self._still())
 
     def _still(self) -> Image.Image:
         if self._scene is None:

@@ -36,7 +36,7 @@ def chess() -> Paint:
     room = _room()
     player = person((190, 128, 98), (30, 22, 40), (70, 108, 52), style="long")
     pieces = {kind: _piece(kind) for kind in "PNBRQKpnbrqk"}
-    boards, moves = _play()
+    boards, moves = positions()
     kept: dict[int, Image.Image] = {}
 
     def still(number: int) -> Image.Image:
@@ -65,7 +65,7 @@ def chess() -> Paint:
     return paint
 
 
-def _play() -> tuple[list[Board], list[Hops]]:
+def positions() -> tuple[list[Board], list[Hops]]:
     """The position before each move and after the last, and what hops in each move."""
     boards: list[Board] = [tuple(START)]
     moves: list[Hops] = []

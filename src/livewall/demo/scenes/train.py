@@ -43,8 +43,8 @@ def train() -> Paint:
         picture = sky.copy()
         for (speed, *_), strip in zip(LAYERS, strips, strict=True):
             offset = at * speed % STRIP
-            put(picture, strip, -offset, 150)
-            put(picture, strip, STRIP - offset, 150)
+            put(picture, strip, -offset, 340 - strip.height)
+            put(picture, strip, STRIP - offset, 340 - strip.height)
         for home in range(14):
             x = (home * 97 + (home % 3) * 31 - at * 26) % STRIP
             shine(picture, village, x, 232 + (home * 13) % 22)
@@ -109,7 +109,10 @@ def _hills(base: int, swing: int, color: Color, seed: int) -> Image.Image:
             x, y = ridge[(tree * 37) % len(ridge)]
             tall = 18 + (tree * 7) % 20
             pen.shape([(x - 8, y + 4), (x, y - tall), (x + 8, y + 4)], (*color, 255))
-    return pen.done()
+    # Empty sky above the ridge would cost time in every picture.
+    layer = pen.done()
+    box = layer.getbbox() or (0, 0, STRIP, 190)
+    return layer.crop((0, box[1], STRIP, 190))
 
 
 def _frame() -> Image.Image:
