@@ -5,6 +5,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from http.cookies import CookieError, SimpleCookie
 from ipaddress import ip_address, ip_network
 from typing import Literal
@@ -32,7 +33,7 @@ class Session(msgspec.Struct, frozen=True):
     """A session as the database answers it."""
 
     session_id: UUID
-    expires_at: str
+    expires_at: datetime
     account: Account
 
 
@@ -43,6 +44,7 @@ class Visit:
     caller: Caller
     address: str
     proof: Literal["none", "cookie", "bearer"] = "none"
+    expires_at: float = 0.0
     renewed: Session | None = None
 
 
@@ -88,20 +90,23 @@ class Callers:
         if scheme:
             if scheme.lower() != "bearer":
                 raise Refusal("invalid_token", "Only bearer tokens are taken.")
-            caller, renewed = await self._check(bearer.strip())
-            return Visit(caller, address, "bearer", renewed)
+            caller, claims, _ = await self._check(bearer.strip())
+            return Visit(caller, address, "bearer", claims.exp)
         token = read_cookies(headers).get(self.cookie)
         if not token:
             return Visit(ANYBODY, address)
         try:
-            caller, renewed = await self._check(token)
+            caller, claims, renewed = await self._check(token)
         except Refusal as refusal:
             if refusal.entry.status != 401:
                 raise
             return Visit(ANYBODY, address)
-        return Visit(caller, address, "cookie", renewed)
+        if not claims.is_ours:
+            # Only tokens with a session of ours have the CSRF value that cookies need.
+            return Visit(ANYBODY, address)
+        return Visit(caller, address, "cookie", claims.exp, renewed)
 
-    async def _check(self, token: str) -> tuple[Caller, Session | None]:
+    async def _check(self, token: str) -> tuple[Caller, Claims, Session | None]:
         claims = await self._verifier.verify(token)
         key = claims.session_id if claims.is_ours else claims.sub
         checked = self._checked.get(key) if key else None
@@ -114,7 +119,7 @@ class Callers:
                 self._checked.popitem(last=False)
         half_used = claims.exp - time.time() < SESSION_SECONDS / 2
         caller = Caller("authenticated", claims.sub, claims.session_id)
-        return caller, session if half_used else None
+        return caller, claims, session if half_used else None
 
     async def _recheck(self, claims: Claims) -> Session | None:
         """Ask the database whether the session is open, or the outside person welcome."""

@@ -97,9 +97,14 @@ class Database:
         text = await self.call_json(caller, function, arguments)
         return msgspec.json.decode(text, type=returning)
 
-    async def call_json(
-        self, caller: Caller, function: str, arguments: dict[str, Argument]
-    ) -> str:
+    async def find(
+        self, caller: Caller, function: str, returning: type[T], /, **arguments: Argument
+    ) -> T | None:
+        """Call a function that may answer with nothing, which is None."""
+        text = await self.call_json(caller, function, arguments)
+        return None if text == "null" else msgspec.json.decode(text, type=returning)
+
+    async def call_json(self, caller: Caller, function: str, arguments: dict[str, Argument]) -> str:
         """Call `public.function` and return its JSON as text, `null` for nothing."""
         claims, encoded = caller.claims(), msgspec.json.encode(arguments).decode()
         with metrics.DATABASE_SECONDS.labels(function).time(), metrics.count_failures(function):

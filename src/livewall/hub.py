@@ -7,13 +7,15 @@ import asyncio
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from livewall import metrics
+from livewall.db import Caller
 from livewall.messages import ToClient, frame
 
 # What may wait for one socket, in bytes. Whoever is further behind gets a snapshot instead.
 OUTBOX_BYTES = 256 * 1024
+FAREWELL_SECONDS = 1.0
 
 
 class Wire(NamedTuple):
@@ -22,6 +24,7 @@ class Wire(NamedTuple):
     send: Callable[[str], Awaitable[None]]
     load: "Callable[[Client], Awaitable[list[str]]]"
     failed: "Callable[[Client, Exception], Awaitable[None]]"
+    close: Callable[[int], Awaitable[None]]
 
 
 class _Item(NamedTuple):
@@ -36,8 +39,9 @@ class Client:
     reading and subscribing is missed.
     """
 
-    def __init__(self, connection: UUID, profile_id: UUID, session_id: UUID, wire: Wire) -> None:
-        self.connection = connection
+    def __init__(self, caller: Caller, profile_id: UUID, session_id: UUID, wire: Wire) -> None:
+        self.connection = uuid4()
+        self.caller = caller
         self.profile_id = profile_id
         self.session_id = session_id
         self.name = ""
@@ -114,11 +118,15 @@ class Client:
         self._items.extendleft(_Item(text, is_answer=False) for text in reversed(frames))
         self._bytes += sum(len(text) for text in frames)
 
-    async def flush(self, seconds: float) -> None:
-        """Wait until everything queued is sent, at most so long."""
-        task = self._task
-        if task is not None:
-            await asyncio.wait([task], timeout=seconds)
+    async def close(self, code: int, farewell: ToClient | None = None) -> None:
+        """Say farewell, give what is queued a moment to leave, and close."""
+        if farewell is not None:
+            self.tell(farewell, is_answer=True)
+        if self._task is not None:
+            await asyncio.wait([self._task], timeout=FAREWELL_SECONDS)
+        self.is_open = False
+        metrics.SOCKETS_CLOSED.labels(str(code)).inc()
+        await self._wire.close(code)
 
 
 class Hub:
@@ -188,6 +196,12 @@ class Hub:
     def of_profile(self, profile_id: UUID) -> list[Client]:
         """Return every open socket of an account."""
         return list(self._profiles.get(profile_id, ()))
+
+    async def close(
+        self, clients: Iterable[Client], code: int, farewell: ToClient | None = None
+    ) -> None:
+        """Close these sockets, all at the same time."""
+        await asyncio.gather(*(client.close(code, farewell) for client in clients))
 
     def to_profile(self, profile_id: UUID, message: ToClient, but: UUID | None = None) -> None:
         """Tell every socket of an account, except those of the session `but`."""

@@ -40,9 +40,7 @@ DATABASE_FAILURES = Counter(
 JOB_RUNS = Counter("livewall_job_runs_total", "Runs of a periodic job", ["job", "result"])
 JOB_SECONDS = Histogram("livewall_job_seconds", "Time of a periodic job", ["job"], buckets=FAST)
 JOB_LEADER = Gauge("livewall_job_leader", "1 while this process runs the periodic jobs")
-REQUESTS = Histogram(
-    "livewall_http_seconds", "HTTP requests", ["method", "status"], buckets=FAST
-)
+REQUESTS = Histogram("livewall_http_seconds", "HTTP requests", ["method", "status"], buckets=FAST)
 
 
 @contextmanager

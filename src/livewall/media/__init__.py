@@ -33,6 +33,10 @@ class MediaPlane(Protocol):
         """A session left everything."""
         ...
 
+    def drop_profile(self, profile_id: UUID) -> None:
+        """Everybody signed in to an account has to go."""
+        ...
+
     def confirm(self, member: Member, stream_id: UUID, *, watching: bool) -> None:
         """The database agreed to what `ask` returned: only now anybody is told."""
         ...

@@ -134,6 +134,11 @@ class PeerPlane:
         for stream_id in list(self._members.get(member, ())):
             self.drop(member, stream_id)
 
+    def drop_profile(self, profile_id: UUID) -> None:
+        """Free every place of every session of an account."""
+        for member in [member for member in self._members if member.profile_id == profile_id]:
+            self.drop_all(member)
+
     def _promote(self, room: _Room) -> None:
         present = [m for m in room.queue if self._hub.of_session(*m) is not None]
         for member in present[: max(0, self._limit - len(room.seats))]:

@@ -1,0 +1,75 @@
+"""The personal wall of 12 slots."""
+
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from litestar import get, put
+from litestar.params import Parameter
+from msgspec import Meta
+
+from livewall.db import Caller
+from livewall.messages import SlotsEvent
+from livewall.routing import problems
+from livewall.server import Server
+from livewall.shapes import Slot
+
+
+class NewSlot(msgspec.Struct, forbid_unknown_fields=True):
+    """One tile to save."""
+
+    slot_index: int
+    streamer_id: UUID
+    is_pinned: bool = False
+    is_muted: bool = False
+    is_active: bool = False
+    volume: Annotated[int, Meta(ge=0, le=100)] = 100
+
+
+class NewWall(msgspec.Struct, forbid_unknown_fields=True):
+    """The whole layout."""
+
+    slots: Annotated[list[NewSlot], Meta(max_length=50)]
+
+
+class Wall(msgspec.Struct):
+    """The whole layout, as stored."""
+
+    slots: list[Slot]
+
+
+@get("/api/grid", responses=problems("not_signed_in"))
+async def get_wall(person: Caller, server: Server) -> Wall:
+    """One's own wall."""
+    return Wall(await server.database.call(person, "get_grid", list[Slot]))
+
+
+@put(
+    "/api/grid",
+    responses=problems(
+        "not_signed_in",
+        "slot_invalid",
+        "streamer_twice_on_wall",
+        "too_many_tiles",
+        "too_many_active",
+        "invalid_argument",
+    ),
+)
+async def save_wall(
+    data: NewWall,
+    person: Caller,
+    server: Server,
+    session_id: Annotated[UUID | None, Parameter(header="X-Session-Id")] = None,
+) -> Wall:
+    """Replace one's wall. With X-Session-Id that tab is not told what it knows."""
+    slots: list[dict[str, object]] = [msgspec.to_builtins(slot) for slot in data.slots]
+    saved = await server.database.call(person, "save_grid", list[Slot], p_slots=slots)
+    if person.profile_id is not None:
+        for client in server.hub.of_profile(person.profile_id):
+            client.wall = frozenset(slot.streamer_id for slot in saved)
+            server.hub.refollow(client)
+        server.hub.to_profile(person.profile_id, SlotsEvent(saved), but=session_id)
+    return Wall(saved)
+
+
+ROUTES = [get_wall, save_wall]

@@ -1,0 +1,58 @@
+"""Whether the server lives, whether it is ready, and what it counts."""
+
+from ipaddress import ip_address
+
+import msgspec
+from litestar import Response, get
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from livewall.docs_page import STYLE
+from livewall.errors import Refusal
+from livewall.routing import AnyRequest, problems, visit_of
+from livewall.server import Server
+
+
+class Health(msgspec.Struct):
+    """`ok` is all it says."""
+
+    status: str = "ok"
+
+
+@get("/healthz", responses=problems())
+async def healthz() -> Health:
+    """The process answers."""
+    return Health()
+
+
+@get("/readyz", responses=problems("starting"))
+async def readyz(server: Server) -> Health:
+    """The database answers and holds our functions."""
+    await server.database.is_ready()
+    return Health()
+
+
+@get("/metrics", media_type="text/plain", include_in_schema=False)
+async def read_metrics(request: AnyRequest, server: Server) -> Response[bytes]:
+    """What is counted; in production for this machine or for the token of the operator."""
+    if server.settings.production and not _may_read(request, server):
+        raise Refusal("not_found")
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _may_read(request: AnyRequest, server: Server) -> bool:
+    if request.headers.get("authorization") == f"Bearer {server.settings.derive('metrics')}":
+        return True
+    forwarded = "x-forwarded-for" in request.headers
+    try:
+        return ip_address(visit_of(request).address).is_loopback and not forwarded
+    except ValueError:
+        return False
+
+
+@get("/docs/style.css", media_type="text/css", include_in_schema=False)
+async def docs_style() -> Response[bytes]:
+    """The look of /docs."""
+    return Response(STYLE.encode(), media_type="text/css")
+
+
+ROUTES = [healthz, readyz, read_metrics, docs_style]

@@ -1,0 +1,266 @@
+"""Guests, accounts and sessions: who somebody is, and how they prove it."""
+
+import asyncio
+import secrets
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from litestar import Response, delete, get, patch, post
+from msgspec import Meta
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
+
+from livewall import tokens
+from livewall.callers import SESSION_SECONDS, Session, Visit
+from livewall.db import SERVICE, Caller, Database
+from livewall.errors import Refusal
+from livewall.messages import Goodbye
+from livewall.routing import cookie, problems
+from livewall.server import Server
+from livewall.settings import Settings
+from livewall.shapes import Account, Name, Profile, Text
+from livewall.streams import stop_if_live
+from livewall.web import session_cookies, sign_session
+
+NO_STORE = {"Cache-Control": "no-store"}
+SIGNED_OUT = Goodbye("signed_out", 0)
+Password = Annotated[str, Meta(min_length=8, max_length=200, description="8 to 200 characters")]
+_hasher = PasswordHash((Argon2Hasher(),))
+# One hash takes tens of megabytes and milliseconds; more at once than cores only takes memory.
+_hashing = asyncio.Semaphore(2)
+# What an unknown name is checked against, so that it takes as long as a known one.
+_nobody = _hasher.hash(secrets.token_hex(16))
+
+
+class NewGuest(msgspec.Struct, forbid_unknown_fields=True):
+    """Continue without a password; without a name one is chosen."""
+
+    name: Name | None = None
+    return_token: bool = False
+
+
+class NewAccount(msgspec.Struct, forbid_unknown_fields=True):
+    """Create an account, or turn the calling guest into one."""
+
+    name: Name
+    password: Password
+    display_name: Name | None = None
+    return_token: bool = False
+
+
+class SignIn(msgspec.Struct, forbid_unknown_fields=True):
+    """Name and password."""
+
+    name: Name
+    password: Annotated[str, Meta(max_length=200)]
+    return_token: bool = False
+
+
+class SignedIn(msgspec.Struct, omit_defaults=True):
+    """Who is signed in now; the token only if it was asked for, else it is in the cookie."""
+
+    account: Account
+    token: str | None = None
+
+
+class CurrentSession(msgspec.Struct):
+    """Who is signed in, if anybody."""
+
+    account: Account | None
+
+
+class ProfileChange(msgspec.Struct, forbid_unknown_fields=True):
+    """What a person may change of their profile; absent means unchanged."""
+
+    name: Name | None = None
+    display_name: Annotated[str, Meta(max_length=200)] | None = None
+    bio: Text | None = None
+
+
+class Credentials(msgspec.Struct):
+    """What a password is checked against."""
+
+    profile_id: UUID
+    password_hash: str
+
+
+@get("/api/session", responses=problems())
+async def current_session(visit: Visit, server: Server) -> Response[CurrentSession]:
+    """Who is signed in. Also sets the CSRF cookie."""
+    account, csrf = None, secrets.token_hex(16)
+    if visit.caller.profile_id is not None:
+        found = await server.database.call(visit.caller, "my_account", Account)
+        until = datetime.fromtimestamp(visit.expires_at, UTC)
+        account = msgspec.structs.replace(found, expires_at=until)
+    if visit.caller.session_id is not None:
+        csrf = tokens.csrf_token(server.callers.rules, visit.caller.session_id)
+    secure = server.callers.secure
+    proof = cookie("livewall_csrf", csrf, SESSION_SECONDS, secure=secure, hidden=False)
+    return Response(CurrentSession(account), headers=NO_STORE, cookies=[proof])
+
+
+@post("/api/session/guest", responses=problems("name_invalid", "name_taken"))
+async def continue_as_guest(data: NewGuest, visit: Visit, server: Server) -> Response[SignedIn]:
+    """Continue as a guest: a profile without a password."""
+    server.limiters.guests.check(visit.address)
+    name = {} if data.name is None else {"p_name": data.name}
+    profile = await server.database.call(SERVICE, "create_guest", Profile, **name)
+    return await _open(server, profile.id, return_token=data.return_token)
+
+
+@post(
+    "/api/accounts",
+    responses=problems("name_invalid", "name_taken", "already_an_account", "profile_text_refused"),
+)
+async def create_account(data: NewAccount, visit: Visit, server: Server) -> Response[SignedIn]:
+    """Create an account. A guest keeps their profile and turns into one."""
+    server.limiters.accounts.check(visit.address)
+    profile = await server.database.call(
+        SERVICE,
+        "create_account",
+        Profile,
+        p_name=data.name,
+        p_password_hash=await _hash(data.password),
+        p_display_name=data.display_name,
+        p_guest_id=visit.caller.profile_id,
+    )
+    for client in server.hub.of_profile(profile.id):
+        client.resync()
+    return await _open(server, profile.id, return_token=data.return_token)
+
+
+@post("/api/session", responses=problems("wrong_password", "banned"))
+async def sign_in(data: SignIn, visit: Visit, server: Server) -> Response[SignedIn]:
+    """Sign in with name and password."""
+    server.limiters.sign_ins.check(visit.address)
+    server.limiters.passwords.check(f"{visit.address} {data.name.lower()}")
+    found = await server.database.find(SERVICE, "find_credentials", Credentials, p_name=data.name)
+    is_right, stronger = await _verify(data.password, found.password_hash if found else _nobody)
+    if found is None or not is_right:
+        raise Refusal("wrong_password")
+    if stronger is not None:
+        await server.database.call(
+            SERVICE,
+            "set_password_hash",
+            object,
+            p_profile_id=found.profile_id,
+            p_password_hash=stronger,
+        )
+    return await _open(server, found.profile_id, return_token=data.return_token)
+
+
+@delete("/api/session", responses=problems())
+async def sign_out(visit: Visit, server: Server) -> Response[None]:
+    """Sign out: the session can not be renewed, its sockets close."""
+    session_id = visit.caller.session_id
+    if session_id is not None:
+        await server.database.call(SERVICE, "close_session", object, p_session_id=session_id)
+        server.callers.forget_session(session_id)
+        closing = [c for c in server.hub.clients.values() if c.caller.session_id == session_id]
+        await server.hub.close(closing, 4401, SIGNED_OUT)
+    secure = server.callers.secure
+    gone = [
+        cookie(name, "", 0, secure=secure, hidden=hidden)
+        for name, hidden in ((server.callers.cookie, True), ("livewall_csrf", False))
+    ]
+    return Response(None, status_code=204, cookies=gone)
+
+
+@patch(
+    "/api/me",
+    responses=problems("not_signed_in", "name_invalid", "name_taken", "profile_text_refused"),
+)
+async def update_profile(data: ProfileChange, person: Caller, server: Server) -> Profile:
+    """Change name, shown name or text."""
+    profile = await server.database.call(
+        person,
+        "update_profile",
+        Profile,
+        p_name=data.name,
+        p_display_name=data.display_name,
+        p_bio=data.bio,
+    )
+    for client in server.hub.of_profile(profile.id):
+        client.resync()
+    return profile
+
+
+@delete("/api/me", responses=problems("not_signed_in"))
+async def delete_account(person: Caller, server: Server) -> None:
+    """Delete the account and its personal data."""
+    await stop_if_live(server, person)
+    profile_id = await server.database.call(person, "delete_account", UUID)
+    server.callers.forget_profile(profile_id)
+    await server.hub.close(server.hub.of_profile(profile_id), 4401, SIGNED_OUT)
+
+
+async def _open(server: Server, profile_id: UUID, *, return_token: bool) -> Response[SignedIn]:
+    session = await open_session(server.database, profile_id)
+    if return_token:
+        return Response(SignedIn(session.account, sign_session(server, session)), headers=NO_STORE)
+    cookies = session_cookies(server, session)
+    return Response(SignedIn(session.account), headers=NO_STORE, cookies=cookies)
+
+
+async def open_session(database: Database, profile_id: UUID) -> Session:
+    """Open a session for a token to name. Raises Refusal `banned`."""
+    return await database.call(
+        SERVICE,
+        "open_session",
+        Session,
+        p_profile_id=profile_id,
+        p_lifetime=f"{SESSION_SECONDS} seconds",
+    )
+
+
+async def _hash(password: str) -> str:
+    async with _hashing:
+        return await asyncio.to_thread(_hasher.hash, password)
+
+
+async def _verify(password: str, password_hash: str) -> tuple[bool, str | None]:
+    async with _hashing:
+        return await asyncio.to_thread(_hasher.verify_and_update, password, password_hash)
+
+
+def create_user(
+    settings: Settings, name: str, role: str | None = None, password: str | None = None
+) -> str:
+    """Create an account from the command line and return a token for it.
+
+    Without a password nobody can sign in to it but by this token. Raises Refusal.
+    """
+    return asyncio.run(_create_user(settings, name, role, password))
+
+
+async def _create_user(
+    settings: Settings, name: str, role: str | None, password: str | None
+) -> str:
+    database = Database(settings.web_database_url, size=1)
+    try:
+        hashed = _hasher.hash(password or secrets.token_urlsafe(32))
+        profile = await database.call(
+            SERVICE, "create_account", Profile, p_name=name, p_password_hash=hashed
+        )
+        if role:
+            await database.call(
+                SERVICE, "grant_staff_role", object, p_profile_id=profile.id, p_role=role
+            )
+        session = await open_session(database, profile.id)
+    finally:
+        await database.close()
+    rules = tokens.Rules(settings.secret, settings.jwt_audience)
+    return tokens.sign(rules, profile.id, session.session_id, session.expires_at.timestamp())
+
+
+ROUTES = [
+    current_session,
+    continue_as_guest,
+    create_account,
+    sign_in,
+    sign_out,
+    update_profile,
+    delete_account,
+]

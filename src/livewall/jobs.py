@@ -1,0 +1,174 @@
+"""What has to happen by the clock: the sweep, the reconciler, the cleanup. One leader at a time.
+
+Every process that serves sockets hears of changes by its own sweep, which is idempotent; the
+reconciler and the cleanup run only in the process that holds the advisory lock.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import cast
+
+import asyncpg
+import msgspec
+import structlog
+
+from livewall import log as logs
+from livewall import metrics
+from livewall.db import AWAY, SERVICE, Database
+from livewall.errors import Refusal
+from livewall.settings import Settings
+from livewall.shapes import StreamChange
+
+SWEEP_SECONDS = 0.25
+RECONCILE_SECONDS = 12.0
+CLEANUP_SECONDS = 45.0
+# Two servers' transactions may commit in another order than they read the clock.
+OVERLAP = timedelta(seconds=5)
+LEADER_LOCK = 0x4C69_7665_4A6F_6273  # "LiveJobs"
+LEADER_SECONDS = 5.0
+MOST_BACKOFF = 10.0
+log = structlog.get_logger()
+
+Listener = Callable[[Sequence[StreamChange]], None]
+
+
+class _Swept(msgspec.Struct):
+    now: datetime
+    changes: list[StreamChange]
+
+
+class Sweeper:
+    """Ends what is due, and passes on what changed since the last look, whoever changed it."""
+
+    def __init__(self, database: Database, listener: Listener) -> None:
+        self._database = database
+        self._listener = listener
+        self._since = datetime.now(UTC) - timedelta(minutes=1)
+
+    async def sweep(self) -> None:
+        """Look once. Raises Refusal."""
+        swept = await self._database.call(
+            SERVICE,
+            "sweep_publish_state",
+            _Swept,
+            p_since=(self._since - OVERLAP).isoformat(),
+        )
+        self._since = swept.now
+        self._listener(swept.changes)
+
+
+async def repeat(name: str, seconds: float, act: Callable[[], Awaitable[None]]) -> None:
+    """Run `act` every so many seconds, for ever; a failure is logged, counted and waited out."""
+    failures = 0
+    while True:
+        started = time.perf_counter()
+        try:
+            await act()
+            failures = 0
+        except Refusal as refusal:
+            failures += 1
+            if failures == 1:
+                log.warning("job_refused", job=name, code=refusal.code)
+        except Exception:
+            failures += 1
+            log.exception("job_broke", job=name)
+        result = "failed" if failures else "ok"
+        metrics.JOB_RUNS.labels(name, result).inc()
+        metrics.JOB_SECONDS.labels(name).observe(time.perf_counter() - started)
+        delay = min(MOST_BACKOFF, seconds * 2 ** min(failures, 6)) if failures else seconds
+        await asyncio.sleep(max(delay, 0.05))
+
+
+def recorded(database: Database, function: str) -> Callable[[], Awaitable[None]]:
+    """Return a job that calls a function and leaves a record of the run, good or bad."""
+
+    async def act() -> None:
+        started = time.perf_counter()
+        is_ok = False
+        try:
+            await database.call(SERVICE, function, object)
+            is_ok = True
+        finally:
+            milliseconds = round((time.perf_counter() - started) * 1000)
+            with contextlib.suppress(Refusal):
+                await database.call(
+                    SERVICE,
+                    "record_job_run",
+                    object,
+                    p_job=function,
+                    p_ok=is_ok,
+                    p_millis=milliseconds,
+                )
+
+    return act
+
+
+async def lead(database: Database, jobs: Callable[[], Awaitable[None]]) -> None:
+    """Run the jobs while we hold the lock; try to get it while we do not. For ever."""
+    while True:
+        try:
+            async with _leadership(database) as connection:
+                if connection is not None:
+                    metrics.JOB_LEADER.set(1)
+                    await _while_connected(connection, jobs)
+        except (Refusal, *AWAY, TimeoutError) as error:
+            log.warning("leadership_lost", error=type(error).__name__)
+        finally:
+            metrics.JOB_LEADER.set(0)
+        await asyncio.sleep(LEADER_SECONDS)
+
+
+@contextlib.asynccontextmanager
+async def _leadership(database: Database) -> AsyncGenerator[asyncpg.Connection | None]:
+    async with database.dedicated() as connection:
+        held = cast(
+            "bool", await connection.fetchval(f"SELECT pg_try_advisory_lock({LEADER_LOCK})")
+        )
+        yield connection if held else None
+
+
+async def _while_connected(
+    connection: asyncpg.Connection, jobs: Callable[[], Awaitable[None]]
+) -> None:
+    """Run the jobs until the connection that holds the lock is lost."""
+    running = asyncio.ensure_future(jobs())
+    try:
+        while not running.done():
+            await connection.fetchval("SELECT 1", timeout=LEADER_SECONDS)
+            await asyncio.wait([running], timeout=LEADER_SECONDS)
+    finally:
+        running.cancel()
+
+
+async def run(database: Database, listener: Listener) -> None:
+    """Sweep for ever, and lead when nobody else does."""
+    sweeper = Sweeper(database, listener)
+
+    async def periodic() -> None:
+        await asyncio.gather(
+            repeat(
+                "update_publish_state_from_viewers",
+                RECONCILE_SECONDS,
+                recorded(database, "update_publish_state_from_viewers"),
+            ),
+            repeat(
+                "cleanup_stale_viewers",
+                CLEANUP_SECONDS,
+                recorded(database, "cleanup_stale_viewers"),
+            ),
+        )
+
+    await asyncio.gather(
+        repeat("sweep_publish_state", SWEEP_SECONDS, sweeper.sweep), lead(database, periodic)
+    )
+
+
+def work(settings: Settings) -> None:
+    """Run the jobs only, until interrupted: `livewall worker`."""
+    logs.configure(settings.log)
+    database = Database(settings.web_database_url, size=4)
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(run(database, lambda _changes: None))

@@ -1,0 +1,65 @@
+"""Bans: a banned person is signed out everywhere, watches nothing and sends nothing."""
+
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from litestar import delete, put
+from msgspec import Meta
+
+from livewall.db import Caller
+from livewall.errors import Refusal
+from livewall.messages import Error
+from livewall.routing import problems
+from livewall.server import Server
+from livewall.shapes import ShortText, StreamChange
+
+
+class Ban(msgspec.Struct, forbid_unknown_fields=True):
+    """Why, and for how long; without seconds, for good."""
+
+    reason: ShortText
+    seconds: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
+
+
+class BanResult(msgspec.Struct):
+    """Whom a ban hit and what it ended."""
+
+    profile_id: UUID
+    changes: list[StreamChange]
+
+
+@put(
+    "/api/bans/{name:str}",
+    status_code=204,
+    responses=problems("not_signed_in", "not_allowed", "not_found", "invalid_argument"),
+)
+async def ban(name: str, data: Ban, person: Caller, server: Server) -> None:
+    """Ban somebody. Moderators and admins only."""
+    result = await server.database.call(
+        person,
+        "ban_profile",
+        BanResult,
+        p_name=name,
+        p_reason=data.reason,
+        p_seconds=data.seconds,
+    )
+    server.callers.forget_profile(result.profile_id)
+    server.changes.apply(result.changes)
+    await close_banned(server, result.profile_id)
+
+
+async def close_banned(server: Server, profile_id: UUID) -> None:
+    """Close every socket of somebody who is banned, and free their seats."""
+    clients = server.hub.of_profile(profile_id)
+    server.presence.plane.drop_profile(profile_id)
+    await server.hub.close(clients, 4403, Error(Refusal("banned").problem()))
+
+
+@delete("/api/bans/{name:str}", responses=problems("not_signed_in", "not_allowed", "not_found"))
+async def unban(name: str, person: Caller, server: Server) -> None:
+    """Lift a ban."""
+    await server.database.call(person, "unban_profile", object, p_name=name)
+
+
+ROUTES = [ban, unban]

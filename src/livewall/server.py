@@ -1,0 +1,67 @@
+"""The parts of a running server, made once and handed to every route."""
+
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+from livewall.callers import Callers
+from livewall.changes import Changes
+from livewall.db import SERVICE, Database
+from livewall.hub import Hub
+from livewall.limits import Limiter
+from livewall.settings import Settings
+from livewall.watching import Presence
+
+
+@dataclass(frozen=True)
+class Limiters:
+    """How often one address, or one name from one address, may try."""
+
+    guests: Limiter
+    accounts: Limiter
+    sign_ins: Limiter
+    passwords: Limiter
+
+
+@dataclass(frozen=True)
+class Server:
+    """What routes, the socket and the jobs share."""
+
+    id: UUID
+    settings: Settings
+    database: Database
+    callers: Callers
+    hub: Hub
+    presence: Presence
+    limiters: Limiters
+
+    @property
+    def changes(self) -> Changes:
+        """Where reports of changed streams go."""
+        return self.presence.changes
+
+    async def register(self) -> None:
+        """Tell the database that a server started, and what the operator allows."""
+        await self.database.call(SERVICE, "register_server_start", object, p_server_id=str(self.id))
+        allowed: dict[str, object] = {"guests_may_go_live": not self.settings.production}
+        await self.database.call(SERVICE, "configure", object, p_settings=allowed)
+
+
+def assemble(settings: Settings) -> Server:
+    """Make the parts; nothing connects or runs yet."""
+    database = Database(settings.web_database_url)
+    hub = Hub()
+    limiters = Limiters(
+        guests=Limiter(rate=1, burst=60),
+        accounts=Limiter(rate=0.2, burst=30),
+        sign_ins=Limiter(rate=0.5, burst=30),
+        passwords=Limiter(rate=0.1, burst=10),
+    )
+    return Server(
+        id=uuid4(),
+        settings=settings,
+        database=database,
+        callers=Callers(settings, database),
+        hub=hub,
+        presence=Presence(database, hub, settings.seats),
+        limiters=limiters,
+    )

@@ -1,0 +1,137 @@
+"""Profiles, links, follows and blocks."""
+
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from litestar import delete, get, put
+from msgspec import Meta
+
+from livewall.db import Caller
+from livewall.routing import problems
+from livewall.server import Server
+from livewall.shapes import Link, Profile, Stream, StreamChange
+
+
+class ProfilePage(Profile, frozen=True):
+    """A profile with everything its page shows."""
+
+    followers: int
+    following: int
+    links: list[Link]
+    stream: Stream | None
+    you_follow: bool
+    you_block: bool
+
+
+class FollowedProfile(Profile, frozen=True):
+    """Somebody one follows, with their stream."""
+
+    stream: Stream | None
+
+
+class Following(msgspec.Struct):
+    """Whom the caller follows, who is live first."""
+
+    profiles: list[FollowedProfile]
+
+
+class Blocked(msgspec.Struct):
+    """Whom the caller has blocked."""
+
+    profiles: list[Profile]
+
+
+class Links(msgspec.Struct, forbid_unknown_fields=True):
+    """All links of a profile, in order."""
+
+    links: Annotated[list[Link], Meta(max_length=50)]
+
+
+class BlockResult(msgspec.Struct):
+    """What a block ended."""
+
+    profile_id: UUID
+    changes: list[StreamChange]
+
+
+@get("/api/profiles/{name:str}", responses=problems("not_found"))
+async def get_profile(name: str, caller: Caller, server: Server) -> ProfilePage:
+    """A profile page."""
+    return await server.database.call(caller, "get_profile", ProfilePage, p_name=name)
+
+
+@put("/api/me/links", responses=problems("not_signed_in", "link_refused", "too_many_links"))
+async def replace_links(data: Links, person: Caller, server: Server) -> Links:
+    """Replace the links of one's profile."""
+    links: list[dict[str, object]] = [{"label": e.label, "url": e.url} for e in data.links]
+    saved = await server.database.call(person, "replace_links", list[Link], p_links=links)
+    return Links(saved)
+
+
+@get("/api/me/following", responses=problems("not_signed_in"))
+async def list_following(person: Caller, server: Server) -> Following:
+    """Whom the caller follows."""
+    return Following(await server.database.call(person, "list_following", list[FollowedProfile]))
+
+
+@put(
+    "/api/follows/{name:str}",
+    status_code=204,
+    responses=problems("not_signed_in", "not_found", "blocked", "invalid_argument"),
+)
+async def follow(name: str, person: Caller, server: Server) -> None:
+    """Follow somebody; twice is once."""
+    await server.database.call(person, "follow", object, p_name=name)
+
+
+@delete("/api/follows/{name:str}", responses=problems("not_signed_in", "not_found"))
+async def unfollow(name: str, person: Caller, server: Server) -> None:
+    """Stop following somebody."""
+    await server.database.call(person, "unfollow", object, p_name=name)
+
+
+@get("/api/me/blocks", responses=problems("not_signed_in"))
+async def list_blocks(person: Caller, server: Server) -> Blocked:
+    """Whom the caller has blocked."""
+    return Blocked(await server.database.call(person, "list_blocks", list[Profile]))
+
+
+@put(
+    "/api/blocks/{name:str}",
+    status_code=204,
+    responses=problems("not_signed_in", "not_found", "invalid_argument"),
+)
+async def block(name: str, person: Caller, server: Server) -> None:
+    """Block somebody: follows and watching end both ways, at once."""
+    result = await server.database.call(person, "block", BlockResult, p_name=name)
+    if person.profile_id is not None:
+        server.presence.plane.separate(person.profile_id, result.profile_id)
+    server.changes.apply(result.changes)
+    _refresh(server, person, result.profile_id)
+
+
+@delete("/api/blocks/{name:str}", responses=problems("not_signed_in", "not_found"))
+async def unblock(name: str, person: Caller, server: Server) -> None:
+    """Lift a block."""
+    other = await server.database.call(person, "unblock", UUID, p_name=name)
+    _refresh(server, person, other)
+
+
+def _refresh(server: Server, person: Caller, other: UUID) -> None:
+    """Who is blocked is part of the snapshot of both."""
+    for profile_id in (person.profile_id, other):
+        for client in server.hub.of_profile(profile_id) if profile_id else []:
+            client.resync()
+
+
+ROUTES = [
+    get_profile,
+    replace_links,
+    list_following,
+    follow,
+    unfollow,
+    list_blocks,
+    block,
+    unblock,
+]

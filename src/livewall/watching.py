@@ -1,0 +1,186 @@
+"""Who watches what: heartbeats and leaves from sockets and closing pages, on their way to SQL.
+
+The media plane says whether a tile has a seat; the database says whether it counts. This module
+keeps, per session, the newest sequence, and turns answers into messages.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from livewall import heartbeats, metrics
+from livewall.changes import Changes
+from livewall.db import Database
+from livewall.errors import Refusal
+from livewall.heartbeats import Beat, HeartbeatWriter, Tile
+from livewall.hub import Client, Hub
+from livewall.media import Member
+from livewall.media.peer import PeerPlane
+from livewall.messages import MOST_ACTIVE, MOST_TILES, Error, Heartbeat, PublisherLost
+from livewall.shapes import StreamChange
+
+# Room between two sequences of a client for heartbeats that the server writes on its own, when a
+# seat frees. The largest sequence, 2^53, times this is still a bigint.
+STEP = 1_000
+WATCHING = 15
+SUBSCRIBED = 8
+FORGET_SECONDS = 300.0
+
+
+@dataclass
+class _Session:
+    sequence: int = -1
+    own: int = 0
+    heard_at: float = field(default_factory=heartbeats.now)
+
+    def stored(self) -> int:
+        return self.sequence * STEP + self.own
+
+
+class Presence:
+    """Takes heartbeats and leaves; hears from the writer what became of them."""
+
+    def __init__(self, database: Database, hub: Hub, seats: int) -> None:
+        self._hub = hub
+        self._sessions: dict[Member, _Session] = {}
+        self._closing: dict[UUID, asyncio.Task[None]] = {}
+        self.plane = PeerPlane(hub, seats, self._promoted)
+        self.changes = Changes(hub, self.plane)
+        self.writer = HeartbeatWriter(database, self)
+
+    def heartbeat(self, client: Client, message: Heartbeat) -> None:
+        """Take one heartbeat of a socket. Raises Refusal if it breaks a limit."""
+        _check(message)
+        member = Member(*client.key)
+        session = self._advance(member, message.sequence)
+        if session is None:
+            return
+        for tile in message.tiles:
+            flags = tile.flags
+            if flags != WATCHING:
+                self.plane.drop(member, tile.stream_id)
+            elif not self.plane.ask(member, tile.stream_id):
+                flags -= SUBSCRIBED
+            key = Tile(member.profile_id, member.session_id, tile.stream_id)
+            self.writer.beat(Beat(key, session.stored(), flags, session.heard_at))
+        if message.publisher is not None:
+            self._keep_lease(member, message.publisher.stream_id)
+        tiles = frozenset(tile.stream_id for tile in message.tiles)
+        if tiles != client.tiles:
+            client.tiles = tiles
+            self._hub.refollow(client)
+
+    def leave(self, member: Member, sequence: int, stream_ids: Sequence[UUID] | None) -> None:
+        """Take a clean leave, of some streams or of all of the session."""
+        session = self._advance(member, sequence)
+        if session is None:
+            return
+        for stream_id in [None] if stream_ids is None else sorted(set(stream_ids)):
+            self.writer.leave(heartbeats.Leave(*member, session.stored(), stream_id))
+            if stream_id is None:
+                self.plane.drop_all(member)
+            else:
+                self.plane.drop(member, stream_id)
+
+    def _advance(self, member: Member, sequence: int) -> _Session | None:
+        """Return the session, or None for a sequence that is not newer than the last one."""
+        session = self._sessions.setdefault(member, _Session())
+        session.heard_at = heartbeats.now()
+        if sequence <= session.sequence:
+            return None
+        session.sequence = sequence
+        session.own = 0
+        return session
+
+    def _keep_lease(self, member: Member, stream_id: UUID) -> None:
+        if not self.changes.knows(stream_id):
+            return  # we have just started; the snapshot on its way tells who publishes
+        publisher = self.changes.publisher_of(stream_id)
+        if publisher == member:
+            self.writer.publisher(stream_id, member.session_id)
+        elif publisher is None or publisher.profile_id == member.profile_id:
+            self.publisher_lost_for(member, stream_id, taken=publisher is not None)
+        else:
+            raise Refusal("not_live", "This stream is not yours to send.")
+
+    def publisher_lost_for(self, member: Member, stream_id: UUID, *, taken: bool) -> None:
+        """Tell a session that still thinks it publishes that it does not."""
+        client = self._hub.of_session(*member)
+        if client is not None:
+            client.tell(PublisherLost(stream_id, "taken_over" if taken else "lease_expired"))
+
+    def _promoted(self, member: Member, stream_id: UUID) -> None:
+        session = self._sessions.setdefault(member, _Session())
+        session.own = min(session.own + 1, STEP - 1)
+        key = Tile(member.profile_id, member.session_id, stream_id)
+        self.writer.beat(Beat(key, session.stored(), WATCHING, heartbeats.now()))
+
+    def tick(self) -> None:
+        """Free what belongs to silent sessions; forget sessions long gone."""
+        now = heartbeats.now()
+        self.plane.expire(now)
+        for member in [m for m, s in self._sessions.items() if now - s.heard_at > FORGET_SECONDS]:
+            if self._hub.of_session(*member) is None:
+                del self._sessions[member]
+
+    # What the writer tells (heartbeats.Listener).
+
+    def changed(self, changes: Sequence[StreamChange], heard_at: dict[UUID, float]) -> None:
+        """Pass on what a batch changed."""
+        self.changes.apply(changes, heard_at)
+
+    def accepted(self, beat: Beat) -> None:
+        """Only now tell of a seat or a place in the queue."""
+        member = Member(beat.tile.viewer_id, beat.tile.session_id)
+        self.plane.confirm(member, beat.tile.stream_id, watching=beat.flags == WATCHING)
+
+    def refused(self, tile: Tile, code: str) -> None:
+        """Take the seat away and say why."""
+        member = Member(tile.viewer_id, tile.session_id)
+        self.plane.refuse(member, tile.stream_id)
+        client = self._hub.of_session(*member)
+        if client is None:
+            return
+        error = Error(Refusal(code, fields={"stream_id": str(tile.stream_id)}).problem())
+        if code != "banned":
+            client.tell(error)
+        elif client.profile_id not in self._closing:
+            # Banned by another process, or in SQL.
+            closing = asyncio.create_task(self._close_banned(client.profile_id, error))
+            self._closing[client.profile_id] = closing
+
+    async def _close_banned(self, profile_id: UUID, error: Error) -> None:
+        await self._hub.close(self._hub.of_profile(profile_id), 4403, error)
+        del self._closing[profile_id]
+
+    def publisher_lost(self, stream_id: UUID, session_id: UUID) -> None:
+        """Tell the session that thought it held the lease."""
+        publisher = self.changes.publisher_of(stream_id)
+        if publisher is not None and publisher.session_id == session_id:
+            self.publisher_lost_for(publisher, stream_id, taken=False)
+
+    def database_away(self) -> None:
+        """Tell everybody, once per outage of the writer."""
+        metrics.HEARTBEATS_REFUSED.labels("database_away").inc()
+        self._hub.to_everybody(Error(Refusal("database_away").problem()))
+
+
+def _check(message: Heartbeat) -> None:
+    tiles = message.tiles
+    if len(tiles) > MOST_TILES:
+        raise Refusal(
+            "too_many_tiles",
+            f"A wall has {MOST_TILES} tiles, {len(tiles)} were sent.",
+            fields={"limit": MOST_TILES, "got": len(tiles)},
+        )
+    active = sum(tile.is_active for tile in tiles)
+    if active > MOST_ACTIVE:
+        raise Refusal(
+            "too_many_active",
+            f"At most {MOST_ACTIVE} tiles can be active video, {active} were sent.",
+            fields={"limit": MOST_ACTIVE, "got": active},
+        )
+    if tiles and max(Counter(tile.stream_id for tile in tiles).values()) > 1:
+        raise Refusal("invalid_message", "A stream is listed twice.")
