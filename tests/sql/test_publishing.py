@@ -413,3 +413,15 @@ async def test_changes_since_tell_a_server_what_others_did(world: World) -> None
     assert change["stream"]["id"] == str(stream)
     assert change["revision"] == (await world.stream(stream))["revision"]
     assert change["publisher_session_id"] == "00000000-0000-0000-0000-000000000000"
+
+
+@pytest.mark.spec("S14")
+async def test_a_renewal_that_finds_the_camera_off_turns_it_on(world: World) -> None:
+    streamer, viewer = await world.people("streamer", "viewer")
+    stream = await world.live(streamer)
+    await world.advance(61)
+    await world.beat(Beat(viewer, stream, 1))
+    assert not await world.is_published(stream), "the lease has run out"
+    await world.keep_lease(stream)
+    await world.beat(Beat(viewer, stream, 2))
+    assert await world.is_published(stream)

@@ -14,17 +14,38 @@ $$;
 CREATE TRIGGER active_viewers_stamp BEFORE UPDATE ON public.active_viewers
     FOR EACH ROW WHEN (current_user = 'authenticated') EXECUTE FUNCTION private.stamp_direct_write();
 
--- Direct writes take effect at once, as calls do; the reconciler is only their safety net.
+-- Direct writes take effect at once, as calls do; the reconciler is only their safety net. Once per statement, so that
+-- all its streams are locked in order. Without a transition table, which the batch path would fill too: the rows that
+-- this transaction wrote name the streams, and where a subtransaction wrote them, all rows of the viewer do.
 CREATE FUNCTION private.follow_direct_write() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
 AS $$
+DECLARE
+    v_own uuid[];
+    v_written uuid[];
 BEGIN
-    PERFORM private.derive_publish_state(ARRAY[coalesce(NEW.live_stream_id, OLD.live_stream_id)]);
+    SELECT array_agg(DISTINCT a.live_stream_id),
+           array_agg(DISTINCT a.live_stream_id) FILTER (WHERE a.xmin = pg_current_xact_id()::xid)
+    INTO v_own, v_written
+    FROM public.active_viewers AS a
+    WHERE a.viewer_id = auth.uid();
+    PERFORM private.derive_publish_state(coalesce(v_written, v_own));
     RETURN NULL;
 END;
 $$;
-CREATE TRIGGER active_viewers_follow AFTER INSERT OR UPDATE OR DELETE ON public.active_viewers
-    FOR EACH ROW WHEN (current_user = 'authenticated') EXECUTE FUNCTION private.follow_direct_write();
+CREATE TRIGGER active_viewers_follow AFTER INSERT OR UPDATE ON public.active_viewers
+    FOR EACH STATEMENT WHEN (current_user = 'authenticated') EXECUTE FUNCTION private.follow_direct_write();
+
+CREATE FUNCTION private.follow_direct_delete() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+BEGIN
+    PERFORM private.derive_publish_state(ARRAY(SELECT DISTINCT g.live_stream_id FROM gone AS g));
+    RETURN NULL;
+END;
+$$;
+CREATE TRIGGER active_viewers_follow_delete AFTER DELETE ON public.active_viewers REFERENCING OLD TABLE AS gone
+    FOR EACH STATEMENT WHEN (current_user = 'authenticated') EXECUTE FUNCTION private.follow_direct_delete();
 
 -- Why this viewer may not be recorded at this stream at all, or null.
 CREATE FUNCTION private.refusal(p_stream_id uuid, p_viewer_id uuid) RETURNS text
@@ -89,6 +110,20 @@ CREATE FUNCTION private.lock_viewer(p_viewer_id uuid) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = ''
 RETURN pg_advisory_xact_lock(hashtextextended('viewer ' || p_viewer_id::text, 0));
 
+-- The acting profile, with its viewer lock taken. A subquery of USING runs once and before any row is locked, so a direct
+-- UPDATE takes lock and rows in the same order as a batch.
+CREATE FUNCTION private.lock_acting_viewer() RETURNS uuid
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+DECLARE
+    v_viewer uuid := private.acting_profile();
+BEGIN
+    PERFORM private.lock_viewer(v_viewer);
+    RETURN v_viewer;
+END;
+$$;
+GRANT EXECUTE ON FUNCTION private.lock_acting_viewer TO authenticated;
+
 -- The policy check of a direct write: the same limits as the functions, raised with the same codes.
 CREATE FUNCTION private.admit_direct_write(p_stream_id uuid, p_viewer_id uuid, p_session_id uuid, p_is_active boolean) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
@@ -115,7 +150,7 @@ CREATE POLICY active_viewers_insert_own ON public.active_viewers FOR INSERT TO a
     WITH CHECK (viewer_id = (SELECT private.acting_profile())
         AND private.admit_direct_write(live_stream_id, viewer_id, session_id, is_active));
 CREATE POLICY active_viewers_update_own ON public.active_viewers FOR UPDATE TO authenticated
-    USING (viewer_id = (SELECT private.acting_profile()))
+    USING (viewer_id = (SELECT private.lock_acting_viewer()))
     WITH CHECK (viewer_id = (SELECT private.acting_profile())
         AND private.admit_direct_write(live_stream_id, viewer_id, session_id, is_active));
 CREATE POLICY active_viewers_delete_own ON public.active_viewers FOR DELETE TO authenticated
@@ -234,6 +269,9 @@ BEGIN
     ORDER BY s.id FOR NO KEY UPDATE;
     UPDATE public.live_streams AS s SET watched_until = v_now + v_rule.viewer_silence
     WHERE s.id = ANY (v_watched) AND s.watched_until < v_now + v_rule.viewer_silence - interval '5 seconds';
+    -- A renewal that found its stream off (a lease that came back, a sweep in between) turns it on again.
+    v_derive := v_derive || ARRAY(
+        SELECT s.id FROM public.live_streams AS s WHERE s.id = ANY (v_watched) AND s.live_available AND NOT s.is_published);
     changed := CASE WHEN v_derive <> '{}' THEN private.derive_publish_state(v_derive) ELSE v_derive END;
 END;
 $$;
