@@ -8,7 +8,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from enum import StrEnum
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -16,6 +16,7 @@ from rich.table import Table
 
 from livewall import __version__, cli_db, cli_up
 from livewall.database import available, bring_up_to_date
+from livewall.errors import Refusal
 from livewall.migrate import require_current
 from livewall.postgres_process import EmbeddedError
 from livewall.settings import Settings, SettingsError, describe, load, read
@@ -46,8 +47,14 @@ def main() -> None:
     try:
         app()
     except (EmbeddedError, MigrationError, SettingsError, cli_up.CannotStartError) as error:
-        print(f"livewall: {error}", file=sys.stderr)
-        sys.exit(1)
+        _fail(str(error))
+    except Refusal as refusal:
+        _fail(f"{refusal.detail} {refusal.hint}".strip())
+
+
+def _fail(line: str) -> NoReturn:
+    print(f"livewall: {line}", file=sys.stderr)
+    sys.exit(1)
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:
@@ -56,10 +63,10 @@ def _leave(_signal: int, _frame: FrameType | None) -> None:
 
 
 @contextmanager
-def _ready_database() -> Generator[Settings]:
-    with available(load()) as settings:
-        bring_up_to_date(settings)
-        yield settings
+def _ready_database(settings: Settings) -> Generator[Settings]:
+    with available(settings) as ready:
+        bring_up_to_date(ready)
+        yield ready
 
 
 @app.callback(invoke_without_command=True)
@@ -75,16 +82,14 @@ def options(
 @app.command()
 def up() -> None:
     """Start everything on this machine: database, server, demo streamers; open the address."""
-    cli_up.check_port(load())
-    with _ready_database() as settings:
+    with _ready_database(cli_up.with_free_port(load())) as settings:
         cli_up.run(settings)
 
 
 @app.command()
 def serve() -> None:
     """Run the server only, on a database that `livewall db migrate` has prepared."""
-    with available(load()) as settings:
-        cli_up.check_port(settings)
+    with available(cli_up.with_free_port(load())) as settings:
         asyncio.run(require_current(settings.database_url))
         from livewall.app import serve as serve_app
 
@@ -113,7 +118,7 @@ def demo(
         cli_up.end_with_parent()
     from livewall.demo import run
 
-    run(url or settings.url)
+    run(url or settings.url, state_file=settings.data_path / "demo.json")
 
 
 @users.command("create")
@@ -124,7 +129,7 @@ def create_user(
     print_token: Annotated[bool, typer.Option(help="Print a token as the last line.")] = False,
 ) -> None:
     """Create an account, with a role for the staff if you say so."""
-    with _ready_database() as settings:
+    with _ready_database(load()) as settings:
         from livewall.identity import create_user as create
 
         token = create(settings, name, role, password or None)

@@ -11,6 +11,8 @@ import webbrowser
 from collections.abc import Generator
 from contextlib import contextmanager
 
+import msgspec
+
 from livewall.settings import Settings
 
 READY_WITHIN = 60.0
@@ -20,14 +22,18 @@ class CannotStartError(Exception):
     """The server cannot start; the message is one line that says what to do."""
 
 
-def check_port(settings: Settings) -> None:
-    """Raise CannotStartError if the address to listen on is taken or not ours."""
+def with_free_port(settings: Settings) -> Settings:
+    """Return settings with a port that can be listened on, chosen if it is 0.
+
+    Raises CannotStartError, one line, if the address is taken or not ours.
+    """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         # As the server will: a port that only lingers after a restart is free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((settings.host, settings.port))
+            return msgspec.structs.replace(settings, port=probe.getsockname()[1])
         except OSError as error:
             raise CannotStartError(
                 f"Cannot listen on {settings.host} port {settings.port} ({error.strerror}): "

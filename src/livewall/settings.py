@@ -172,8 +172,9 @@ def _hints() -> dict[str, Any]:
 def _refuse_unknown(environ: Mapping[str, str], known: Mapping[str, str]) -> None:
     for key in environ:
         if key.startswith(PREFIX) and key not in known:
-            close = get_close_matches(key, known, 1)
-            hint = f"did you mean {close[0]}?" if close else "`livewall config` lists all."
+            names = [name.removeprefix(PREFIX) for name in known]  # the prefix resembles itself
+            close = get_close_matches(key.removeprefix(PREFIX), names, 1)
+            hint = f"did you mean {PREFIX}{close[0]}?" if close else "`livewall config` lists all."
             raise SettingsError(f"{key} is not a setting: {hint}")
 
 

@@ -1,0 +1,212 @@
+"""The command as people type it: exit codes, one clear line, and a life from up to stop."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Generator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from tests.databases import Database, data_folder
+
+SECRET = "a secret of at least thirty-two bytes"
+
+
+@pytest.fixture(scope="module")
+def folder() -> Generator[Path]:
+    """A data folder for the tests that start a database; making one takes a second."""
+    with data_folder() as path:
+        yield path
+
+
+def _environment(**settings: str) -> dict[str, str]:
+    return {**os.environ, "LIVEWALL_OPEN": "0", "LIVEWALL_DEMO": "0", **settings}
+
+
+def _run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "livewall", *arguments],
+        env=_environment(**settings),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def _refusal(result: subprocess.CompletedProcess[str]) -> str:
+    """Return the one line of a command that failed as it should."""
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1, result.stderr
+    assert result.stderr.startswith("livewall: ")
+    return result.stderr
+
+
+def test_version_and_help() -> None:
+    assert _run("--version").stdout == "0.1.0\n"
+    assert "Start everything on this machine" in _run("--help").stdout
+
+
+def test_config_shows_settings_but_no_secret() -> None:
+    result = _run("config", LIVEWALL_SECRET=SECRET, LIVEWALL_PORT="9999")
+    assert result.returncode == 0
+    assert "9999" in result.stdout
+    assert SECRET not in result.stdout
+
+
+def test_a_misspelled_setting() -> None:
+    assert "did you mean LIVEWALL_PORT?" in _refusal(_run("config", LIVEWALL_PROT="1"))
+
+
+def test_an_unwritable_data_folder() -> None:
+    result = _run("db", "start", LIVEWALL_DATA_DIR="/proc/nowhere")
+    assert "set LIVEWALL_DATA_DIR" in _refusal(result)
+
+
+def test_a_wrong_database_url(folder: Path) -> None:
+    result = _run(
+        "db",
+        "migrate",
+        DATABASE_URL="postgresql://nobody@127.0.0.1:1/none",
+        LIVEWALL_DATA_DIR=str(folder),
+    )
+    assert "check DATABASE_URL" in _refusal(result)
+
+
+@pytest.mark.parametrize("command", ["up", "serve"])
+def test_a_port_in_use(folder: Path, command: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        result = _run(command, LIVEWALL_PORT=port, LIVEWALL_DATA_DIR=str(folder))
+    assert "set LIVEWALL_PORT" in _refusal(result)
+
+
+@pytest.mark.parametrize("command", [("db", "migrate"), ("serve",)])
+async def test_a_database_newer_than_the_code(
+    database: Database, folder: Path, command: tuple[str, ...]
+) -> None:
+    admin = await database.admin()
+    await admin.execute("INSERT INTO private.schema_migrations VALUES (9999, 'next', 'x')")
+    result = _run(
+        *command,
+        DATABASE_URL=database.admin_url,
+        LIVEWALL_DATA_DIR=str(folder),
+        LIVEWALL_PORT="0",
+    )
+    assert "newer than this code" in _refusal(result)
+
+
+async def test_serve_wants_a_prepared_database(empty_database: Database, folder: Path) -> None:
+    result = _run(
+        "serve",
+        DATABASE_URL=empty_database.admin_url,
+        LIVEWALL_DATA_DIR=str(folder),
+        LIVEWALL_PORT="0",
+    )
+    assert "run `livewall db migrate`" in _refusal(result)
+
+
+async def test_the_database_from_start_to_stop(folder: Path) -> None:
+    data = str(folder)
+    assert "not running" in _refusal(_run("db", "url", LIVEWALL_DATA_DIR=data))
+    assert _run("db", "start", LIVEWALL_DATA_DIR=data).returncode == 0
+    try:
+        url = _run("db", "url", LIVEWALL_DATA_DIR=data).stdout.strip()
+        assert _run("db", "migrate", LIVEWALL_DATA_DIR=data).returncode == 0
+        connection = await asyncpg.connect(url)
+        await connection.execute("CREATE TABLE mine ()")
+        await connection.close()
+        assert _run("db", "reset", "--yes", LIVEWALL_DATA_DIR=data).returncode == 0
+        connection = await asyncpg.connect(url)
+        assert await connection.fetchval("SELECT to_regclass('public.mine')") is None
+        assert await connection.fetchval("SELECT to_regclass('public.profiles')") is not None
+        await connection.close()
+    finally:
+        assert _run("db", "stop", LIVEWALL_DATA_DIR=data).stdout == "Stopped.\n"
+    assert "not running" in _run("db", "stop", LIVEWALL_DATA_DIR=data).stdout
+
+
+def test_reset_asks_first_and_never_in_production(folder: Path) -> None:
+    asked = _run("db", "reset", LIVEWALL_DATA_DIR=str(folder))
+    assert asked.returncode == 1
+    assert "Delete every account" in asked.stdout
+    refused = _run(
+        "db",
+        "reset",
+        "--yes",
+        LIVEWALL_DATA_DIR=str(folder),
+        LIVEWALL_ENV="production",
+        LIVEWALL_SECRET=SECRET,
+        LIVEWALL_ACCEPT_PEER_ADDRESSES="viewers and streamers see each other's addresses",
+    )
+    assert "refused in production" in _refusal(refused)
+
+
+@pytest.mark.spec("D1")
+async def test_a_user_with_a_role_and_a_token(database: Database, folder: Path) -> None:
+    settings = {
+        "DATABASE_URL": database.admin_url,
+        "LIVEWALL_AUTHENTICATOR_URL": database.authenticator_url,
+        "LIVEWALL_DATA_DIR": str(folder),
+    }
+    made = _run("user", "create", "mia", "--role", "moderator", "--print-token", **settings)
+    assert made.returncode == 0, made.stderr
+    assert made.stdout.splitlines()[-1].count(".") == 2
+    admin = await database.admin()
+    roles = await admin.fetch("SELECT role FROM private.staff_roles")
+    assert [row["role"] for row in roles] == ["moderator"]
+    again = _run("user", "create", "MIA", **settings)
+    assert "taken" in _refusal(again)
+
+
+async def test_lint_is_clean_and_finds_what_is_not(database: Database, folder: Path) -> None:
+    settings = {
+        "DATABASE_URL": database.admin_url,
+        "LIVEWALL_AUTHENTICATOR_URL": database.authenticator_url,
+        "LIVEWALL_DATA_DIR": str(folder),
+    }
+    clean = _run("db", "lint", **settings)
+    assert (clean.returncode, clean.stdout, clean.stderr) == (0, "", "")
+    admin = await database.admin()
+    await admin.execute("ALTER TABLE public.profiles DISABLE ROW LEVEL SECURITY")
+    found = _run("db", "lint", **settings)
+    assert found.returncode == 1
+    assert found.stdout.startswith("rls_enabled: public.profiles\n    why: ")
+
+
+def test_up_from_ready_to_stopped(folder: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "livewall", "up"],
+        env=_environment(LIVEWALL_DATA_DIR=str(folder), LIVEWALL_PORT="0"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        url = _ready_url(process)
+        with urllib.request.urlopen(f"{url}/healthz", timeout=5) as answer:
+            assert answer.status == 200
+        assert "postgresql://" in _run("db", "url", LIVEWALL_DATA_DIR=str(folder)).stdout
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=20)
+        assert process.stdout is not None
+        process.stdout.close()
+    assert "not running" in _run("db", "url", LIVEWALL_DATA_DIR=str(folder)).stderr
+
+
+def _ready_url(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    deadline = time.monotonic() + 40
+    while time.monotonic() < deadline:
+        line = process.stdout.readline()
+        if "Livewall is ready: " in line:
+            return line.split()[-1]
+    raise AssertionError("no address was printed")

@@ -1,0 +1,106 @@
+"""Settings from the environment: what is taken, what is refused, what is never shown."""
+
+from pathlib import Path
+
+import pytest
+
+from livewall.settings import PEERS_SEE_ADDRESSES, Settings, SettingsError, describe, load, read
+
+SECRET = "a secret of at least thirty-two bytes"
+PRODUCTION = {"LIVEWALL_ENV": "production", "LIVEWALL_SECRET": SECRET}
+
+
+def test_nothing_set_is_a_working_development() -> None:
+    settings = read({"PATH": "/bin"})
+    assert settings == Settings()
+    assert settings.url == "http://127.0.0.1:8400"
+    assert not settings.production
+
+
+def test_values_are_read_by_their_type() -> None:
+    settings = read(
+        {
+            "LIVEWALL_PORT": " 9000 ",
+            "LIVEWALL_OPEN": "0",
+            "LIVEWALL_TRUSTED_PROXIES": "10.0.0.1, ::1,",
+            "LIVEWALL_HOST": "::1",
+            "DATABASE_URL": "postgresql:///x",
+        }
+    )
+    assert (settings.port, settings.open) == (9000, False)
+    assert settings.trusted_proxies == ("10.0.0.1", "::1")
+    assert settings.url == "http://[::1]:9000"
+    assert settings.database_url == "postgresql:///x"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("LIVEWALL_PROT", "1", "LIVEWALL_PROT is not a setting: did you mean LIVEWALL_PORT"),
+        ("LIVEWALL_XYZZYQQ", "1", "livewall config"),
+        ("LIVEWALL_PORT", "web", "LIVEWALL_PORT 'web' does not fit: use a whole number"),
+        ("LIVEWALL_PORT", "65536", "<= 65535"),
+        ("LIVEWALL_SEATS", "0", ">= 1"),
+        ("LIVEWALL_ENV", "prod", '"development" or "production"'),
+        ("LIVEWALL_OPEN", "maybe", "use 1 or 0"),
+        ("LIVEWALL_SECRET", "short", "LIVEWALL_SECRET is too short"),
+        ("LIVEWALL_TURN_RELAY_ONLY", "1", "needs LIVEWALL_TURN_URL"),
+        ("LIVEWALL_ACCEPT_PEER_ADDRESSES", "yes", PEERS_SEE_ADDRESSES),
+    ],
+)
+def test_a_wrong_setting_is_one_line_that_says_what_to_do(
+    variable: str, value: str, words: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read({variable: value})
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_secret_is_made_once_and_kept_closed(tmp_path: Path) -> None:
+    environ = {"LIVEWALL_DATA_DIR": str(tmp_path / "data")}
+    first = load(environ)
+    assert len(first.secret) >= 32
+    assert load(environ).secret == first.secret
+    assert (tmp_path / "data" / "secret").stat().st_mode & 0o777 == 0o600
+
+
+def test_production_needs_a_secret_of_its_own(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="LIVEWALL_SECRET is needed"):
+        load({"LIVEWALL_ENV": "production", "LIVEWALL_DATA_DIR": str(tmp_path / "data")})
+    assert not (tmp_path / "data").exists()
+
+
+def test_production_does_not_show_addresses_unasked() -> None:
+    with pytest.raises(SettingsError, match="see each other's addresses"):
+        load(PRODUCTION)
+    accepted = {**PRODUCTION, "LIVEWALL_ACCEPT_PEER_ADDRESSES": PEERS_SEE_ADDRESSES}
+    assert load(accepted).production
+    relayed = {
+        **PRODUCTION,
+        "LIVEWALL_TURN_RELAY_ONLY": "1",
+        "LIVEWALL_TURN_URL": "turns:turn.example:5349",
+    }
+    assert load(relayed).turn_relay_only
+
+
+def test_the_web_servers_address_is_derived_and_reveals_nothing() -> None:
+    url = "postgresql://admin:pw@/livewall?host=%2Ftmp%2Fsocket&port=5432"
+    settings = read({"DATABASE_URL": url, "LIVEWALL_SECRET": SECRET})
+    derived = settings.web_database_url
+    assert derived.startswith("postgresql://authenticator:")
+    assert derived.endswith("@/livewall?host=%2Ftmp%2Fsocket&port=5432")
+    assert "pw" not in derived.partition("?")[0]
+    assert SECRET not in derived
+    other = read({"DATABASE_URL": url, "LIVEWALL_SECRET": SECRET + "x"})
+    assert other.web_database_url != derived
+
+
+def test_descriptions_mask_secrets_and_name_their_source() -> None:
+    environ = {"DATABASE_URL": "postgresql://a:hidden@h/x", "LIVEWALL_SECRET": SECRET}
+    shown = {each.variable: each for each in describe(read(environ), environ)}
+    assert shown["DATABASE_URL"].value == shown["LIVEWALL_SECRET"].value == "********"
+    assert shown["DATABASE_URL"].source == "environment"
+    assert shown["LIVEWALL_PORT"].source == "default"
+    assert all(each.description for each in shown.values())
+    assert "hidden" not in repr(read(environ))
