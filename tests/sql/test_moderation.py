@@ -1,0 +1,140 @@
+"""Bans: what ends at once, and what is not given out again."""
+
+import pytest
+
+from tests.databases import Person
+from tests.sql.world import Beat, World, refused
+
+HOUR = "1 hour"
+
+
+async def ban(world: World, warden: Person, name: str, seconds: int | None = None) -> object:
+    """Ban somebody as a moderator."""
+    return await world.call(warden, "ban_profile", p_name=name, p_reason="spam", p_seconds=seconds)
+
+
+@pytest.mark.spec("D3")
+@pytest.mark.abuse("A15")
+async def test_a_ban_ends_sessions_and_opens_none(world: World) -> None:
+    alice, warden = await world.person("alice"), await world.moderator()
+    opened = await world.call(
+        "service_role", "open_session", p_profile_id=alice.id, p_lifetime=HOUR
+    )
+    await ban(world, warden, "alice")
+    with refused("LW015"):
+        await world.call(
+            "service_role", "renew_session", p_session_id=opened["session_id"], p_lifetime=HOUR
+        )
+    with refused("LW002"):
+        await world.call("service_role", "open_session", p_profile_id=alice.id, p_lifetime=HOUR)
+    await world.call(warden, "unban_profile", p_name="alice")
+    await world.call("service_role", "open_session", p_profile_id=alice.id, p_lifetime=HOUR)
+
+
+@pytest.mark.spec("D3")
+@pytest.mark.abuse("A15")
+async def test_a_live_token_of_the_banned_does_nothing(world: World) -> None:
+    alice, bob, warden = *await world.people("alice", "bob"), await world.moderator()
+    stream = await world.live(bob)
+    await world.call(alice, "follow", p_name="bob")
+    await ban(world, warden, "alice")
+    calls: list[tuple[str, dict[str, object]]] = [
+        ("send_chat_message", {"p_live_stream_id": stream, "p_body": "x"}),
+        ("start_stream", {"p_title": "x", "p_session_id": alice.id}),
+        ("update_viewer_heartbeat", {"p_live_stream_id": stream}),
+        ("save_grid", {"p_slots": []}),
+        ("update_profile", {"p_bio": "x"}),
+        ("replace_links", {"p_links": []}),
+        ("follow", {"p_name": "bob"}),
+        ("unfollow", {"p_name": "bob"}),
+        ("block", {"p_name": "bob"}),
+        ("my_account", {}),
+        ("get_grid", {}),
+        ("socket_snapshot", {"p_session_id": alice.id}),
+    ]
+    for function, arguments in calls:
+        with refused("LW002"):
+            await world.call(alice, function, **arguments)
+    beat = await world.beat(Beat(alice, stream, 1))
+    assert [refusal["code"] for refusal in beat["refused"]] == ["LW002"]
+
+
+@pytest.mark.abuse("A15")
+async def test_plain_sql_of_the_banned_writes_nothing(world: World) -> None:
+    alice, bob, warden = *await world.people("alice", "bob"), await world.moderator()
+    await world.live(alice)
+    await world.call(alice, "follow", p_name="bob")
+    await ban(world, warden, "alice")
+    for statement in (
+        "UPDATE profiles SET bio = 'x'",
+        "UPDATE live_streams SET live_available = true",
+        "DELETE FROM follows",
+    ):
+        assert await world.done(alice, statement) == 0
+    for statement in (
+        "INSERT INTO blocks (blocked_id) VALUES ($1)",
+        "INSERT INTO user_grid_slots (slot_index, streamer_id) VALUES (1, $1)",
+        (
+            "INSERT INTO user_links (position, label, url)"
+            " VALUES (1, 'x', 'https://a.example/' || $1::uuid)"
+        ),
+    ):
+        with refused("42501"):
+            await world.done(alice, statement, bob.id)
+
+
+@pytest.mark.spec("D3")
+@pytest.mark.abuse("A15")
+async def test_a_ban_ends_watching_and_the_own_stream(world: World) -> None:
+    alice, bob, warden = *await world.people("alice", "bob"), await world.moderator()
+    watched, own = await world.live(bob), await world.live(alice)
+    await world.beat(Beat(alice, watched, 1), Beat(bob, own, 1))
+    answer = await world.call(warden, "ban_profile", p_name="alice", p_reason="spam")
+    changed = {change["stream"]["id"]: change for change in answer["changes"]}
+    assert changed[str(watched)]["stream"]["active_viewer_count"] == 0
+    assert changed[str(own)]["stream"]["live_available"] is False
+    assert changed[str(own)]["stream"]["is_published"] is False
+    assert changed[str(own)]["why"]["code"] == "banned"
+    assert await world.rows(
+        "SELECT ended_reason FROM private.live_intervals WHERE ended_at IS NOT NULL"
+    ) == [("banned",)]
+
+
+@pytest.mark.spec("D3")
+async def test_a_ban_with_an_end_ends(world: World) -> None:
+    alice, warden = await world.person("alice"), await world.moderator()
+    await ban(world, warden, "alice", 60)
+    await world.advance(59)
+    with refused("LW002"):
+        await world.call(alice, "my_account")
+    await world.advance(1)
+    await world.call(alice, "my_account")
+    with refused("LW005"):
+        await ban(world, warden, "alice", 0)
+
+
+@pytest.mark.spec("D3")
+async def test_only_moderators_ban_and_never_staff(world: World) -> None:
+    alice, warden = await world.person("alice"), await world.moderator()
+    await world.moderator("other")
+    with refused("LW003"):
+        await ban(world, alice, "warden")
+    for name in ("warden", "other"):
+        with refused("LW003"):
+            await ban(world, warden, name)
+    with refused("LW003"):
+        await world.call(alice, "unban_profile", p_name="alice")
+    with refused("LW004"):
+        await ban(world, warden, "nobody")
+    with refused("42501"):
+        await world.call("anon", "ban_profile", p_name="alice", p_reason="x")
+
+
+@pytest.mark.spec("D3")
+async def test_the_reason_of_a_ban_is_nobody_elses_to_read(world: World) -> None:
+    alice, warden = await world.person("alice"), await world.moderator()
+    await ban(world, warden, "alice")
+    for who in (alice, warden, "anon", "service_role"):
+        with refused("42501"):
+            await world.sql(who, "SELECT * FROM private.bans")
+    assert "spam" not in str(await world.call("anon", "get_profile", p_name="alice"))
