@@ -1,0 +1,58 @@
+import { useSignal } from "@preact/signals";
+import { inWords } from "../problems";
+import { navigate } from "../router";
+import { account } from "../state";
+import { createAccount, signIn } from "./session";
+
+/** Signing in, or creating an account; a guest who creates one keeps everything they have. */
+export function AccountForm({ kind }: { kind: "sign-in" | "create" }) {
+  const name = useSignal("");
+  const password = useSignal("");
+  const displayName = useSignal("");
+  const problem = useSignal<string | null>(null);
+  const isBusy = useSignal(false);
+  const isNew = kind === "create";
+  const submit = async (event: Event): Promise<void> => {
+    event.preventDefault();
+    isBusy.value = true;
+    problem.value = null;
+    try {
+      if (isNew) await createAccount(name.value.trim(), password.value, displayName.value.trim());
+      else await signIn(name.value.trim(), password.value);
+      navigate("/");
+    } catch (error) {
+      problem.value = inWords(error);
+    } finally {
+      isBusy.value = false;
+    }
+  };
+  return (
+    <form class="card narrow-form" onSubmit={(event) => void submit(event)}>
+      <h1>{isNew ? "Create account" : "Sign in"}</h1>
+      {isNew && account.value?.is_guest && <p class="quiet">Your wall, your follows and your chat stay with you.</p>}
+      <label class="labelled">
+        <span>Name</span>
+        <input class="field" name="username" required minLength={3} maxLength={24} autocomplete="username" autocapitalize="none" spellcheck={false} value={name.value} onInput={(event) => (name.value = event.currentTarget.value)} />
+        {isNew && <small class="quiet">3 to 24 of a to z, 0 to 9, dot and underscore.</small>}
+      </label>
+      {isNew && (
+        <label class="labelled">
+          <span>Shown as</span>
+          <input class="field" name="display_name" maxLength={50} placeholder={name.value} value={displayName.value} onInput={(event) => (displayName.value = event.currentTarget.value)} />
+        </label>
+      )}
+      <label class="labelled">
+        <span>Password</span>
+        <input class="field" name="password" type="password" required minLength={isNew ? 8 : 1} autocomplete={isNew ? "new-password" : "current-password"} value={password.value} onInput={(event) => (password.value = event.currentTarget.value)} />
+      </label>
+      {problem.value && (
+        <p class="form-problem" role="alert">
+          {problem.value}
+        </p>
+      )}
+      <button type="submit" class="button primary" disabled={isBusy.value}>
+        {isNew ? "Create account" : "Sign in"}
+      </button>
+    </form>
+  );
+}

@@ -1,0 +1,91 @@
+import { effect } from "@preact/signals";
+import { get, patch, post, remove } from "../api";
+import { leaveEverything } from "../presence";
+import { inWords } from "../problems";
+import type { Account, Profile } from "../protocol";
+import { navigate } from "../router";
+import { connect, connection, disconnect, farewell, on } from "../socket";
+import { account, forgetEverything } from "../state";
+import { say } from "../status";
+import { holding, stop } from "../streams/publishing";
+
+interface Answer {
+  account: Account | null;
+}
+
+/** Asks who we are; also receives the CSRF cookie. Throws when Livewall can not be reached. */
+export async function resumeSession(): Promise<void> {
+  const answer = await get<Answer>("/api/session");
+  enter(answer.account);
+}
+
+function enter(who: Account | null): void {
+  account.value = who;
+  if (who === null) disconnect();
+  else if (connection.value.state === "off") connect();
+}
+
+export async function continueAsGuest(): Promise<void> {
+  enter((await post<Answer>("/api/session/guest", {})).account);
+}
+
+export async function signIn(name: string, password: string): Promise<void> {
+  const answer = await post<Answer>("/api/session", { name, password });
+  startAfresh();
+  enter(answer.account);
+}
+
+/** A guest keeps their profile, wall and follows; anybody else starts with a new profile. */
+export async function createAccount(name: string, password: string, displayName: string): Promise<void> {
+  const body = { name, password, ...(displayName ? { display_name: displayName } : {}) };
+  const answer = await post<Answer>("/api/accounts", body);
+  startAfresh();
+  enter(answer.account);
+}
+
+/** The socket still speaks for who we were: it has to be opened anew. */
+function startAfresh(): void {
+  disconnect();
+  forgetEverything();
+}
+
+export async function signOut(): Promise<void> {
+  try {
+    if (holding.value !== null) await stop();
+    leaveEverything();
+    await remove("/api/session");
+  } catch (error) {
+    say(inWords(error));
+    return;
+  }
+  startAfresh();
+  account.value = null;
+  navigate("/");
+}
+
+export async function saveProfile(change: Partial<Pick<Profile, "name" | "display_name" | "bio">>): Promise<void> {
+  const profile = await patch<Profile>("/api/me", change);
+  if (account.value) account.value = { ...account.value, profile };
+}
+
+export async function deleteAccount(): Promise<void> {
+  if (holding.value !== null) await stop();
+  leaveEverything();
+  await remove("/api/me");
+  startAfresh();
+  account.value = null;
+  navigate("/");
+}
+
+on("goodbye", (message) => {
+  if (message.reason === "signed_out") farewell.value = "signed_out";
+});
+
+effect(() => {
+  if (farewell.value === null) return;
+  const wasBanned = farewell.value === "banned";
+  forgetEverything();
+  disconnect();
+  account.value = null;
+  say(wasBanned ? "This account may not use Livewall at the moment." : "You are signed out.");
+});

@@ -1,0 +1,42 @@
+import { iceServers } from "../state";
+
+/** What both ends of a browser-to-browser connection share. */
+export function newConnection(): RTCPeerConnection {
+  const { servers, relayOnly } = iceServers.value;
+  return new RTCPeerConnection({ iceServers: servers, iceTransportPolicy: relayOnly ? "relay" : "all" });
+}
+
+/** The session named in an SDP's origin line: two offers of one connection share it. */
+export function sessionOf(sdp: string): string {
+  return /^o=\S+ (\S+)/m.exec(sdp)?.[1] ?? "";
+}
+
+/**
+ * Candidates may come before the description they belong to, and, after a reload of the other side,
+ * from a connection that is no more. Only those of the description at hand are used.
+ */
+export function candidateBox(pc: RTCPeerConnection): {
+  take(candidate: RTCIceCandidateInit | null): void;
+  described(): void;
+} {
+  let early: RTCIceCandidateInit[] = [];
+  const use = (candidate: RTCIceCandidateInit): void => {
+    if (belongs(candidate, pc.remoteDescription)) void pc.addIceCandidate(candidate).catch(() => undefined);
+  };
+  return {
+    take(candidate) {
+      if (candidate === null) return;
+      if (pc.remoteDescription === null) early.push(candidate);
+      else use(candidate);
+    },
+    described() {
+      early.forEach(use);
+      early = [];
+    },
+  };
+}
+
+export function belongs(candidate: RTCIceCandidateInit, to: RTCSessionDescription | null): boolean {
+  const fragment = candidate.usernameFragment;
+  return !fragment || to === null || to.sdp.includes(`a=ice-ufrag:${fragment}`);
+}

@@ -1,0 +1,210 @@
+/** The shapes of docs/protocol.md, as the browser sees them. */
+
+export interface Person {
+  id: string;
+  name: string;
+  display_name: string;
+}
+
+export interface Profile extends Person {
+  bio: string;
+  is_guest: boolean;
+  created_at: string;
+}
+
+export interface Account {
+  profile: Profile;
+  is_guest: boolean;
+  roles: string[];
+  expires_at: string;
+}
+
+export interface Link {
+  label: string;
+  url: string;
+}
+
+export interface Stream {
+  id: string;
+  streamer: Person;
+  title: string;
+  live_available: boolean;
+  is_published: boolean;
+  active_viewer_count: number;
+  publish_epoch: number;
+  preview_version: number;
+  live_since: string | null;
+  slow_mode_seconds: number;
+}
+
+export interface ProfilePage extends Profile {
+  followers: number;
+  following: number;
+  links: Link[];
+  stream: Stream | null;
+  you_follow: boolean;
+  you_block: boolean;
+}
+
+export type FollowedProfile = Profile & { stream: Stream | null };
+
+export interface Slot {
+  slot_index: number;
+  streamer_id: string;
+  is_pinned: boolean;
+  is_muted: boolean;
+  is_active: boolean;
+  volume: number;
+  stream?: Stream | null;
+  streamer?: Person;
+}
+
+export interface ChatMessage {
+  id: number;
+  stream_id: string;
+  type: "text" | "system" | "gift";
+  sender: Person | null;
+  body: string;
+  created_at: string;
+  is_deleted: boolean;
+}
+
+export interface Why {
+  stream_id: string;
+  is_published: boolean;
+  code: string;
+  text: string;
+  active_viewer_count: number;
+  epoch: number;
+  since: string;
+  until: string | null;
+  watchers?: string[];
+}
+
+export interface Interval {
+  epoch: number;
+  started_at: string;
+  ended_at: string | null;
+  started_reason: string;
+  ended_reason: string | null;
+}
+
+export interface LiveSpan {
+  started_at: string;
+  ended_at: string | null;
+  ended_reason: string | null;
+}
+
+export interface Intervals {
+  intervals: Interval[];
+  live: LiveSpan[];
+}
+
+export interface Problem {
+  type: string;
+  title: string;
+  status: number;
+  code: string;
+  detail?: string;
+  hint?: string;
+  fields?: Record<string, unknown>;
+  request_id?: string;
+}
+
+export interface Tile {
+  stream_id: string;
+  is_active: boolean;
+  is_unmuted: boolean;
+  is_visible: boolean;
+  is_subscribed: boolean;
+}
+
+export interface PublisherBeat {
+  stream_id: string;
+  epoch: number;
+  is_sending: boolean;
+}
+
+export type SignalData =
+  | { kind: "offer" | "answer"; sdp: string }
+  | { kind: "candidate"; candidate: RTCIceCandidateInit | null }
+  | { kind: "ended" };
+
+export interface Snapshot {
+  type: "snapshot";
+  connection: string;
+  account: Account;
+  streams: Stream[];
+  slots: Slot[];
+  blocked: string[];
+  own_stream: Stream | null;
+  heartbeat_seconds: number;
+  limits: { tiles: number; active: number; seats: number };
+  ice_servers: RTCIceServer[];
+  relay_only: boolean;
+  server_time: string;
+}
+
+export interface SeatMessage {
+  type: "seat";
+  stream_id: string;
+  state: "granted" | "waiting" | "none";
+  media_id: string | null;
+  publisher: string | null;
+  position: number | null;
+}
+
+export interface PublishMessage {
+  type: "publish";
+  stream_id: string;
+  epoch: number;
+  is_published: boolean;
+  why: Why;
+}
+
+export interface Seated {
+  connection: string;
+  media_id: string;
+  name: string;
+}
+
+export interface WatchersMessage {
+  type: "watchers";
+  stream_id: string;
+  revision: number;
+  seated: Seated[];
+  waiting: { name: string }[];
+}
+
+export interface SignalMessage {
+  type: "signal";
+  from: string;
+  stream_id: string;
+  media_id: string;
+  data: SignalData;
+}
+
+export type ServerMessage =
+  | Snapshot
+  | SeatMessage
+  | PublishMessage
+  | WatchersMessage
+  | SignalMessage
+  | { type: "stream"; stream: Stream }
+  | { type: "slots"; slots: Slot[] }
+  | { type: "publisher_away"; stream_id: string }
+  | { type: "publisher_lost"; stream_id: string; reason: string }
+  | { type: "chat"; message: ChatMessage }
+  | { type: "chat_deleted"; stream_id: string; id: number }
+  | { type: "ok"; re?: number; stream?: Stream }
+  | { type: "error"; re?: number; problem: Problem }
+  | { type: "goodbye"; reason: "restart" | "signed_out"; reconnect_after_ms: number };
+
+export type ClientMessage =
+  | { type: "hello"; protocol: 1; session_id: string }
+  | { type: "heartbeat"; sequence: number; tiles: Tile[]; publisher?: PublisherBeat }
+  | { type: "leave"; sequence: number; stream_ids?: string[] }
+  | { type: "go_live"; id?: number; title: string; take_over?: boolean }
+  | { type: "stop"; id?: number }
+  | { type: "signal"; to: string; media_id: string; data: SignalData }
+  | { type: "open_chat"; stream_id: string | null };

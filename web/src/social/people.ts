@@ -1,0 +1,62 @@
+import { signal } from "@preact/signals";
+import { get, post, put, remove } from "../api";
+import { inWords } from "../problems";
+import type { ProfilePage } from "../protocol";
+import { on } from "../socket";
+import { blocked } from "../state";
+import { say } from "../status";
+
+/** Profile pages by name, as last fetched. */
+export const profiles = signal<ReadonlyMap<string, ProfilePage>>(new Map());
+const loading = new Set<string>();
+
+export function remember(profile: ProfilePage): void {
+  profiles.value = new Map(profiles.value).set(profile.name, profile);
+}
+
+/** Fetches a profile unless it is at hand; `isFresh` asks anew. */
+export async function loadProfile(name: string, isFresh = false): Promise<void> {
+  if (loading.has(name) || (profiles.value.has(name) && !isFresh)) return;
+  loading.add(name);
+  try {
+    remember(await get<ProfilePage>(`/api/profiles/${encodeURIComponent(name)}`));
+  } finally {
+    loading.delete(name);
+  }
+}
+
+async function act(run: () => Promise<unknown>, done: string): Promise<boolean> {
+  try {
+    await run();
+    say(done);
+    return true;
+  } catch (error) {
+    say(inWords(error));
+    return false;
+  }
+}
+
+export async function setFollowing(profile: ProfilePage, shall: boolean): Promise<void> {
+  const path = `/api/follows/${encodeURIComponent(profile.name)}`;
+  const done = shall ? `You follow ${profile.display_name}.` : `You do not follow ${profile.display_name} any more.`;
+  if (!(await act(() => (shall ? put(path) : remove(path)), done))) return;
+  remember({ ...profile, you_follow: shall, followers: profile.followers + (shall ? 1 : -1) });
+}
+
+export async function setBlocked(person: { id: string; name: string; display_name: string }, shall: boolean): Promise<void> {
+  const path = `/api/blocks/${encodeURIComponent(person.name)}`;
+  const done = shall ? `${person.display_name} is blocked: you do not meet here any more.` : `${person.display_name} is not blocked any more.`;
+  if (!(await act(() => (shall ? put(path) : remove(path)), done))) return;
+  const next = new Set(blocked.value);
+  if (shall) next.add(person.id);
+  else next.delete(person.id);
+  blocked.value = next;
+  await loadProfile(person.name, true).catch(() => undefined);
+}
+
+export async function reportMessage(messageId: number, reason: string): Promise<void> {
+  await act(() => post(`/api/chat/${messageId}/reports`, { reason }), "Thank you. A moderator will look at it.");
+}
+
+// Somebody else is signed in after a fresh snapshot, or things changed while we were away.
+on("snapshot", () => (profiles.value = new Map()));

@@ -1,0 +1,72 @@
+import { chooseDevice, chosenCamera, chosenMicrophone, devices } from "./camera";
+import { idleCameraOff, idlePreviews, setIdleCameraOff, setIdlePreviews } from "./publishing";
+
+/** Which camera and microphone, and what may leave this computer while nobody watches. */
+export function DeviceSettings() {
+  return (
+    <section class="card devices" aria-labelledby="devices-title">
+      <h2 id="devices-title" class="card-title">
+        Camera and microphone
+      </h2>
+      <div class="device-row">
+        <DevicePicker kind="videoinput" label="Camera" chosen={chosenCamera.value} />
+        <DevicePicker kind="audioinput" label="Microphone" chosen={chosenMicrophone.value} />
+      </div>
+      <Switch
+        label="Camera off while nobody watches"
+        hint="The device is released and your last picture stays. It opens again within a second."
+        isOn={idleCameraOff.value}
+        set={setIdleCameraOff}
+      />
+      <Switch
+        label="Send a small picture every 30 seconds while this page is open"
+        hint="320 by 180, about 10 KB, so that your tile is up to date. While video is sent, one follows every 10 seconds."
+        isOn={idlePreviews.value}
+        set={setIdlePreviews}
+      />
+    </section>
+  );
+}
+
+interface PickerProps {
+  kind: "videoinput" | "audioinput";
+  label: string;
+  chosen: string;
+}
+
+function DevicePicker({ kind, label, chosen }: PickerProps) {
+  const found = devices.value.filter((device) => device.kind === kind && device.deviceId !== "");
+  return (
+    <label class="labelled">
+      <span>{label}</span>
+      <select class="field" value={chosen} disabled={found.length === 0} onChange={(event) => void chooseDevice(kind, event.currentTarget.value)}>
+        <option value="">{found.length === 0 ? `No ${label.toLowerCase()} found yet` : "Default"}</option>
+        {found.map((device, at) => (
+          <option key={device.deviceId} value={device.deviceId}>
+            {device.label || `${label} ${at + 1}`}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+interface SwitchProps {
+  label: string;
+  hint?: string;
+  isOn: boolean;
+  set: (isOn: boolean) => void;
+}
+
+export function Switch({ label, hint, isOn, set }: SwitchProps) {
+  return (
+    <label class="switch">
+      <input type="checkbox" role="switch" checked={isOn} onChange={(event) => set(event.currentTarget.checked)} />
+      <span class="switch-track" aria-hidden="true" />
+      <span>
+        {label}
+        {hint && <small class="quiet">{hint}</small>}
+      </span>
+    </label>
+  );
+}

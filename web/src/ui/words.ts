@@ -1,0 +1,30 @@
+const number = new Intl.NumberFormat();
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+
+export const count = (value: number): string => number.format(value);
+export const timeOfDay = (when: number | string): string => clock.format(new Date(when));
+
+/** `1 person is`, `3 people are`. */
+export function people(value: number): string {
+  return value === 1 ? "1 person is" : `${count(value)} people are`;
+}
+
+/** Minutes since a moment, as in `42 min` or `2 h 5 min`. */
+export function lasting(from: string | number, until: number = Date.now()): string {
+  return minutes(until - new Date(from).getTime());
+}
+
+export function minutes(milliseconds: number): string {
+  const total = Math.max(0, Math.floor(milliseconds / 60_000));
+  if (total === 0) return `${Math.max(0, Math.floor(milliseconds / 1000))} s`;
+  return total < 60 ? `${total} min` : `${Math.floor(total / 60)} h ${total % 60} min`;
+}
+
+/** `ana`, `ana and kofi`, `ana, kofi and mei`, `ana, kofi and 3 more`. */
+export function listed(names: readonly string[], most = 3): string {
+  const shown = names.slice(0, most);
+  const rest = names.length - shown.length;
+  const parts = rest > 0 ? [...shown, `${rest} more`] : shown;
+  if (parts.length < 2) return parts[0] ?? "";
+  return `${parts.slice(0, -1).join(", ")} and ${parts.at(-1)}`;
+}
