@@ -5,16 +5,16 @@ from uuid import UUID
 
 import msgspec
 from litestar import delete, get, post, put
-from litestar.params import Parameter
+from litestar.params import FromPath, JSONBody, PathParameter, QueryParameter
 from msgspec import Meta
 
-from livewall.db import Caller
 from livewall.messages import ChatDeleted, ChatEvent
-from livewall.routing import problems
-from livewall.server import Server
+from livewall.routing import Anybody, SignedInCaller, TheServer, problems
 from livewall.shapes import ChatMessage, ShortText
 
-MessageId = Annotated[int, Parameter(ge=1, le=2**63 - 1)]
+LARGEST_ID = 2**63 - 1
+InPath = Annotated[int, PathParameter(ge=1, le=LARGEST_ID)]
+InQuery = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID)]
 
 
 class ChatPage(msgspec.Struct):
@@ -51,11 +51,11 @@ class Deleted(msgspec.Struct):
 
 @get("/api/streams/{stream_id:uuid}/chat", responses=problems())
 async def list_messages(
-    stream_id: UUID,
-    caller: Caller,
-    server: Server,
-    limit: Annotated[int, Parameter(ge=1, le=100)] = 50,
-    before: MessageId | None = None,
+    stream_id: FromPath[UUID],
+    caller: Anybody,
+    server: TheServer,
+    limit: Annotated[int, QueryParameter(ge=1, le=100)] = 50,
+    before: InQuery = None,
 ) -> ChatPage:
     """A page of a chat's history."""
     return await server.database.call(
@@ -81,7 +81,7 @@ async def list_messages(
     ),
 )
 async def send_message(
-    stream_id: UUID, data: NewMessage, person: Caller, server: Server
+    stream_id: FromPath[UUID], data: JSONBody[NewMessage], person: SignedInCaller, server: TheServer
 ) -> ChatMessage:
     """Say something."""
     message = await server.database.call(
@@ -95,7 +95,7 @@ async def send_message(
     "/api/chat/{message_id:int}",
     responses=problems("not_signed_in", "not_allowed", "not_found"),
 )
-async def delete_message(message_id: MessageId, person: Caller, server: Server) -> None:
+async def delete_message(message_id: InPath, person: SignedInCaller, server: TheServer) -> None:
     """Empty a message: its author, the streamer or a moderator."""
     gone = await server.database.call(
         person, "delete_chat_message", Deleted, p_message_id=message_id
@@ -108,7 +108,7 @@ async def delete_message(message_id: MessageId, person: Caller, server: Server) 
     responses=problems("not_signed_in", "not_found", "invalid_argument"),
 )
 async def report_message(
-    message_id: MessageId, data: Report, person: Caller, server: Server
+    message_id: InPath, data: JSONBody[Report], person: SignedInCaller, server: TheServer
 ) -> None:
     """Tell moderators about a message."""
     await server.database.call(
@@ -121,7 +121,13 @@ async def report_message(
     status_code=204,
     responses=problems("not_signed_in", "not_allowed", "not_found", "invalid_argument"),
 )
-async def mute(stream_id: UUID, name: str, data: Mute, person: Caller, server: Server) -> None:
+async def mute(
+    stream_id: FromPath[UUID],
+    name: FromPath[str],
+    data: JSONBody[Mute],
+    person: SignedInCaller,
+    server: TheServer,
+) -> None:
     """Keep somebody from writing here for a while."""
     await server.database.call(
         person,
@@ -137,7 +143,9 @@ async def mute(stream_id: UUID, name: str, data: Mute, person: Caller, server: S
     "/api/streams/{stream_id:uuid}/mutes/{name:str}",
     responses=problems("not_signed_in", "not_allowed", "not_found"),
 )
-async def unmute(stream_id: UUID, name: str, person: Caller, server: Server) -> None:
+async def unmute(
+    stream_id: FromPath[UUID], name: FromPath[str], person: SignedInCaller, server: TheServer
+) -> None:
     """End a mute."""
     await server.database.call(
         person, "unmute_in_chat", object, p_live_stream_id=stream_id, p_name=name

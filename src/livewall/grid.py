@@ -5,13 +5,11 @@ from uuid import UUID
 
 import msgspec
 from litestar import get, put
-from litestar.params import Parameter
+from litestar.params import HeaderParameter, JSONBody
 from msgspec import Meta
 
-from livewall.db import Caller
 from livewall.messages import SlotsEvent
-from livewall.routing import problems
-from livewall.server import Server
+from livewall.routing import SignedInCaller, TheServer, problems
 from livewall.shapes import Slot
 
 
@@ -39,7 +37,7 @@ class Wall(msgspec.Struct):
 
 
 @get("/api/grid", responses=problems("not_signed_in"))
-async def get_wall(person: Caller, server: Server) -> Wall:
+async def get_wall(person: SignedInCaller, server: TheServer) -> Wall:
     """One's own wall."""
     return Wall(await server.database.call(person, "get_grid", list[Slot]))
 
@@ -56,10 +54,10 @@ async def get_wall(person: Caller, server: Server) -> Wall:
     ),
 )
 async def save_wall(
-    data: NewWall,
-    person: Caller,
-    server: Server,
-    session_id: Annotated[UUID | None, Parameter(header="X-Session-Id")] = None,
+    data: JSONBody[NewWall],
+    person: SignedInCaller,
+    server: TheServer,
+    session_id: Annotated[UUID | None, HeaderParameter(name="X-Session-Id")] = None,
 ) -> Wall:
     """Replace one's wall. With X-Session-Id that tab is not told what it knows."""
     slots: list[dict[str, object]] = [msgspec.to_builtins(slot) for slot in data.slots]

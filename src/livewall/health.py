@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from livewall.docs_page import STYLE
 from livewall.errors import Refusal
-from livewall.routing import AnyRequest, problems, visit_of
+from livewall.routing import AnyRequest, TheServer, problems, visit_of
 from livewall.server import Server
 
 
@@ -25,14 +25,14 @@ async def healthz() -> Health:
 
 
 @get("/readyz", responses=problems("starting"))
-async def readyz(server: Server) -> Health:
+async def readyz(server: TheServer) -> Health:
     """The database answers and holds our functions."""
     await server.database.is_ready()
     return Health()
 
 
 @get("/metrics", media_type="text/plain", include_in_schema=False)
-async def read_metrics(request: AnyRequest, server: Server) -> Response[bytes]:
+async def read_metrics(request: AnyRequest, server: TheServer) -> Response[bytes]:
     """What is counted; in production for this machine or for the token of the operator."""
     if server.settings.production and not _may_read(request, server):
         raise Refusal("not_found")

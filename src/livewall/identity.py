@@ -8,16 +8,17 @@ from uuid import UUID
 
 import msgspec
 from litestar import Response, delete, get, patch, post
+from litestar.params import JSONBody
 from msgspec import Meta
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from livewall import tokens
-from livewall.callers import SESSION_SECONDS, Session, Visit
-from livewall.db import SERVICE, Caller, Database
+from livewall.callers import SESSION_SECONDS, Session
+from livewall.db import SERVICE, Database
 from livewall.errors import Refusal
 from livewall.messages import Goodbye
-from livewall.routing import cookie, problems
+from livewall.routing import SignedInCaller, TheServer, TheVisit, cookie, problems
 from livewall.server import Server
 from livewall.settings import Settings
 from livewall.shapes import Account, Name, Profile, Text
@@ -87,7 +88,7 @@ class Credentials(msgspec.Struct):
 
 
 @get("/api/session", responses=problems())
-async def current_session(visit: Visit, server: Server) -> Response[CurrentSession]:
+async def current_session(visit: TheVisit, server: TheServer) -> Response[CurrentSession]:
     """Who is signed in. Also sets the CSRF cookie."""
     account, csrf = None, secrets.token_hex(16)
     if visit.caller.profile_id is not None:
@@ -102,7 +103,9 @@ async def current_session(visit: Visit, server: Server) -> Response[CurrentSessi
 
 
 @post("/api/session/guest", responses=problems("name_invalid", "name_taken"))
-async def continue_as_guest(data: NewGuest, visit: Visit, server: Server) -> Response[SignedIn]:
+async def continue_as_guest(
+    data: JSONBody[NewGuest], visit: TheVisit, server: TheServer
+) -> Response[SignedIn]:
     """Continue as a guest: a profile without a password."""
     server.limiters.guests.check(visit.address)
     name = {} if data.name is None else {"p_name": data.name}
@@ -114,7 +117,9 @@ async def continue_as_guest(data: NewGuest, visit: Visit, server: Server) -> Res
     "/api/accounts",
     responses=problems("name_invalid", "name_taken", "already_an_account", "profile_text_refused"),
 )
-async def create_account(data: NewAccount, visit: Visit, server: Server) -> Response[SignedIn]:
+async def create_account(
+    data: JSONBody[NewAccount], visit: TheVisit, server: TheServer
+) -> Response[SignedIn]:
     """Create an account. A guest keeps their profile and turns into one."""
     server.limiters.accounts.check(visit.address)
     profile = await server.database.call(
@@ -132,7 +137,7 @@ async def create_account(data: NewAccount, visit: Visit, server: Server) -> Resp
 
 
 @post("/api/session", responses=problems("wrong_password", "banned"))
-async def sign_in(data: SignIn, visit: Visit, server: Server) -> Response[SignedIn]:
+async def sign_in(data: JSONBody[SignIn], visit: TheVisit, server: TheServer) -> Response[SignedIn]:
     """Sign in with name and password."""
     server.limiters.sign_ins.check(visit.address)
     server.limiters.passwords.check(f"{visit.address} {data.name.lower()}")
@@ -152,7 +157,7 @@ async def sign_in(data: SignIn, visit: Visit, server: Server) -> Response[Signed
 
 
 @delete("/api/session", responses=problems())
-async def sign_out(visit: Visit, server: Server) -> Response[None]:
+async def sign_out(visit: TheVisit, server: TheServer) -> Response[None]:
     """Sign out: the session can not be renewed, its sockets close."""
     session_id = visit.caller.session_id
     if session_id is not None:
@@ -172,7 +177,9 @@ async def sign_out(visit: Visit, server: Server) -> Response[None]:
     "/api/me",
     responses=problems("not_signed_in", "name_invalid", "name_taken", "profile_text_refused"),
 )
-async def update_profile(data: ProfileChange, person: Caller, server: Server) -> Profile:
+async def update_profile(
+    data: JSONBody[ProfileChange], person: SignedInCaller, server: TheServer
+) -> Profile:
     """Change name, shown name or text."""
     profile = await server.database.call(
         person,
@@ -188,7 +195,7 @@ async def update_profile(data: ProfileChange, person: Caller, server: Server) ->
 
 
 @delete("/api/me", responses=problems("not_signed_in"))
-async def delete_account(person: Caller, server: Server) -> None:
+async def delete_account(person: SignedInCaller, server: TheServer) -> None:
     """Delete the account and its personal data."""
     await stop_if_live(server, person)
     profile_id = await server.database.call(person, "delete_account", UUID)

@@ -5,12 +5,12 @@ from uuid import UUID
 
 import msgspec
 from litestar import delete, put
+from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
-from livewall.db import Caller
 from livewall.errors import Refusal
 from livewall.messages import Error
-from livewall.routing import problems
+from livewall.routing import SignedInCaller, TheServer, problems
 from livewall.server import Server
 from livewall.shapes import ShortText, StreamChange
 
@@ -34,7 +34,9 @@ class BanResult(msgspec.Struct):
     status_code=204,
     responses=problems("not_signed_in", "not_allowed", "not_found", "invalid_argument"),
 )
-async def ban(name: str, data: Ban, person: Caller, server: Server) -> None:
+async def ban(
+    name: FromPath[str], data: JSONBody[Ban], person: SignedInCaller, server: TheServer
+) -> None:
     """Ban somebody. Moderators and admins only."""
     result = await server.database.call(
         person,
@@ -57,7 +59,7 @@ async def close_banned(server: Server, profile_id: UUID) -> None:
 
 
 @delete("/api/bans/{name:str}", responses=problems("not_signed_in", "not_allowed", "not_found"))
-async def unban(name: str, person: Caller, server: Server) -> None:
+async def unban(name: FromPath[str], person: SignedInCaller, server: TheServer) -> None:
     """Lift a ban."""
     await server.database.call(person, "unban_profile", object, p_name=name)
 

@@ -5,13 +5,12 @@ from uuid import UUID
 
 import msgspec
 from litestar import post
+from litestar.params import JSONBody
 from msgspec import Meta
 
-from livewall.db import Caller
 from livewall.errors import Refusal
 from livewall.media import Member
-from livewall.routing import problems
-from livewall.server import Server
+from livewall.routing import SignedInCaller, TheServer, problems
 from livewall.shapes import Count
 
 
@@ -24,7 +23,7 @@ class LeaveRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @post("/api/presence/leave", status_code=204, responses=problems("not_signed_in"))
-async def leave(data: LeaveRequest, person: Caller, server: Server) -> None:
+async def leave(data: JSONBody[LeaveRequest], person: SignedInCaller, server: TheServer) -> None:
     """Leave, as a page does that closes (`fetch` with `keepalive`)."""
     if person.profile_id is None:
         raise Refusal("not_signed_in")

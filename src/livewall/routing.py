@@ -6,6 +6,7 @@ import msgspec
 import structlog
 from litestar import Request, Response
 from litestar.datastructures import Cookie, State
+from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 
@@ -26,6 +27,11 @@ BY_STATUS = {
     413: "too_large",
     415: "unsupported_media_type",
 }
+# What routes ask for, by these names (see app.py).
+TheServer = NamedDependency[Server]
+TheVisit = NamedDependency[Visit]
+Anybody = NamedDependency[Caller]
+SignedInCaller = NamedDependency[Caller]
 AnyRequest = Request[object, object, State]
 log = structlog.get_logger()
 

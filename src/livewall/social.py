@@ -5,10 +5,11 @@ from uuid import UUID
 
 import msgspec
 from litestar import delete, get, put
+from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
 from livewall.db import Caller
-from livewall.routing import problems
+from livewall.routing import Anybody, SignedInCaller, TheServer, problems
 from livewall.server import Server
 from livewall.shapes import Link, Profile, Stream, StreamChange
 
@@ -56,13 +57,13 @@ class BlockResult(msgspec.Struct):
 
 
 @get("/api/profiles/{name:str}", responses=problems("not_found"))
-async def get_profile(name: str, caller: Caller, server: Server) -> ProfilePage:
+async def get_profile(name: FromPath[str], caller: Anybody, server: TheServer) -> ProfilePage:
     """A profile page."""
     return await server.database.call(caller, "get_profile", ProfilePage, p_name=name)
 
 
 @put("/api/me/links", responses=problems("not_signed_in", "link_refused", "too_many_links"))
-async def replace_links(data: Links, person: Caller, server: Server) -> Links:
+async def replace_links(data: JSONBody[Links], person: SignedInCaller, server: TheServer) -> Links:
     """Replace the links of one's profile."""
     links: list[dict[str, object]] = [{"label": e.label, "url": e.url} for e in data.links]
     saved = await server.database.call(person, "replace_links", list[Link], p_links=links)
@@ -70,7 +71,7 @@ async def replace_links(data: Links, person: Caller, server: Server) -> Links:
 
 
 @get("/api/me/following", responses=problems("not_signed_in"))
-async def list_following(person: Caller, server: Server) -> Following:
+async def list_following(person: SignedInCaller, server: TheServer) -> Following:
     """Whom the caller follows."""
     return Following(await server.database.call(person, "list_following", list[FollowedProfile]))
 
@@ -80,19 +81,19 @@ async def list_following(person: Caller, server: Server) -> Following:
     status_code=204,
     responses=problems("not_signed_in", "not_found", "blocked", "invalid_argument"),
 )
-async def follow(name: str, person: Caller, server: Server) -> None:
+async def follow(name: FromPath[str], person: SignedInCaller, server: TheServer) -> None:
     """Follow somebody; twice is once."""
     await server.database.call(person, "follow", object, p_name=name)
 
 
 @delete("/api/follows/{name:str}", responses=problems("not_signed_in", "not_found"))
-async def unfollow(name: str, person: Caller, server: Server) -> None:
+async def unfollow(name: FromPath[str], person: SignedInCaller, server: TheServer) -> None:
     """Stop following somebody."""
     await server.database.call(person, "unfollow", object, p_name=name)
 
 
 @get("/api/me/blocks", responses=problems("not_signed_in"))
-async def list_blocks(person: Caller, server: Server) -> Blocked:
+async def list_blocks(person: SignedInCaller, server: TheServer) -> Blocked:
     """Whom the caller has blocked."""
     return Blocked(await server.database.call(person, "list_blocks", list[Profile]))
 
@@ -102,7 +103,7 @@ async def list_blocks(person: Caller, server: Server) -> Blocked:
     status_code=204,
     responses=problems("not_signed_in", "not_found", "invalid_argument"),
 )
-async def block(name: str, person: Caller, server: Server) -> None:
+async def block(name: FromPath[str], person: SignedInCaller, server: TheServer) -> None:
     """Block somebody: follows and watching end both ways, at once."""
     result = await server.database.call(person, "block", BlockResult, p_name=name)
     if person.profile_id is not None:
@@ -112,7 +113,7 @@ async def block(name: str, person: Caller, server: Server) -> None:
 
 
 @delete("/api/blocks/{name:str}", responses=problems("not_signed_in", "not_found"))
-async def unblock(name: str, person: Caller, server: Server) -> None:
+async def unblock(name: FromPath[str], person: SignedInCaller, server: TheServer) -> None:
     """Lift a block."""
     other = await server.database.call(person, "unblock", UUID, p_name=name)
     _refresh(server, person, other)

@@ -12,13 +12,13 @@ import msgspec
 from litestar import Response, get, patch, put
 from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
 from litestar.openapi.spec.enums import OpenAPIType
-from litestar.params import Parameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta
 from PIL import Image
 
 from livewall.db import Caller
 from livewall.errors import Refusal
-from livewall.routing import AnyRequest, problems
+from livewall.routing import Anybody, AnyRequest, SignedInCaller, TheServer, problems
 from livewall.server import Server
 from livewall.shapes import ShortText, Stream, StreamChange, Why
 
@@ -89,11 +89,11 @@ class Stopped(msgspec.Struct):
 
 @get("/api/streams", responses=problems("invalid_argument"))
 async def list_streams(
-    caller: Caller,
-    server: Server,
-    limit: Annotated[int, Parameter(ge=1, le=100)] = 60,
+    caller: Anybody,
+    server: TheServer,
+    limit: Annotated[int, QueryParameter(ge=1, le=100)] = 60,
     before: Annotated[
-        str | None, Parameter(max_length=100, pattern=r"^[0-9]+~[0-9a-f-]{36}$")
+        str | None, QueryParameter(max_length=100, pattern=r"^[0-9]+~[0-9a-f-]{36}$")
     ] = None,
 ) -> LivePage:
     """Who is live, most watched first."""
@@ -103,7 +103,7 @@ async def list_streams(
 
 
 @get("/api/streams/{stream_id:uuid}", responses=problems("not_found"))
-async def get_stream(stream_id: UUID, caller: Caller, server: Server) -> Stream:
+async def get_stream(stream_id: FromPath[UUID], caller: Anybody, server: TheServer) -> Stream:
     """One stream."""
     stream = await server.database.find(caller, "get_stream", Stream, p_live_stream_id=stream_id)
     if stream is None:
@@ -112,7 +112,7 @@ async def get_stream(stream_id: UUID, caller: Caller, server: Server) -> Stream:
 
 
 @get("/api/streams/{stream_id:uuid}/why", responses=problems("not_found"))
-async def explain(stream_id: UUID, caller: Caller, server: Server) -> Why:
+async def explain(stream_id: FromPath[UUID], caller: Anybody, server: TheServer) -> Why:
     """Why a stream sends video or not, right now."""
     return await server.database.call(
         caller, "explain_publish_state", Why, p_live_stream_id=stream_id
@@ -125,10 +125,10 @@ async def explain(stream_id: UUID, caller: Caller, server: Server) -> Why:
     media_type="image/jpeg",
 )
 async def get_preview(
-    stream_id: UUID,
-    caller: Caller,
-    server: Server,
-    v: Annotated[int | None, Parameter(ge=0, le=2**31 - 1)] = None,
+    stream_id: FromPath[UUID],
+    caller: Anybody,
+    server: TheServer,
+    v: Annotated[int | None, QueryParameter(ge=0, le=2**31 - 1)] = None,
 ) -> Response[bytes]:
     """The newest preview; kept by browsers if asked for by its version."""
     preview = await server.database.find(caller, "get_preview", Preview, p_live_stream_id=stream_id)
@@ -160,7 +160,7 @@ class PreviewUpload(Operation):
     ),
 )
 async def store_preview(
-    stream_id: UUID, request: AnyRequest, person: Caller, server: Server
+    stream_id: FromPath[UUID], request: AnyRequest, person: SignedInCaller, server: TheServer
 ) -> None:
     """Store a preview of one's own live stream, at most one a second."""
     if request.content_type[0] != "image/jpeg":
@@ -197,7 +197,9 @@ def clean_picture(body: bytes) -> bytes:
 
 
 @patch("/api/me/stream", responses=problems("not_signed_in", "not_live", "invalid_argument"))
-async def update_stream(data: StreamSettings, person: Caller, server: Server) -> Stream:
+async def update_stream(
+    data: JSONBody[StreamSettings], person: SignedInCaller, server: TheServer
+) -> Stream:
     """Change title or slow mode."""
     stream = await server.database.find(
         person,
@@ -213,7 +215,9 @@ async def update_stream(data: StreamSettings, person: Caller, server: Server) ->
 
 @get("/api/me/stream/intervals", responses=problems("not_signed_in"))
 async def list_intervals(
-    person: Caller, server: Server, hours: Annotated[int, Parameter(ge=1, le=24)] = 3
+    person: SignedInCaller,
+    server: TheServer,
+    hours: Annotated[int, QueryParameter(ge=1, le=24)] = 3,
 ) -> Intervals:
     """When the caller sent video and was live, with reasons."""
     return await server.database.call(person, "list_publish_intervals", Intervals, p_hours=hours)

@@ -1,0 +1,290 @@
+"""A running server and the people who use it, as tests see them: real uvicorn, real PostgreSQL."""
+
+import asyncio
+import base64
+import contextlib
+import io
+import json
+import socket
+import time
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import msgspec
+import uvicorn
+from PIL import Image
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from livewall.app import App, configure, create_app
+from livewall.settings import Settings
+from tests.databases import Database
+
+Json = dict[str, Any]
+SECRET = "a secret of tests, long enough to sign with"
+PASSWORD = "correct horse battery"
+
+
+@dataclass
+class Live:
+    """A server that runs for one test."""
+
+    url: str
+    app: App
+    settings: Settings
+    database: Database
+    people: list["Visitor"] = field(default_factory=list["Visitor"])
+
+    def visitor(self, token: str = "") -> "Visitor":
+        """Somebody with a browser's worth of HTTP: nobody, or with a bearer token."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        http = httpx.AsyncClient(base_url=self.url, headers=headers, timeout=10)
+        visitor = Visitor(self, http, token)
+        self.people.append(visitor)
+        return visitor
+
+    async def guest(self, name: str | None = None) -> "Visitor":
+        """A guest with a bearer token."""
+        body: Json = {"return_token": True} | ({"name": name} if name else {})
+        return await self._sign_up("/api/session/guest", body)
+
+    async def account(self, name: str) -> "Visitor":
+        """An account with PASSWORD and a bearer token."""
+        body = {"name": name, "password": PASSWORD, "return_token": True}
+        return await self._sign_up("/api/accounts", body)
+
+    async def moderator(self, name: str) -> "Visitor":
+        """An account with the role of a moderator."""
+        moderator = await self.account(name)
+        admin = await self.database.admin()
+        await admin.execute("SELECT public.grant_staff_role($1, 'moderator')", moderator.id)
+        return moderator
+
+    async def _sign_up(self, path: str, body: Json) -> "Visitor":
+        nobody = self.visitor()
+        answer = await nobody.http.post(path, json=body)
+        assert answer.status_code == 201, answer.text
+        visitor = self.visitor(answer.json()["token"])
+        visitor.profile = answer.json()["account"]["profile"]
+        return visitor
+
+    async def rules(self, **rules: str) -> None:
+        """Change figures of the publish-state rules, such as linger='1 second'."""
+        admin = await self.database.admin()
+        for name, value in rules.items():
+            await admin.execute(f"UPDATE private.settings SET {name} = $1::text::interval", value)
+
+    async def close(self) -> None:
+        """Close what people left open."""
+        for visitor in self.people:
+            for tab in visitor.tabs:
+                await tab.close()
+            await visitor.http.aclose()
+
+
+@dataclass
+class Visitor:
+    """One person."""
+
+    live: Live
+    http: httpx.AsyncClient
+    token: str = ""
+    profile: Json = field(default_factory=dict[str, Any])
+    tabs: list["Tab"] = field(default_factory=list["Tab"])
+
+    @property
+    def id(self) -> UUID:
+        """Their profile's id."""
+        return UUID(self.profile["id"])
+
+    @property
+    def name(self) -> str:
+        """Their name."""
+        return self.profile["name"]
+
+    async def connect(self, headers: dict[str, str] | None = None) -> "Tab":
+        """Open a socket and say nothing."""
+        bearer = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        address = self.live.url.replace("http", "ws", 1) + "/ws"
+        line = await connect(
+            address,
+            additional_headers=bearer | (headers or {}),
+            compression=None,
+            ping_interval=None,
+            max_size=None,
+        )
+        tab = Tab(line)
+        tab.reader = asyncio.create_task(tab.read())
+        self.tabs.append(tab)
+        return tab
+
+    async def tab(self, session_id: UUID | None = None) -> "Tab":
+        """Open a socket, say hello and wait for the snapshot."""
+        tab = await self.connect()
+        tab.session_id = session_id or tab.session_id
+        await tab.hello()
+        return tab
+
+    async def go_live(self, title: str = "") -> tuple["Tab", UUID]:
+        """Open a studio and go live; return the tab and the stream's id."""
+        tab = await self.tab()
+        answer = await tab.ask(type="go_live", title=title)
+        assert answer["type"] == "ok", answer
+        return tab, UUID(answer["stream"]["id"])
+
+
+@dataclass
+class Tab:
+    """One socket. Everything heard is kept in `heard`, in order."""
+
+    line: ClientConnection
+    session_id: UUID = field(default_factory=uuid4)
+    heard: list[Json] = field(default_factory=list[Json])
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    reader: asyncio.Task[None] | None = None
+    sequence: int = 0
+    mark: int = 0
+    ids: int = 0
+
+    async def read(self) -> None:
+        """Keep what comes in until the socket closes."""
+        with contextlib.suppress(ConnectionClosed):
+            async for text in self.line:
+                self.heard.append(json.loads(text))
+                self.news.set()
+        self.news.set()
+
+    async def hello(self) -> Json:
+        """Say hello and return the snapshot."""
+        await self.say(type="hello", protocol=1, session_id=str(self.session_id))
+        return await self.expect("snapshot")
+
+    async def say(self, **message: Any) -> None:
+        """Send a message."""
+        await self.line.send(msgspec.json.encode(message).decode())
+
+    async def ask(self, **message: Any) -> Json:
+        """Send a message with an id and return its answer."""
+        self.ids += 1
+        wanted = self.ids
+        await self.say(id=wanted, **message)
+        return await self.find(lambda m: m.get("re") == wanted, f"the answer to {message}")
+
+    async def watch(self, *stream_ids: UUID, **flags: bool) -> None:
+        """Send a heartbeat that watches these streams; flags as given, else true."""
+        self.sequence += 1
+        names = ("is_active", "is_unmuted", "is_visible", "is_subscribed")
+        tile = {name: flags.get(name, True) for name in names}
+        tiles = [{"stream_id": stream_id, **tile} for stream_id in stream_ids]
+        await self.say(type="heartbeat", sequence=self.sequence, tiles=tiles)
+
+    async def leave(self, *stream_ids: UUID) -> None:
+        """Leave these streams, or all."""
+        self.sequence += 1
+        listed = {"stream_ids": list(stream_ids)} if stream_ids else {}
+        await self.say(type="leave", sequence=self.sequence, **listed)
+
+    async def expect(self, kind: str, seconds: float = 5, **fields: Any) -> Json:
+        """Return the next message of this type and with these fields, skipping others."""
+        return await self.find(
+            lambda m: m["type"] == kind and all(m.get(k) == v for k, v in fields.items()),
+            f"{kind} {fields}",
+            seconds,
+        )
+
+    async def find(self, fits: Any, what: str, seconds: float = 5) -> Json:
+        """Return the next message that fits."""
+        until = time.monotonic() + seconds
+        while True:
+            while self.mark < len(self.heard):
+                self.mark += 1
+                if fits(self.heard[self.mark - 1]):
+                    return self.heard[self.mark - 1]
+            self.news.clear()
+            ended = self.reader is None or self.reader.done()
+            if ended or time.monotonic() >= until:
+                heard = [m["type"] for m in self.heard]
+                raise AssertionError(f"no {what}; heard {heard}; last {self.heard[-1:]}")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.news.wait(), until - time.monotonic())
+
+    async def quiet(self, kind: str, seconds: float, **fields: Any) -> None:
+        """Assert that no such message comes for so long."""
+        try:
+            message = await self.expect(kind, seconds, **fields)
+        except AssertionError:
+            return
+        raise AssertionError(f"heard {message}")
+
+    async def closed(self, seconds: float = 5) -> int | None:
+        """Wait until the server closed this socket and return the code."""
+        await asyncio.wait_for(self.line.wait_closed(), seconds)
+        if self.reader is not None:
+            await self.reader
+        return self.line.close_code
+
+    async def close(self) -> None:
+        """Close properly."""
+        await self.line.close()
+        if self.reader is not None:
+            await self.reader
+
+    async def cut(self) -> None:
+        """Lose the connection without a word."""
+        self.line.transport.abort()
+        if self.reader is not None:
+            await self.reader
+
+
+def settings_for(database: Database, **changes: Any) -> Settings:
+    """Return settings for a server on a test's database and any free port."""
+    base = Settings(secret=SECRET, authenticator_url=database.authenticator_url, port=0)
+    return msgspec.structs.replace(base, **changes)
+
+
+class Uvicorn(uvicorn.Server):
+    """uvicorn inside a test's own event loop: pytest keeps the signals."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:
+        """Leave the signals alone."""
+        yield
+
+
+@contextlib.asynccontextmanager
+async def serving(settings: Settings, database: Database) -> AsyncGenerator[Live]:
+    """Serve on a free port until the block ends."""
+    app = create_app(settings)
+    listening = socket.create_server(("127.0.0.1", 0))
+    config = configure(app, settings)
+    server = Uvicorn(config)
+    task = asyncio.create_task(server.serve(sockets=[listening]))
+    while not server.started:
+        await asyncio.sleep(0.01)
+        assert not task.done(), task
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    live = Live(url, app, settings, database)
+    try:
+        yield live
+    finally:
+        await live.close()
+        server.should_exit = True
+        await task
+
+
+def jpeg(width: int = 320, height: int = 180) -> bytes:
+    """A small picture."""
+    written = io.BytesIO()
+    Image.new("RGB", (width, height), (200, 120, 40)).save(written, "JPEG")
+    return written.getvalue()
+
+
+def forged(header: Json, claims: Json) -> str:
+    """A token without a signature."""
+    parts = [
+        base64.urlsafe_b64encode(json.dumps(p).encode()).rstrip(b"=") for p in (header, claims)
+    ]
+    return b".".join([*parts, b""]).decode()
