@@ -74,15 +74,19 @@ export function onTold(listener: Listener): void {
 let toldText = "";
 let toldStreams = new Map<string, string>();
 let flushTimer = 0;
+let flushedAt = -Infinity;
 
+/** At once when it was quiet, so that a click is not kept waiting; together when things come thick. */
 function schedule(): void {
-  if (flushTimer === 0) flushTimer = window.setTimeout(flush, coalesce);
+  const wait = performance.now() - flushedAt > 4 * coalesce ? 0 : coalesce;
+  if (flushTimer === 0) flushTimer = window.setTimeout(flush, wait);
 }
 
 function flush(): void {
   window.clearTimeout(flushTimer);
   flushTimer = 0;
   if (!ready.value) return;
+  flushedAt = performance.now();
   leaveRemoved();
   beat();
 }

@@ -3,7 +3,9 @@ import { iceServers } from "../state";
 /** What both ends of a browser-to-browser connection share. */
 export function newConnection(): RTCPeerConnection {
   const { servers, relayOnly } = iceServers.value;
-  return new RTCPeerConnection({ iceServers: servers, iceTransportPolicy: relayOnly ? "relay" : "all" });
+  const iceTransportPolicy = relayOnly ? "relay" : "all";
+  // One transport for picture and sound: half the candidates to gather and to relay.
+  return new RTCPeerConnection({ iceServers: servers, iceTransportPolicy, bundlePolicy: "max-bundle" });
 }
 
 /** The session named in an SDP's origin line: two offers of one connection share it. */

@@ -4,6 +4,10 @@ import { camera } from "./camera";
 /** The 320x180 picture that stands for a stream while no video is sent (about 10 KB). */
 const width = 320;
 const height = 180;
+/** The server takes one a second. */
+const atMostEvery = 1500;
+
+let sentAt = 0;
 
 const source = document.createElement("video");
 source.muted = true;
@@ -42,7 +46,8 @@ async function take(stream: MediaStream): Promise<Blob | null> {
 /** Takes a picture and sends it. A failed one is not worth a word: the next follows soon. */
 export async function sendPreview(streamId: string): Promise<void> {
   const stream = camera.value;
-  if (stream === null) return;
+  if (stream === null || Date.now() - sentAt < atMostEvery) return;
+  sentAt = Date.now();
   try {
     const picture = await take(stream);
     if (picture) await putJpeg(`/api/streams/${streamId}/preview`, picture);

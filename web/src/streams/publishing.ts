@@ -173,9 +173,11 @@ effect(() => {
 });
 
 effect(() => {
-  // A fresh picture for the tiles as soon as sending starts.
+  // A fresh picture soon after sending starts; not at once, the first frames go first.
   const id = holding.value;
-  if (id !== null && isPublished.value && camera.value) void sendPreview(id);
+  if (id === null || !isPublished.value || camera.value === null) return;
+  const timer = window.setTimeout(() => void sendPreview(id), 2000);
+  return () => window.clearTimeout(timer);
 });
 
 export function startPublishing(): void {

@@ -4,8 +4,9 @@ const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-d
 export const count = (value: number): string => number.format(value);
 export const timeOfDay = (when: number | string): string => clock.format(new Date(when));
 
-/** `1 person is`, `3 people are`. */
+/** `nobody is`, `1 person is`, `3 people are`. */
 export function people(value: number): string {
+  if (value === 0) return "nobody is";
   return value === 1 ? "1 person is" : `${count(value)} people are`;
 }
 
