@@ -151,6 +151,7 @@ def _last_user(users: IO[str]) -> bool:
 
 
 def _ensure(data_dir: Path, launch: Launch, say: Callable[[str], None]) -> Server:
+    process.reap()
     server = find(data_dir)
     if server is not None:
         return _await_found(server, data_dir, launch, say)
@@ -179,7 +180,7 @@ def _await_found(
         if time.monotonic() > deadline:
             raise EmbeddedError(f"PostgreSQL is not ready, see {data_dir / 'postgres.log'}.")
         time.sleep(0.05)
-        process.reap(pid)
+        process.reap()
         pid = process.server_pid(server.pgdata)
     return server if pid is not None else _ensure(data_dir, launch, say)
 
@@ -232,7 +233,7 @@ def _attempt(
     next_word = time.monotonic() + 3
     while not process.is_ready(place.pgdata, child.pid):
         if child.poll() is not None:
-            process.reap(child.pid)
+            process.reap()
             return _said_since(place.log, begin) or "it said nothing"
         if time.monotonic() > deadline:
             process.end_server(child.pid)

@@ -253,7 +253,7 @@ def _signal(pid: int, sign: signal.Signals) -> bool:
 def _gone(pid: int, patience: float) -> bool:
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
-        reap(pid)
+        reap()
         if not is_server(pid):
             return True
         time.sleep(0.02)
@@ -283,8 +283,8 @@ def launch(account: Account | None, command: list[str], log: Path) -> subprocess
     return child
 
 
-def reap(pid: int) -> None:
-    """Take the exit status of a dead child, so that no zombie keeps its number."""
-    child = _children.get(pid)
-    if child is not None and child.poll() is not None:
-        del _children[pid]
+def reap() -> None:
+    """Take the exit status of dead children, so that no zombie keeps its number."""
+    for pid, child in list(_children.items()):
+        if child.poll() is not None:
+            del _children[pid]
