@@ -1,0 +1,59 @@
+"""People without a browser, by the reference client: streamers to fill a wall, viewers."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from livewall.client import Tab, Viewer, sign_in_guest
+from livewall.demo import start, stop
+from livewall.demo.people import PEOPLE
+from tests.browser.site import Site
+from tests.browser.waiting import until
+
+
+@asynccontextmanager
+async def demo_streamers(site: Site, count: int) -> AsyncGenerator[list[str]]:
+    """Run so many demo streamers; gives the names that their tiles show, once all are live."""
+    people = await start(site.url, count)
+    try:
+
+        async def are_live() -> bool:
+            return count == await site.admin.fetchval(
+                "SELECT count(*) FROM public.live_streams"
+                " WHERE live_available AND preview_version > 0"
+            )
+
+        await until(are_live, 30, f"{count} demo streamers are live, with a preview")
+        yield [person.display_name for person in PEOPLE[:count]]
+    finally:
+        await stop(people)
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """A signed-in person with one tab."""
+
+    name: str
+    tab: Tab
+    viewer: Viewer
+
+
+@asynccontextmanager
+async def visitor(site: Site) -> AsyncGenerator[Visitor]:
+    """Be a guest with an open socket; whoever leaves the block leaves every tile."""
+    api, me = await sign_in_guest(site.url)
+    tab = Tab(api.base_url, api.token)
+    viewer = Viewer(tab)
+    line = asyncio.create_task(tab.run())
+    try:
+        await asyncio.wait_for(tab.connected.wait(), 10)
+        yield Visitor(me.account.profile.name, tab, viewer)
+    finally:
+        for stream_id in list(viewer.tiles):
+            viewer.leave(stream_id)
+        await viewer.close()
+        await tab.close()
+        with contextlib.suppress(asyncio.CancelledError):
+            await line

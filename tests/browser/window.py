@@ -1,0 +1,235 @@
+"""One window of one person: what they see and press, and what must never happen in it."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from playwright.async_api import Browser, BrowserContext, Locator, Page, ViewportSize, expect
+
+from tests.browser.waiting import until
+
+DESKTOP = ViewportSize(width=1440, height=900)
+PHONE = ViewportSize(width=390, height=844)
+FIRST_FRAME_SECONDS = 10.0
+
+State = Literal[
+    "empty", "preview", "connecting", "playing", "waiting", "blocked", "stalled", "ended"
+]
+
+# What a page script can see of a tile's video: how many pictures were decoded, and a picture
+# made small, as numbers.
+LOOK = """tile => {
+  const video = tile.querySelector("video");
+  if (!video || video.videoWidth === 0) return null;
+  const canvas = document.createElement("canvas");
+  canvas.width = 32;
+  canvas.height = 18;
+  const context = canvas.getContext("2d");
+  context.drawImage(video, 0, 0, 32, 18);
+  const pixels = [...context.getImageData(0, 0, 32, 18).data];
+  return { frames: video.getVideoPlaybackQuality().totalVideoFrames, pixels };
+}"""
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look at a video."""
+
+    frames: int
+    pixels: tuple[int, ...]
+
+    def differs(self, other: "Look") -> bool:
+        """Say whether the picture changed, by more than a breath of noise."""
+        changed = sum(
+            abs(mine - theirs) > 12 for mine, theirs in zip(self.pixels, other.pixels, strict=True)
+        )
+        return changed > 10
+
+
+@dataclass
+class Window:
+    """A page in a context of its own: own cookies, own storage, own permissions."""
+
+    page: Page
+    url: str
+    name: str = ""
+    complaints: list[str] = field(default_factory=list[str])
+    forgiven: list[str] = field(default_factory=list[str])
+
+    def forgive(self, *words: str) -> None:
+        """Accept complaints with these words, because the test provokes them."""
+        self.forgiven += words
+
+    @property
+    def unforgiven(self) -> list[str]:
+        """The complaints that nobody asked for."""
+        return [
+            complaint
+            for complaint in self.complaints
+            if not any(words in complaint for words in self.forgiven)
+        ]
+
+    @property
+    def context(self) -> BrowserContext:
+        """The context, for permissions and cookies."""
+        return self.page.context
+
+    async def open(self, path: str = "/") -> "Window":
+        """Go to a page of the site."""
+        await self.page.goto(self.url + path)
+        return self
+
+    async def continue_as_guest(self) -> "Window":
+        """Press the button of the welcome page and learn one's name."""
+        await self.open("/")
+        await self.page.get_by_role("button", name="Continue as guest").click()
+        await expect(self.page.get_by_test_id("wall")).to_be_visible()
+        session = await self.ask("/api/session")
+        self.name = session["account"]["profile"]["name"]
+        return self
+
+    async def ask(self, path: str) -> Any:
+        """GET an address of the API as this person."""
+        return await self.page.evaluate("path => fetch(path).then(r => r.json())", path)
+
+    # The studio.
+
+    @property
+    def studio(self) -> Locator:
+        """The studio page."""
+        return self.page.get_by_test_id("studio")
+
+    async def go_live(self, title: str = "") -> "Window":
+        """Open the studio and press Go live; returns when the stream is live."""
+        await self.page.get_by_role("link", name="Go live").click()
+        if title:
+            await self.page.get_by_label("Title of your stream").fill(title)
+        await self.page.get_by_role("button", name="Go live").click()
+        await expect(self.studio).to_have_attribute("data-publish-state", "idle", timeout=10_000)
+        return self
+
+    async def expect_studio(self, state: Literal["off", "idle", "sending"], ms: float) -> None:
+        """Wait until the studio says so."""
+        await expect(self.studio).to_have_attribute("data-publish-state", state, timeout=ms)
+
+    async def open_peers(self) -> int:
+        """Return how many connections to other browsers this page holds."""
+        return await self.page.evaluate("openPeers()")
+
+    # The wall.
+
+    def tile(self, name: str) -> Locator:
+        """The tile of a streamer, by the name it shows."""
+        label = re.compile(rf"^Tile \d+: {re.escape(name)}$")
+        return self.page.get_by_role("article", name=label)
+
+    async def watch(self, name: str) -> None:
+        """Press a preview."""
+        await self.tile(name).get_by_role("button", name=f"Watch {name}").click()
+
+    async def expect_tile(self, name: str, state: State, seconds: float = 10) -> None:
+        """Wait until a tile is in a state."""
+        await expect(self.tile(name)).to_have_attribute("data-state", state, timeout=seconds * 1000)
+
+    async def choose(self, name: str, action: str) -> None:
+        """Choose from the menu of a tile."""
+        await self.tile(name).hover()
+        await self.tile(name).get_by_role("button", name=f"More for {name}").click()
+        await self.page.get_by_role("button", name=action).click()
+
+    async def look(self, name: str) -> Look | None:
+        """Look at a tile's video; None while there is none."""
+        seen = await self.tile(name).evaluate(LOOK)
+        return None if seen is None else Look(seen["frames"], tuple(seen["pixels"]))
+
+    async def expect_moving(self, name: str, seconds: float = FIRST_FRAME_SECONDS) -> None:
+        """Wait until a tile shows decoded pictures that change."""
+        first: Look | None = None
+
+        async def moves() -> bool:
+            nonlocal first
+            seen = await self.look(name)
+            first = first or seen
+            if first is None or seen is None:
+                return False
+            return seen.frames >= first.frames + 5 and seen.differs(first)
+
+        await until(moves, seconds, f"the video of {name} moves")
+
+    async def place(self, name: str) -> int:
+        """Return the place of a tile on the wall, 1 to 12."""
+        return int(await self.tile(name).get_attribute("data-slot") or 0)
+
+    async def drag(self, name: str, to: Locator) -> None:
+        """Drag a tile to another place with the mouse."""
+        start, end = await self.tile(name).bounding_box(), await to.bounding_box()
+        assert start is not None
+        assert end is not None
+        mouse = self.page.mouse
+        await mouse.move(start["x"] + start["width"] / 2, start["y"] + start["height"] / 2)
+        await mouse.down()
+        await mouse.move(end["x"] + end["width"] / 2, end["y"] + end["height"] / 2, steps=8)
+        await mouse.up()
+
+    async def hide(self, *, is_hidden: bool) -> None:
+        """Tell the page that it is in a background tab, or back. Headless windows never are."""
+        await self.page.evaluate(
+            """state => {
+              const say = (name, value) =>
+                Object.defineProperty(document, name, { value, configurable: true });
+              say("visibilityState", state);
+              say("hidden", state === "hidden");
+              document.dispatchEvent(new Event("visibilitychange"));
+            }""",
+            "hidden" if is_hidden else "visible",
+        )
+
+    async def first_frame_ms(self, stream_id: object) -> float:
+        """Return the time from the last click on a tile to its first picture, in milliseconds."""
+        return await self.page.evaluate(
+            """id => {
+              const last = kind => performance.getEntriesByName(`livewall:${kind}:${id}`).at(-1);
+              return last("first-frame").startTime - last("click").startTime;
+            }""",
+            str(stream_id),
+        )
+
+
+def listen(window: Window) -> None:
+    """Keep every complaint of the browser: errors, console errors, policy violations."""
+    page, complaints = window.page, window.complaints
+    page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
+    page.on(
+        "console",
+        lambda message: (
+            complaints.append(f"console: {message.text} {message.location}")
+            if message.type == "error"
+            else None
+        ),
+    )
+
+
+# Runs before the page's own scripts: reports violations of the policy, counts open connections.
+OBSERVE = """
+document.addEventListener("securitypolicyviolation", event =>
+  console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}`));
+const peers = [];
+window.RTCPeerConnection = class extends RTCPeerConnection {
+  constructor(...options) { super(...options); peers.push(this); }
+};
+window.openPeers = () => peers.filter(peer => peer.connectionState !== "closed").length;
+"""
+
+
+async def open_window(
+    browser: Browser,
+    url: str,
+    size: ViewportSize = DESKTOP,
+    **context: Any,
+) -> Window:
+    """Open a window for somebody who has never been here."""
+    own = await browser.new_context(viewport=size, **context)
+    await own.add_init_script(OBSERVE)
+    window = Window(await own.new_page(), url)
+    listen(window)
+    return window
