@@ -35,7 +35,7 @@ def _run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         env=_environment(**settings),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
 
@@ -196,7 +196,7 @@ def test_up_from_ready_to_stopped(folder: Path) -> None:
         assert "postgresql://" in _run("db", "url", LIVEWALL_DATA_DIR=str(folder)).stdout
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=20)
+        process.wait(timeout=60)
         assert process.stdout is not None
         process.stdout.close()
     assert "not running" in _run("db", "url", LIVEWALL_DATA_DIR=str(folder)).stderr
@@ -204,7 +204,7 @@ def test_up_from_ready_to_stopped(folder: Path) -> None:
 
 def _ready_url(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         line = process.stdout.readline()
         if "Livewall is ready: " in line:

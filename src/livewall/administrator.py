@@ -62,6 +62,8 @@ async def _can_log_in(url: str) -> bool:
         connection = await asyncpg.connect(url, timeout=10, statement_cache_size=0)
     except (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError):
         return False
+    except (OSError, asyncpg.PostgresError) as error:
+        raise MigrationError(f"Role authenticator cannot log in: {first_line(error)}") from error
     await connection.close()
     return True
 

@@ -1,11 +1,8 @@
 """The command `livewall`. What goes wrong is one clear line on stderr and exit code 1."""
 
-import asyncio
 import os
 import signal
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
 from enum import StrEnum
 from types import FrameType
 from typing import Annotated, NoReturn
@@ -15,11 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from livewall import __version__, cli_db, cli_up
-from livewall.database import available, bring_up_to_date
+from livewall.database import available, bring_up_to_date, prepared
 from livewall.errors import Refusal
-from livewall.migrate import require_current
 from livewall.postgres_process import EmbeddedError
-from livewall.settings import Settings, SettingsError, describe, load, read
+from livewall.settings import SettingsError, describe, load, read
 from livewall.sql_files import MigrationError
 
 app = typer.Typer(
@@ -62,13 +58,6 @@ def _leave(_signal: int, _frame: FrameType | None) -> None:
     sys.exit(128 + signal.SIGTERM)
 
 
-@contextmanager
-def _ready_database(settings: Settings) -> Generator[Settings]:
-    with available(settings) as ready:
-        bring_up_to_date(ready)
-        yield ready
-
-
 @app.callback(invoke_without_command=True)
 def options(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
@@ -82,15 +71,15 @@ def options(
 @app.command()
 def up() -> None:
     """Start everything on this machine: database, server, demo streamers; open the address."""
-    with _ready_database(cli_up.with_free_port(load())) as settings:
+    with available(cli_up.with_free_port(load())) as settings:
+        bring_up_to_date(settings)
         cli_up.run(settings)
 
 
 @app.command()
 def serve() -> None:
     """Run the server only, on a database that `livewall db migrate` has prepared."""
-    with available(cli_up.with_free_port(load())) as settings:
-        asyncio.run(require_current(settings.database_url))
+    with prepared(cli_up.with_free_port(load())) as settings:
         from livewall.app import serve as serve_app
 
         serve_app(settings)
@@ -99,7 +88,7 @@ def serve() -> None:
 @app.command()
 def worker() -> None:
     """Run the periodic jobs only, beside servers."""
-    with available(load()) as settings:
+    with prepared(load()) as settings:
         from livewall.jobs import work
 
         work(settings)
@@ -129,7 +118,7 @@ def create_user(
     print_token: Annotated[bool, typer.Option(help="Print a token as the last line.")] = False,
 ) -> None:
     """Create an account, with a role for the staff if you say so."""
-    with _ready_database(load()) as settings:
+    with prepared(load()) as settings:
         from livewall.identity import create_user as create
 
         token = create(settings, name, role, password or None)

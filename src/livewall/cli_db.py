@@ -8,7 +8,7 @@ import typer
 
 from livewall import embedded
 from livewall.administrator import recreate_database
-from livewall.database import available, bring_up_to_date, launch
+from livewall.database import available, bring_up_to_date, launch, prepared
 from livewall.postgres_process import EmbeddedError
 from livewall.settings import Settings, SettingsError, load
 from livewall.sql_lint import Finding, lint
@@ -64,8 +64,7 @@ def migrate() -> None:
 @app.command("lint")
 def lint_schema() -> None:
     """Check the database's schema against the house rules; print what breaks them."""
-    with available(load()) as settings:
-        bring_up_to_date(settings)
+    with prepared(load()) as settings:
         findings = asyncio.run(lint(settings.database_url))
     for finding in findings:
         print(_line(finding))

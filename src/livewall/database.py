@@ -8,7 +8,7 @@ import msgspec
 
 from livewall import embedded
 from livewall.administrator import set_authenticator_password
-from livewall.migrate import Outcome, migrate
+from livewall.migrate import Outcome, migrate, require_current
 from livewall.settings import Settings
 
 
@@ -23,6 +23,17 @@ def available(settings: Settings) -> Generator[Settings]:
         return
     with embedded.running(settings.data_path, launch(settings)) as server:
         yield msgspec.structs.replace(settings, database_url=server.url())
+
+
+@contextmanager
+def prepared(settings: Settings) -> Generator[Settings]:
+    """Like `available`, and up to date: an outside database is only checked, never changed."""
+    with available(settings) as ready:
+        if settings.database_url:
+            asyncio.run(require_current(settings.database_url))
+        else:
+            bring_up_to_date(ready)
+        yield ready
 
 
 def launch(settings: Settings) -> embedded.Launch:
