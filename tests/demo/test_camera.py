@@ -123,3 +123,15 @@ async def test_closing_before_the_answer_leaves_nothing_behind() -> None:
     await call.offer(camera.track())
     assert call.state == "closed"
     assert camera.drawn == 0
+
+
+async def test_closing_at_any_moment_leaves_no_task_behind() -> None:
+    camera = Camera(stripes)
+    before = len(asyncio.all_tasks())
+    for moment in range(12):
+        async with pair() as (sender, receiver):
+            offer = asyncio.create_task(sender.offer(camera.track()))
+            await asyncio.sleep(moment * 0.015)
+            await asyncio.gather(sender.close(), receiver.close(), offer)
+    await asyncio.sleep(0.1)
+    assert len(asyncio.all_tasks()) == before

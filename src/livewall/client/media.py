@@ -1,6 +1,7 @@
 """Pictures over WebRTC with aiortc: the one module of the client that knows that library."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from fractions import Fraction
@@ -35,6 +36,7 @@ Picture = NDArray[np.uint8]
 """A picture: height x width x 3, red, green and blue from 0 to 255."""
 
 CLOCK = Fraction(1, 90_000)
+SETTLE_SECONDS = 1.0
 
 
 class Camera:
@@ -153,9 +155,13 @@ class Call:
         self._peer = RTCPeerConnection(_configuration(ice))
         self._tasks = Tasks()
         self._track: MediaStreamTrack | None = None
+        self._negotiating = asyncio.Lock()
+        self._settled = asyncio.Event()
+        self._settled.set()
         self._early: list[dict[str, Any]] = []
         self._has_remote = False
-        self._peer.on("connectionstatechange", on_change)
+        self._on_change = on_change
+        self._peer.on("connectionstatechange", self._change)
         self._peer.on("track", self._take_track)
 
     @property
@@ -173,13 +179,12 @@ class Call:
     async def offer(self, track: MediaStreamTrack) -> None:
         """Offer `track`, with every candidate in the description itself."""
         self._track = track
-        try:
+        async with self._negotiating:
+            if self._peer.signalingState == "closed":
+                return
             transceiver = self._peer.addTransceiver(track, direction="sendonly")
             transceiver.setCodecPreferences(_vp8())
             await self._peer.setLocalDescription(await self._peer.createOffer())
-        except InvalidStateError:
-            log.debug("offer_overtaken_by_close")
-            return
         self._tell(SignalData("offer", sdp=self._peer.localDescription.sdp))
         self._tell(SignalData("candidate", candidate=None))
 
@@ -188,15 +193,21 @@ class Call:
         if data.kind == "candidate":
             self._take_candidate(data.candidate)
         elif isinstance(data.sdp, str):
-            try:
-                await self._take_description(data.kind, data.sdp)
-            except InvalidStateError as error:
-                log.debug("description_out_of_place", reason=str(error))
+            async with self._negotiating:
+                try:
+                    await self._take_description(data.kind, data.sdp)
+                except InvalidStateError as error:
+                    log.debug("description_out_of_place", reason=str(error))
 
     async def close(self) -> None:
         """Close the connection and stop its track."""
+        # Closed amid gathering, aiortc would forget the sockets it was about to open; closed amid
+        # connecting, the tasks and threads it was about to start.
+        async with self._negotiating:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._settled.wait(), SETTLE_SECONDS)
+            await self._peer.close()
         await self._tasks.cancel()
-        await self._peer.close()
         # aiortc stops the track only if it ever began to send.
         if self._track is not None:
             self._track.stop()
@@ -232,6 +243,13 @@ class Call:
             await self._peer.addIceCandidate(candidate)
         except (ValueError, AssertionError, OSError, InvalidStateError) as error:
             log.debug("candidate_useless", reason=str(error))
+
+    def _change(self) -> None:
+        if self.state == "connecting":
+            self._settled.clear()
+        else:
+            self._settled.set()
+        self._on_change()
 
     def _take_track(self, track: MediaStreamTrack) -> None:
         self._tasks.start(self._count(track))

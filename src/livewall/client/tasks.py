@@ -36,4 +36,4 @@ class Tasks:
     def _finish(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.warning("task_failed", error=repr(error))
+            log.warning("task_failed", exc_info=error)

@@ -56,7 +56,10 @@ class Viewer:
         tab.tiles = lambda: [tile.beat for tile in self.tiles.values()]
 
     def watch(self, stream_id: str, *, is_unmuted: bool = True, is_visible: bool = True) -> Tile:
-        """Open a tile, or change its flags; video comes exactly while all of them are true."""
+        """Open a tile, or change its flags; video comes exactly while all of them are true.
+
+        To go on with a session, open its tiles before `Tab.run`: its seats come with the snapshot.
+        """
         tile = self.tiles.get(stream_id)
         beat = TileBeat(stream_id, is_unmuted=is_unmuted, is_visible=is_visible)
         if tile is None:

@@ -13,6 +13,7 @@ import structlog
 from livewall.demo.people import PEOPLE
 from livewall.demo.state import KeptTokens
 from livewall.demo.streamer import DemoStreamer
+from livewall.log import configure
 from livewall.settings import SettingsError, load
 
 log = structlog.get_logger(__name__)
@@ -31,8 +32,10 @@ def run(base_url: str, count: int = 8, *, state_file: Path | None = None) -> Non
 
 async def run_until_told(base_url: str, count: int = 8, *, state_file: Path | None = None) -> None:
     """Like `run`, on a loop that already runs; it takes over its SIGTERM and SIGINT."""
-    if load().production:
+    settings = load()
+    if settings.production:
         raise SettingsError("Demo streamers are refused in production.")
+    configure(settings.log)
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -26,7 +26,7 @@ class DemoPerson:
     links: tuple[Link, ...]
     scene: Callable[[], Paint]
     lines: tuple[str, ...]
-    frames_per_second: float = 12.0
+    frames_per_second: float = 10.0
 
 
 PEOPLE: tuple[DemoPerson, ...] = (
@@ -87,6 +87,7 @@ PEOPLE: tuple[DemoPerson, ...] = (
         (Link("rain sounds", "https://sol.example/rain"),),
         scenes.rain,
         ("Domingo heard something", "it should rain until four"),
+        frames_per_second=12.0,
     ),
     DemoPerson(
         "priya",
@@ -103,6 +104,7 @@ PEOPLE: tuple[DemoPerson, ...] = (
             "lights dim in an hour",
             "the snail is thinking",
         ),
+        frames_per_second=12.0,
     ),
     DemoPerson(
         "tomas",
@@ -112,6 +114,7 @@ PEOPLE: tuple[DemoPerson, ...] = (
         (Link("route map", "https://tomas.example/map"),),
         scenes.train,
         ("ten minutes late, as usual", "that was the last station before the hills"),
+        frames_per_second=12.0,
     ),
     DemoPerson(
         "juno",

@@ -59,10 +59,10 @@ class DemoStreamer:
             try:
                 await self._one_life()
             except BannedError:
-                log.warning("demo_person_banned", name=self.person.name)
+                log.warning("demo_person_banned", demo=self.person.name)
                 return
             except (OSError, ProblemError, SignedOutError) as error:
-                log.debug("demo_person_waits", name=self.person.name, reason=repr(error))
+                log.debug("demo_person_waits", demo=self.person.name, reason=repr(error))
                 patience = getattr(error, "retry_after", None) or 0.0
                 await asyncio.sleep(patience + backoff(attempt))
                 attempt += 1
@@ -95,7 +95,7 @@ class DemoStreamer:
         await self._tasks.cancel()
 
     def _taken_over(self, reason: str) -> None:
-        log.info("demo_person_elsewhere", name=self.person.name, reason=reason)
+        log.info("demo_person_elsewhere", demo=self.person.name, reason=reason)
 
     # Being somebody.
 
