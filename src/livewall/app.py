@@ -48,11 +48,11 @@ log_ = structlog.get_logger()
 class App:
     """The ASGI application. `server` is what tests and `serve` look into."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, pages: Pages | None = None) -> None:
         self.server = assemble(settings)
         self._api = _api(self.server)
         self._sockets = Sockets(self.server)
-        self._front = Front(self.server, self._api, Pages())
+        self._front = Front(self.server, self._api, pages or Pages())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand each kind of connection to its part."""
@@ -69,9 +69,9 @@ class App:
         await hub.close(list(hub.clients.values()), 1012, RESTART)
 
 
-def create_app(settings: Settings) -> App:
-    """Return the application for any ASGI server."""
-    return App(settings)
+def create_app(settings: Settings, pages: Pages | None = None) -> App:
+    """Return the application for any ASGI server, with the built web client or other pages."""
+    return App(settings, pages)
 
 
 def _api(server: Server) -> Litestar:
@@ -96,6 +96,7 @@ def _api(server: Server) -> Litestar:
         },
         lifespan=[running],
         logging_config=None,
+        request_class=routing.StrictRequest,
         openapi_config=OpenAPIConfig(
             title="Livewall",
             version=__version__,

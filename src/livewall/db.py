@@ -5,15 +5,16 @@ but switch to the caller's role inside `public.call_as`.
 """
 
 import asyncio
+import contextlib
 import random
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, TypeVar, cast
 from uuid import UUID
 
 import asyncpg
 import msgspec
+from asyncpg.pool import PoolConnectionProxy
 
 from livewall import errors, metrics
 from livewall.errors import Refusal
@@ -24,6 +25,8 @@ Argument: TypeAlias = (
     "str | int | float | bool | UUID | list[dict[str, object]] | dict[str, object] | None"
 )
 
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+
 CALL = "SELECT public.call_as($1, $2::jsonb, $3, $4::jsonb)"
 COMMAND_TIMEOUT = 15.0
 ACQUIRE_TIMEOUT = 5.0
@@ -33,6 +36,7 @@ CONNECTION_LIFETIME = 600.0
 AWAY = (
     OSError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
@@ -75,7 +79,7 @@ class Database:
     def __init__(self, url: str, *, size: int = 10) -> None:
         self._url = url
         self._size = size
-        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._pool: Pool | None = None
         self._opening = asyncio.Lock()
 
     async def close(self) -> None:
@@ -114,11 +118,12 @@ class Database:
         raise AssertionError("unreachable")
 
     async def _fetch(self, role: str, claims: str, function: str, encoded: str) -> str:
+        pool, connection = await self._acquire()
         try:
-            pool = await self._open()
-            async with pool.acquire(timeout=ACQUIRE_TIMEOUT) as connection:
-                value = await connection.fetchval(CALL, role, claims, function, encoded)
+            value = await connection.fetchval(CALL, role, claims, function, encoded)
         except AWAY as error:
+            with contextlib.suppress(asyncpg.InterfaceError):
+                connection.terminate()
             raise Refusal("database_away") from error
         except (TimeoutError, asyncpg.QueryCanceledError) as error:
             raise Refusal("database_away", "The database took too long.") from error
@@ -126,19 +131,29 @@ class Database:
             raise
         except asyncpg.PostgresError as error:
             raise errors.from_postgres(error) from error
+        finally:
+            await pool.release(connection)
         return "null" if value is None else cast("str", value)
 
-    async def _open(self) -> "asyncpg.Pool[asyncpg.Record]":
+    async def _acquire(self) -> tuple[Pool, "PoolConnectionProxy[asyncpg.Record]"]:
+        """Take a connection. Whatever keeps us from having one, the database is away."""
+        try:
+            pool = await self._open()
+            return pool, await pool.acquire(timeout=ACQUIRE_TIMEOUT)
+        except (*AWAY, TimeoutError, asyncpg.PostgresError) as error:
+            raise Refusal("database_away") from error
+
+    async def _open(self) -> Pool:
         if self._pool is None:
             async with self._opening:
                 if self._pool is None:
                     self._pool = await self._connect_pool()
         return self._pool
 
-    async def _connect_pool(self) -> "asyncpg.Pool[asyncpg.Record]":
+    async def _connect_pool(self) -> Pool:
         return await asyncpg.create_pool(
             self._url,
-            min_size=1,
+            min_size=0,
             max_size=self._size,
             command_timeout=COMMAND_TIMEOUT,
             max_inactive_connection_lifetime=CONNECTION_LIFETIME,
@@ -152,7 +167,7 @@ class Database:
         """Ask the database for a sign of life. Raises Refusal if there is none."""
         await self.call_json(ANYBODY, "list_live_streams", {"p_limit": 1})
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def dedicated(self, role: Role | None = None) -> AsyncGenerator[asyncpg.Connection]:
         """Open a connection outside the pool, acting as `role` for as long as it lives.
 
@@ -165,7 +180,7 @@ class Database:
                 command_timeout=COMMAND_TIMEOUT,
                 server_settings={"application_name": "livewall", "timezone": "UTC"},
             )
-        except (*AWAY, TimeoutError) as error:
+        except (*AWAY, TimeoutError, asyncpg.PostgresError) as error:
             raise Refusal("database_away") from error
         try:
             if role is not None:

@@ -23,7 +23,7 @@ class Wire(NamedTuple):
 
     send: Callable[[str], Awaitable[None]]
     load: "Callable[[Client], Awaitable[list[str]]]"
-    failed: "Callable[[Client, Exception], Awaitable[None]]"
+    failed: Callable[[Exception], Awaitable[None]]
     close: Callable[[int], Awaitable[None]]
 
 
@@ -56,11 +56,17 @@ class Client:
         self._bytes = 0
         self._stale = True
         self._task: asyncio.Task[None] | None = None
+        self._closing: asyncio.Future[None] | None = None
 
     @property
     def key(self) -> tuple[UUID, UUID]:
         """Account and session: what a newer socket replaces and a seat belongs to."""
         return (self.profile_id, self.session_id)
+
+    @property
+    def backlog(self) -> int:
+        """What waits to be sent, in bytes."""
+        return self._bytes
 
     def push(self, text: str, *, is_answer: bool = False) -> None:
         """Queue an encoded frame; if the socket is too far behind, a snapshot instead of it."""
@@ -74,6 +80,7 @@ class Client:
             if self._bytes > OUTBOX_BYTES:
                 # It asks and does not read the answers: no snapshot helps.
                 self.is_open = False
+                self._closing = asyncio.ensure_future(self._wire.close(4429))
         self._wake()
 
     def tell(self, message: ToClient, *, is_answer: bool = False) -> None:
@@ -81,8 +88,8 @@ class Client:
         self.push(frame(message), is_answer=is_answer)
 
     def resync(self) -> None:
-        """Send a fresh snapshot instead of whatever is queued."""
-        self._forget_events()
+        """Send a fresh snapshot, before whatever is queued."""
+        self._stale = True
         self._wake()
 
     def _forget_events(self) -> None:
@@ -108,7 +115,7 @@ class Client:
                 await self._wire.send(item.text)
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends this socket only
             self.is_open = False
-            await self._wire.failed(self, error)
+            await self._wire.failed(error)
         finally:
             self._task = None
 
@@ -153,7 +160,6 @@ class Hub:
 
     def leave(self, client: Client) -> bool:
         """Remove a socket; say whether it was still the one of its session."""
-        client.is_open = False
         if self.clients.pop(client.connection, None) is None:
             return False
         del self._sessions[client.key]

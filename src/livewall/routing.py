@@ -33,6 +33,21 @@ TheVisit = NamedDependency[Visit]
 Anybody = NamedDependency[Caller]
 SignedInCaller = NamedDependency[Caller]
 AnyRequest = Request[object, object, State]
+
+
+class StrictRequest(Request[object, object, State]):
+    """A request whose JSON body is taken as it is: `"1"` is no number, `1` is no text."""
+
+    async def json(self) -> object:
+        """Decode the body as the type that its route declares for `data`. Raises Refusal."""
+        declared = self.scope["route_handler"].parsed_fn_signature.parameters.get("data")
+        expected: object = declared.annotation if declared else object
+        try:
+            return msgspec.json.decode(await self.body(), type=expected)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise Refusal("invalid_message", f"{error}.") from error
+
+
 log = structlog.get_logger()
 
 

@@ -19,6 +19,7 @@ from livewall.messages import Error, Hello
 from livewall.server import Server
 
 HELLO_SECONDS = 10.0
+CLOSE_SECONDS = 1.0
 # Beyond its burst a socket is read more slowly, never skipped: what it says still counts.
 MESSAGES_PER_SECOND = 50.0
 MESSAGES_BURST = 400.0
@@ -99,7 +100,7 @@ class Sockets:
             raise Refusal("not_signed_in")
         self._check_account(profile_id, hello.session_id)
         conversation = Conversation(self._server)
-        wire = Wire(line.send_text, conversation.load, self._failed, line.close)
+        wire = Wire(line.send_text, conversation.load, line.fail, line.close)
         client = Client(visit.caller, profile_id, hello.session_id, wire)
         older = self._server.hub.join(client)
         if older is not None:
@@ -109,6 +110,7 @@ class Sockets:
         try:
             await self._listen(line, conversation, client)
         finally:
+            client.is_open = False
             if self._server.hub.leave(client):
                 self._server.presence.plane.disconnected(client)
 
@@ -122,19 +124,14 @@ class Sockets:
         bucket = Bucket(MESSAGES_PER_SECOND, MESSAGES_BURST)
         while True:
             message = await line.message()
+            if not client.is_open:
+                raise Gone
             metrics.SOCKET_MESSAGES.labels(type(message).__name__).inc()
             wait = bucket.take()
             if wait > 0:
                 await asyncio.sleep(wait)
                 bucket.take()
             await conversation.hear(client, message)
-
-    async def _failed(self, client: Client, error: Exception) -> None:
-        """End a socket whose outgoing side broke: it is gone, or has no snapshot to live by."""
-        if isinstance(error, Refusal):
-            client.is_open = True
-            client.tell(Error(error.problem()), is_answer=True)
-            await client.close(CLOSE_CODES.get(error.code, 1011))
 
 
 class _Line:
@@ -203,5 +200,12 @@ class _Line:
         if self._closed:
             return
         self._closed = True
+        # A client that reads nothing does not even let us say so.
         with contextlib.suppress(Exception):
-            await self._send({"type": "websocket.close", "code": code, "reason": ""})
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._send({"type": "websocket.close", "code": code, "reason": ""})
+
+    async def fail(self, error: Exception) -> None:
+        """End a socket whose outgoing side broke: it is gone, or has no snapshot to live by."""
+        if isinstance(error, Refusal):
+            await self.refuse(error)

@@ -189,8 +189,10 @@ def clean_picture(body: bytes) -> bytes:
                     f"A preview is at most 320x180, this one is {width}x{height}.",
                     fields={"width": width, "height": height},
                 )
+            pixels = picture.convert("RGB")
+            pixels.info.clear()  # comments and profiles would be written along
             written = io.BytesIO()
-            picture.convert("RGB").save(written, "JPEG", quality=PREVIEW_QUALITY)
+            pixels.save(written, "JPEG", quality=PREVIEW_QUALITY)
     except (OSError, ValueError, SyntaxError) as error:
         raise Refusal("preview_refused", "This is not a JPEG.") from error
     return written.getvalue()

@@ -7,7 +7,7 @@ import io
 import json
 import socket
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
@@ -20,6 +20,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from livewall.app import App, configure, create_app
+from livewall.pages import Pages
 from livewall.settings import Settings
 from tests.databases import Database
 
@@ -184,7 +185,7 @@ class Tab:
     async def leave(self, *stream_ids: UUID) -> None:
         """Leave these streams, or all."""
         self.sequence += 1
-        listed = {"stream_ids": list(stream_ids)} if stream_ids else {}
+        listed: Json = {"stream_ids": list(stream_ids)} if stream_ids else {}
         await self.say(type="leave", sequence=self.sequence, **listed)
 
     async def expect(self, kind: str, seconds: float = 5, **fields: Any) -> Json:
@@ -195,7 +196,7 @@ class Tab:
             seconds,
         )
 
-    async def find(self, fits: Any, what: str, seconds: float = 5) -> Json:
+    async def find(self, fits: Callable[[Json], bool], what: str, seconds: float = 5) -> Json:
         """Return the next message that fits."""
         until = time.monotonic() + seconds
         while True:
@@ -249,15 +250,17 @@ class Uvicorn(uvicorn.Server):
     """uvicorn inside a test's own event loop: pytest keeps the signals."""
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Any:
+    def capture_signals(self) -> Generator[None]:
         """Leave the signals alone."""
         yield
 
 
 @contextlib.asynccontextmanager
-async def serving(settings: Settings, database: Database) -> AsyncGenerator[Live]:
+async def serving(
+    settings: Settings, database: Database, pages: Pages | None = None
+) -> AsyncGenerator[Live]:
     """Serve on a free port until the block ends."""
-    app = create_app(settings)
+    app = create_app(settings, pages)
     listening = socket.create_server(("127.0.0.1", 0))
     config = configure(app, settings)
     server = Uvicorn(config)
@@ -273,6 +276,7 @@ async def serving(settings: Settings, database: Database) -> AsyncGenerator[Live
         await live.close()
         server.should_exit = True
         await task
+        listening.close()
 
 
 def jpeg(width: int = 320, height: int = 180) -> bytes:

@@ -1,0 +1,240 @@
+"""The database goes away and comes back; the server stops; a port is taken."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from uuid import UUID
+
+import asyncpg
+import httpx
+import pytest
+
+from livewall import jobs
+from livewall.app import create_app
+from livewall.db import SERVICE
+from tests.databases import Cluster, Database
+from tests.server.world import SECRET, Live, serving, settings_for
+
+ROOT = Path(__file__).parents[2]
+
+
+@contextlib.asynccontextmanager
+async def _away(cluster: Cluster, database: Database) -> AsyncGenerator[None]:
+    """Cut every connection to this test's database and let nobody in until the block ends."""
+    await cluster.execute(f"ALTER DATABASE {database.name} ALLOW_CONNECTIONS false")
+    await cluster.execute(
+        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database.name}'"
+    )
+    try:
+        yield
+    finally:
+        await cluster.execute(f"ALTER DATABASE {database.name} ALLOW_CONNECTIONS true")
+
+
+async def _eventually(http: httpx.AsyncClient, path: str, status: int) -> httpx.Response:
+    for _ in range(100):
+        answer = await http.get(path)
+        if answer.status_code == status:
+            return answer
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"{path} never answered {status}")
+
+
+async def test_requests_get_503_while_the_database_is_away(live: Live, cluster: Cluster) -> None:
+    http = live.visitor().http
+    assert (await http.get("/readyz")).status_code == 200
+    async with _away(cluster, live.database):
+        answer = await http.get("/api/streams")
+        assert (answer.status_code, answer.json()["code"]) == (503, "database_away")
+        assert int(answer.headers["retry-after"]) >= 1
+        assert (await http.get("/readyz")).status_code == 503
+        assert (await http.get("/healthz")).status_code == 200
+    await _eventually(http, "/api/streams", 200)
+    await _eventually(http, "/readyz", 200)
+
+
+async def test_heartbeats_outlive_an_outage(live: Live, cluster: Cluster) -> None:
+    studio, stream_id = await (await live.guest("ada")).go_live()
+    tab = await (await live.guest()).tab()
+    async with _away(cluster, live.database):
+        await asyncio.sleep(0.3)
+        await tab.watch(stream_id, is_unmuted=False)
+        await tab.watch(stream_id)
+        assert (await tab.expect("error"))["problem"]["code"] == "database_away"
+        answer = await studio.ask(type="stop")
+        assert answer["problem"]["code"] == "database_away"
+    await tab.expect("seat", seconds=10, state="granted")
+    await studio.expect("publish", seconds=10, is_published=True)
+    errors = [m for m in tab.heard if m["type"] == "error"]
+    assert len(errors) == 1, "told once, not at every try"
+
+
+async def test_a_socket_that_comes_during_an_outage_is_told_to_come_back(
+    live: Live, cluster: Cluster
+) -> None:
+    viewer = await live.guest()
+    await viewer.http.get("/api/grid")  # its session is known to be open
+    async with _away(cluster, live.database):
+        tab = await viewer.connect()
+        await tab.say(type="hello", protocol=1, session_id=str(tab.session_id))
+        assert (await tab.expect("error"))["problem"]["code"] == "database_away"
+        assert await tab.closed() == 1013
+
+
+@pytest.mark.spec("S16")
+@pytest.mark.spec("S17")
+async def test_jobs_run_and_leave_a_record(live: Live) -> None:
+    done: set[object] = set()
+    for _ in range(100):
+        runs = await live.app.server.database.call(SERVICE, "job_runs", list[dict[str, object]])
+        done = {run["job"] for run in runs if run["failures"] == 0}
+        if len(done) == 2:
+            break
+        await asyncio.sleep(0.1)
+    assert done == {"update_publish_state_from_viewers", "cleanup_stale_viewers"}
+    assert 10 <= jobs.RECONCILE_SECONDS <= 15
+    assert 30 <= jobs.CLEANUP_SECONDS <= 60
+
+
+async def test_one_server_leads_and_another_takes_over(
+    live: Live, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "LEADER_SECONDS", 0.1)
+    leading: list[str] = []
+
+    async def act(name: str) -> None:
+        leading.append(name)
+        await asyncio.Event().wait()
+
+    holders = await _lock_holders(database)
+    assert len(holders) == 1
+    second = asyncio.create_task(jobs.lead(live.app.server.database, lambda: act("second")))
+    try:
+        await asyncio.sleep(0.5)
+        assert leading == []
+        admin = await database.admin()
+        await admin.execute("SELECT pg_terminate_backend($1)", holders[0])
+        for _ in range(50):
+            await asyncio.sleep(0.1)
+            if leading:
+                break
+        assert leading == ["second"]
+    finally:
+        second.cancel()
+        await asyncio.gather(second, return_exceptions=True)
+
+
+async def _lock_holders(database: Database) -> list[int]:
+    admin = await database.admin()
+    query = (
+        "SELECT l.pid FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database"
+        " WHERE l.locktype = 'advisory' AND d.datname = current_database()"
+        " AND l.granted AND l.objsubid = 1"
+    )
+    for _ in range(50):
+        rows: list[asyncpg.Record] = await admin.fetch(query)
+        if rows:
+            return [row["pid"] for row in rows]
+        await asyncio.sleep(0.1)
+    return []
+
+
+async def test_a_change_made_in_plain_sql_is_heard_within_a_second(live: Live) -> None:
+    ada = await live.guest("ada")
+    studio, stream_id = await ada.go_live()
+    admin = await live.database.admin()
+    await admin.execute("UPDATE public.live_streams SET live_available = false")
+    lost = await studio.expect("publisher_lost", seconds=2)
+    assert UUID(lost["stream_id"]) == stream_id
+
+
+async def test_serve_stops_with_a_goodbye_when_told_to(database: Database) -> None:
+    environment = {
+        **os.environ,
+        "LIVEWALL_SECRET": SECRET,
+        "LIVEWALL_AUTHENTICATOR_URL": database.authenticator_url,
+        "LIVEWALL_PORT": str(_free_port()),
+    }
+    code = "from livewall.app import serve; from livewall.settings import load; serve(load())"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, env=environment, cwd=ROOT, stderr=asyncio.subprocess.PIPE
+    )
+    url = f"http://127.0.0.1:{environment['LIVEWALL_PORT']}"
+    try:
+        async with httpx.AsyncClient(base_url=url) as http:
+            await _answers(http)
+        settings = settings_for(database)
+        live = Live(url, create_app(settings), settings, database)
+        tab = await (await live.guest()).tab()
+        process.send_signal(signal.SIGTERM)
+        assert (await tab.expect("goodbye"))["reason"] == "restart"
+        assert await tab.closed() == 1012
+        await live.close()
+        _, said = await asyncio.wait_for(process.communicate(), 10)
+        assert b"Traceback" not in said, said.decode()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+async def _answers(http: httpx.AsyncClient) -> None:
+    for _ in range(100):
+        with contextlib.suppress(httpx.TransportError):
+            if (await http.get("/healthz")).status_code == 200:
+                return
+        await asyncio.sleep(0.1)
+    raise AssertionError("the server never answered")
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+async def test_a_taken_port_is_one_line_and_exit_1(database: Database) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        environment = {
+            **os.environ,
+            "LIVEWALL_SECRET": SECRET,
+            "LIVEWALL_AUTHENTICATOR_URL": database.authenticator_url,
+            "LIVEWALL_PORT": str(port),
+        }
+        code = "from livewall.app import serve; from livewall.settings import load; serve(load())"
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", code, env=environment, cwd=ROOT, stderr=asyncio.subprocess.PIPE
+        )
+        _, said = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 1
+    assert said.decode().count("\n") == 1
+    assert str(port) in said.decode()
+    assert "LIVEWALL_PORT" in said.decode()
+
+
+async def test_metrics_count_and_are_closed_to_strangers_in_production(database: Database) -> None:
+    async with serving(settings_for(database), database) as live:
+        _, stream_id = await (await live.guest("ada")).go_live()
+        tab = await (await live.guest()).tab()
+        await tab.watch(stream_id)
+        await tab.expect("seat")
+        text = (await live.visitor().http.get("/metrics")).text
+        for name in (
+            "livewall_sockets 2.0",
+            "livewall_seats 1.0",
+            "livewall_publish_command_seconds_count",
+            'livewall_database_seconds_count{function="start_stream"}',
+        ):
+            assert name in text, name
+    settings = settings_for(database, env="production", trusted_proxies=("127.0.0.1",))
+    async with serving(settings, database) as live:
+        http = live.visitor().http
+        outside = {"X-Forwarded-For": "203.0.113.9"}
+        assert (await http.get("/metrics", headers=outside)).status_code == 404
+        token = {"Authorization": f"Bearer {settings.derive('metrics')}"}
+        assert (await http.get("/metrics", headers=outside | token)).status_code == 200
