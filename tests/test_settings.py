@@ -80,6 +80,7 @@ def test_production_does_not_show_addresses_unasked() -> None:
         **PRODUCTION,
         "LIVEWALL_TURN_RELAY_ONLY": "1",
         "LIVEWALL_TURN_URL": "turns:turn.example:5349",
+        "LIVEWALL_TURN_SECRET": "shared with the TURN server",
     }
     assert load(relayed).turn_relay_only
 
@@ -104,3 +105,8 @@ def test_descriptions_mask_secrets_and_name_their_source() -> None:
     assert shown["LIVEWALL_PORT"].source == "default"
     assert all(each.description for each in shown.values())
     assert "hidden" not in repr(read(environ))
+
+
+def test_a_turn_server_without_a_way_in_is_refused() -> None:
+    with pytest.raises(SettingsError, match="LIVEWALL_TURN_SECRET"):
+        read({"LIVEWALL_TURN_URL": "turn:turn.example:3478"})

@@ -170,15 +170,15 @@ def _answer(client: Client, message: FromClient, ok: Ok) -> None:
 def ice_servers(settings: Settings, connection: UUID) -> list[dict[str, str | list[str]]]:
     """Return what browsers need to find each other.
 
-    With a TURN credential but no user name, the credential is the secret shared with the TURN
-    server (coturn's `use-auth-secret`), and each socket gets a name and password for 12 hours.
+    With the secret shared with the TURN server (coturn's `use-auth-secret`) each socket gets a
+    name and password of its own for 12 hours; else all get the fixed ones.
     """
     if not settings.turn_url:
         return []
     name, password = settings.turn_username, settings.turn_credential
-    if password and not name:
+    if settings.turn_secret:
         name = f"{int(time.time()) + TURN_SECONDS}:{connection.hex}"
-        digest = hmac.new(settings.turn_credential.encode(), name.encode(), hashlib.sha1).digest()
+        digest = hmac.new(settings.turn_secret.encode(), name.encode(), hashlib.sha1).digest()
         password = base64.b64encode(digest).decode()
     urls = [url.strip() for url in settings.turn_url.split(",")]
     return [{"urls": urls, "username": name, "credential": password}]

@@ -162,6 +162,13 @@ def read(environ: Mapping[str, str]) -> Settings:
         raise SettingsError(f"LIVEWALL_SECRET is too short: give it {SECRET_BYTES} bytes or more.")
     if settings.turn_relay_only and not settings.turn_url:
         raise SettingsError("LIVEWALL_TURN_RELAY_ONLY needs LIVEWALL_TURN_URL.")
+    if settings.turn_url and not (
+        settings.turn_secret or (settings.turn_username and settings.turn_credential)
+    ):
+        # Browsers refuse a TURN server without a name and a password.
+        raise SettingsError(
+            "LIVEWALL_TURN_URL needs LIVEWALL_TURN_SECRET, or _TURN_USERNAME and _TURN_CREDENTIAL."
+        )
     return settings
 
 

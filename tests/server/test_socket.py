@@ -249,7 +249,7 @@ async def test_goodbye_comes_before_the_server_stops(database: Database) -> None
 
 
 def test_turn_credentials_are_those_of_coturn() -> None:
-    settings = Settings(turn_url="turns:turn.example:5349", turn_credential="shared secret")
+    settings = Settings(turn_url="turns:turn.example:5349", turn_secret="shared secret")
     server = ice_servers(settings, uuid4())[0]
     digest = hmac.new(b"shared secret", str(server["username"]).encode(), hashlib.sha1).digest()
     assert server["credential"] == base64.b64encode(digest).decode()
