@@ -35,6 +35,8 @@ log = structlog.get_logger(__name__)
 PREVIEW_SIZE = (320, 180)
 # Seldom enough that a chat is people talking, with somebody on camera saying a word in between.
 CHAT_SECONDS = (240.0, 900.0)
+FIRST_CHAT_SECONDS = (12.0, 45.0)
+CHAT_LOOK_SECONDS = 5.0
 NAME_TRIES = 4
 
 
@@ -135,8 +137,11 @@ class DemoStreamer:
         """Say a line now and then, only while somebody watches."""
         lines = list(self.person.lines)
         dice = random.Random(self.person.name)  # noqa: S311  small talk, not a secret
+        pause = FIRST_CHAT_SECONDS
         while True:
-            await asyncio.sleep(dice.uniform(*CHAT_SECONDS))
+            await self._until_watched()
+            await asyncio.sleep(dice.uniform(*pause))
+            pause = CHAT_SECONDS
             demand = self.publisher.demand if self.publisher else None
             if demand is None or not demand.is_published or demand.stream_id is None:
                 continue
@@ -145,6 +150,10 @@ class DemoStreamer:
                 await api.call("POST", path, {"body": dice.choice(lines)})
             except (ProblemError, OSError) as error:
                 log.debug("demo_chat_refused", reason=str(error))
+
+    async def _until_watched(self) -> None:
+        while self.publisher is None or not self.publisher.demand.is_published:  # noqa: ASYNC110
+            await asyncio.sleep(CHAT_LOOK_SECONDS)
 
     # Pictures.
 

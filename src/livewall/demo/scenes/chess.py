@@ -24,8 +24,10 @@ START = "rnbqkbnr" + "p" * 8 + "." * 32 + "P" * 8 + "RNBQKBNR"
 MOVE_SECONDS = 4.0
 SLIDE_SECONDS = 0.7
 PAUSE_MOVES = 4
-CELL = 37
-LEFT, TOP = 40, 38
+CELL = 34
+PIECE = 37
+# Low enough that the name at the top of a tile covers no piece.
+LEFT, TOP = 44, 60
 
 Board = tuple[str, ...]
 Hops = list[tuple[int, int]]
@@ -50,7 +52,7 @@ def chess() -> Paint:
         spot, since = divmod(at % ((len(moves) + PAUSE_MOVES) * MOVE_SECONDS), MOVE_SECONDS)
         number = min(int(spot), len(moves))
         picture = still(number)
-        put(picture, player, 402, 142 + 2 * math.sin(at * 0.8))
+        put(picture, player, 402, 153 + 2 * math.sin(at * 0.8))
         _clocks(picture, spot, since, len(moves))
         if number < len(moves):
             slide = min(1.0, since / SLIDE_SECONDS)
@@ -112,7 +114,7 @@ def _clocks(picture: Image.Image, spot: float, since: float, total: int) -> None
     for side, y in ((1, 62), (0, 96)):
         running = int(spot) % 2 == side and spot < total
         left = max(0.0, 180 - used - (since if running else 0.0))
-        color: Color = (255, 214, 150) if running else (150, 128, 176)
+        color: Color = (255, 214, 150) if running else (186, 166, 212)
         name = "Black" if side else "White"
         put(picture, label(f"{name}  {int(left // 60)}:{int(left % 60):02d}", 18, color), 370, y)
 
@@ -144,18 +146,18 @@ def _piece(kind: str) -> Image.Image:
     white = kind.isupper()
     body: Color = (250, 244, 236) if white else (40, 24, 48)
     rim: Color = (84, 60, 88) if white else (176, 142, 190)
-    layer = Image.new("RGBA", (CELL, CELL))
+    layer = Image.new("RGBA", (PIECE, PIECE))
     for color, grow in ((rim, 1.3), (body, 0.0)):
-        pen = Pen(CELL, CELL)
+        pen = Pen(PIECE, PIECE)
         _outline(pen, kind.upper(), color, grow)
         put(layer, pen.done())
-    return layer
+    return layer.resize((CELL, CELL), Image.Resampling.LANCZOS)
 
 
 def _outline(pen: Pen, kind: str, color: Color, grow: float) -> None:
     """One piece in its cell, every part wider by `grow` on all sides."""
     g = grow
-    middle = CELL / 2
+    middle = PIECE / 2
     pen.box(middle - 11 - g, 29 - g, 22 + 2 * g, 5 + 2 * g, color, 2)
     waist = {"P": (16, 4.0), "R": (12, 7.0)}.get(kind, (13, 5.0))
     top, narrow = waist
@@ -196,7 +198,7 @@ def _outline(pen: Pen, kind: str, color: Color, grow: float) -> None:
 
 
 def _crown(pen: Pen, kind: str, color: Color, g: float) -> None:
-    middle = CELL / 2
+    middle = PIECE / 2
     if kind == "Q":
         for tip in (-10, -5, 0, 5, 10):
             pen.oval(middle + tip, 7 + abs(tip) / 4, 2.2 + g, 2.2 + g, color)

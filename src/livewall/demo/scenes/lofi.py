@@ -43,7 +43,7 @@ def lofi() -> Paint:
             height = abs(math.sin(beat + band * 1.7) * math.sin(at * (1.1 + band / 5)))
             for step in range(int(height * 5) + 1):
                 shine(picture, bar, 432 + 26 * band, 276 - 9 * step)
-        put(picture, listener, 190, 140 + 4 * abs(math.sin(beat)))
+        put(picture, listener, 190, 151 + 4 * abs(math.sin(beat)))
         for puff in range(5):
             rise = (at / 3 + puff / 5) % 1
             shine(picture, steam, 118 + 7 * math.sin(at + puff * 2), 262 - 74 * rise)

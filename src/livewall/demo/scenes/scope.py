@@ -41,7 +41,7 @@ def scope() -> Paint:
     def paint(at: float) -> Image.Image:
         nonlocal phosphor
         picture = bench.copy()
-        put(picture, tinkerer, 398, 148 + 2 * math.sin(at * 0.7))
+        put(picture, tinkerer, 398, 153 + 2 * math.sin(at * 0.7))
         phosphor = phosphor.point([int(level * FADE) for level in range(256)])
         beam = ImageDraw.Draw(phosphor)
         beam.line(_figure(at, phase, width, height), 255, 2, joint="curve")

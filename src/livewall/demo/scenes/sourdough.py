@@ -38,7 +38,7 @@ def sourdough() -> Paint:
         shine(picture, heat, 402 + 3 * math.sin(at * 2.1), 150 + 2 * math.sin(at * 3.7))
         for number in range(6):
             shine(picture, ember, 432 + 26 * number, 262 + 4 * math.sin(at * 3 + number * 2))
-        put(picture, baker, 222, 148 + 2 * math.sin(at * 0.9))
+        put(picture, baker, 222, 153 + 2 * math.sin(at * 0.9))
         _dough(picture, at, bubbles)
         put(picture, glass)
         left = int(45 * 60 - at % (45 * 60))
