@@ -18,6 +18,18 @@ from tests.demo.world import Performer, Watcher, watching
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
+class Said(msgspec.Struct):
+    """One line of a chat."""
+
+    body: str
+
+
+class Chat(msgspec.Struct):
+    """What was said, newest first."""
+
+    messages: list[Said]
+
+
 class ProfilePage(msgspec.Struct):
     """What a profile says about somebody."""
 
@@ -141,3 +153,19 @@ async def test_the_preview_is_the_picture_and_the_profile_tells_who_it_is(
     assert (stream.title, stream.streamer.display_name) == (person.title, person.display_name)
     profile = await watcher.api.get(f"/api/profiles/{person.name}", ProfilePage)
     assert profile == ProfilePage(person.bio, list(person.links))
+
+
+async def test_somebody_who_is_watched_says_a_word_in_their_own_chat(
+    performer: Performer, watcher: Watcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("livewall.demo.streamer.FIRST_CHAT_SECONDS", (0.0, 0.1))
+    path = f"/api/streams/{performer.stream_id}/chat"
+    assert (await watcher.api.get(path, Chat)).messages == []
+    watcher.viewer.watch(performer.stream_id)
+
+    async def spoken() -> bool:
+        return bool((await watcher.api.get(path, Chat)).messages)
+
+    await until(spoken, 12, "a line is in the chat")
+    said = (await watcher.api.get(path, Chat)).messages
+    assert [line.body for line in said if line.body in performer.streamer.person.lines]

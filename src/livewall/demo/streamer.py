@@ -137,11 +137,11 @@ class DemoStreamer:
         """Say a line now and then, only while somebody watches."""
         lines = list(self.person.lines)
         dice = random.Random(self.person.name)  # noqa: S311  small talk, not a secret
-        pause = FIRST_CHAT_SECONDS
+        spoken = False
         while True:
             await self._until_watched()
-            await asyncio.sleep(dice.uniform(*pause))
-            pause = CHAT_SECONDS
+            await asyncio.sleep(dice.uniform(*(CHAT_SECONDS if spoken else FIRST_CHAT_SECONDS)))
+            spoken = True
             demand = self.publisher.demand if self.publisher else None
             if demand is None or not demand.is_published or demand.stream_id is None:
                 continue
