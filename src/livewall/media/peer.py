@@ -50,7 +50,8 @@ class _Room:
     seats: dict[Member, _Place] = field(default_factory=dict[Member, _Place])
     queue: dict[Member, _Place] = field(default_factory=dict[Member, _Place])
     publisher: Member | None = None
-    revision: int = 0
+    # From the time, so that it also grows from one stream to the next and across restarts.
+    revision: int = field(default_factory=lambda: time.time_ns() // 1_000_000)
 
     def place(self, member: Member) -> _Place | None:
         return self.seats.get(member) or self.queue.get(member)
