@@ -1,6 +1,7 @@
 """One window of one person: what they see and press, and what must never happen in it."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -92,6 +93,20 @@ class Window:
         """GET an address of the API as this person."""
         return await self.page.evaluate("path => fetch(path).then(r => r.json())", path)
 
+    # Chat.
+
+    @property
+    def messages(self) -> Locator:
+        """What was said in the open chat."""
+        return self.page.get_by_role("log")
+
+    async def say(self, name: str, words: str) -> None:
+        """Write into somebody's open chat."""
+        field_ = self.page.get_by_label(f"Write to {name}'s chat")
+        await field_.fill(words)
+        await field_.press("Enter")
+        await expect(self.messages).to_contain_text(words)
+
     # The studio.
 
     @property
@@ -105,12 +120,16 @@ class Window:
         if title:
             await self.page.get_by_label("Title of your stream").fill(title)
         await self.page.get_by_role("button", name="Go live").click()
-        await expect(self.studio).to_have_attribute("data-publish-state", "idle", timeout=10_000)
+        await self.expect_studio("idle")
         return self
 
-    async def expect_studio(self, state: Literal["off", "idle", "sending"], ms: float) -> None:
+    async def expect_studio(
+        self, state: Literal["off", "idle", "sending"], seconds: float = 10
+    ) -> None:
         """Wait until the studio says so."""
-        await expect(self.studio).to_have_attribute("data-publish-state", state, timeout=ms)
+        await expect(self.studio).to_have_attribute(
+            "data-publish-state", state, timeout=seconds * 1000
+        )
 
     async def open_peers(self) -> int:
         """Return how many connections to other browsers this page holds."""
@@ -131,11 +150,28 @@ class Window:
         """Wait until a tile is in a state."""
         await expect(self.tile(name)).to_have_attribute("data-state", state, timeout=seconds * 1000)
 
+    async def reload(self, name: str) -> None:
+        """Reload the page and come back to a tile that played, with a tap if that is asked for.
+
+        Whether a page may play sound by itself is for the browser to say; both are right.
+        """
+        await self.page.reload()
+        tap = self.tile(name).get_by_role("button", name=f"Tap to resume {name}")
+        await expect(tap.or_(self.tile(name).locator("video"))).to_be_visible()
+        if await tap.is_visible():
+            await tap.click()
+        await self.expect_moving(name)
+
     async def choose(self, name: str, action: str) -> None:
         """Choose from the menu of a tile."""
         await self.tile(name).hover()
         await self.tile(name).get_by_role("button", name=f"More for {name}").click()
-        await self.page.get_by_role("button", name=action).click()
+        await self.page.get_by_role("button", name=action, exact=True).click()
+
+    async def set_volume(self, name: str, volume: int) -> None:
+        """Set the volume of a playing tile; its slider shows beside the sound button."""
+        await self.tile(name).get_by_role("button", name=f"Mute {name}", exact=True).hover()
+        await self.page.get_by_label(f"Volume of {name}").fill(str(volume))
 
     async def look(self, name: str) -> Look | None:
         """Look at a tile's video; None while there is none."""
@@ -149,8 +185,8 @@ class Window:
         async def moves() -> bool:
             nonlocal first
             seen = await self.look(name)
-            first = first or seen
-            if first is None or seen is None:
+            if first is None or seen is None or seen.frames < first.frames:
+                first = seen  # a new connection counts its pictures from the start
                 return False
             return seen.frames >= first.frames + 5 and seen.differs(first)
 
@@ -159,6 +195,15 @@ class Window:
     async def place(self, name: str) -> int:
         """Return the place of a tile on the wall, 1 to 12."""
         return int(await self.tile(name).get_attribute("data-slot") or 0)
+
+    async def saved(self, fits: Callable[[dict[str, Any]], bool]) -> None:
+        """Wait until the stored wall, slots by the name they show, is as it should be."""
+
+        async def is_saved() -> bool:
+            slots = (await self.ask("/api/grid"))["slots"]
+            return fits({slot["streamer"]["display_name"]: slot for slot in slots})
+
+        await until(is_saved, 10, "the wall is saved")
 
     async def drag(self, name: str, to: Locator) -> None:
         """Drag a tile to another place with the mouse."""

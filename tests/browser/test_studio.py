@@ -1,0 +1,112 @@
+"""The studio: who sends when two tabs could, what it says without a camera, how it ends."""
+
+import pytest
+from playwright.async_api import Playwright, expect
+
+from tests.browser.chromium import start_chromium
+from tests.browser.conftest import OpenWindow
+from tests.browser.site import Site
+from tests.browser.waiting import until
+from tests.browser.window import Window, listen, open_window
+
+HAS_CAMERA = "video => video.srcObject?.getVideoTracks()[0]?.readyState === 'live'"
+
+
+async def second_tab(window: Window) -> Window:
+    """Open another tab of the same person."""
+    tab = Window(await window.context.new_page(), window.url, window.name)
+    listen(tab)
+    return await tab.open("/studio")
+
+
+async def test_a_second_studio_is_told_no_and_may_take_over(
+    site: Site, open_in: OpenWindow
+) -> None:
+    first = await (await open_in(site, 0)).continue_as_guest()
+    await first.go_live("One of us")
+    ben = await (await open_in(site, 1)).continue_as_guest()
+    await ben.watch(first.name)
+    await ben.expect_moving(first.name)
+
+    second = await second_tab(first)
+    await expect(second.page.get_by_text("You are live in another tab")).to_be_visible()
+    await second.page.get_by_role("button", name="Go live").click()
+    await second.expect_studio("off")
+    await first.expect_studio("sending")
+
+    await second.page.get_by_role("button", name="Take over here").click()
+    await second.expect_studio("sending")
+    await first.expect_studio("off")
+    await expect(first.page.get_by_text("You went live from another tab")).to_be_visible()
+    await ben.expect_moving(first.name)
+    assert await first.open_peers() == 0
+    assert second.unforgiven == []
+    stream = await site.stream_id(first.name)
+    assert (await site.transitions(stream)).off == 0
+
+
+async def test_without_a_camera_the_studio_says_what_to_do(
+    site: Site, playwright: Playwright
+) -> None:
+    asking = await start_chromium(playwright, asks=True)
+    try:
+        ana = await (await open_window(asking.browser, site.url)).continue_as_guest()
+        await ana.page.get_by_role("link", name="Go live").click()
+        await expect(ana.page.get_by_role("alert")).to_contain_text(
+            "The browser may not use your camera. Allow it beside the address, then try again."
+        )
+        await ana.page.get_by_role("button", name="Go live").click()
+        await ana.expect_studio("off")
+        assert await site.admin.fetchval("SELECT count(*) FROM public.live_streams") == 0
+
+        await ana.context.grant_permissions(["camera", "microphone"])
+        await ana.page.get_by_role("button", name="Try again").click()
+        await expect(ana.page.get_by_role("alert")).to_have_count(0)
+        await ana.page.get_by_role("button", name="Go live").click()
+        await ana.expect_studio("idle")
+        assert ana.unforgiven == []
+    finally:
+        await asking.browser.close()
+
+
+@pytest.mark.spec("S14")
+async def test_when_the_streamer_stops_viewers_see_it_at_once(
+    site: Site, open_in: OpenWindow
+) -> None:
+    ana = await (await open_in(site, 0)).continue_as_guest()
+    await ana.go_live()
+    stream = await site.stream_id(ana.name)
+    ben = await (await open_in(site, 1)).continue_as_guest()
+    await ben.watch(ana.name)
+    await ben.expect_moving(ana.name)
+
+    await ana.page.get_by_role("button", name="Stop", exact=True).click()
+    await ben.expect_tile(ana.name, "ended", 3)
+    await expect(ben.tile(ana.name)).to_contain_text("Not live")
+    await ana.expect_studio("off")
+    assert await ana.open_peers() == 0
+    assert await ben.open_peers() == 0
+    assert (await site.transitions(stream)).reasons == ("streamer_stopped",)
+
+
+@pytest.mark.spec("S14")
+async def test_the_camera_is_released_while_nobody_watches(site: Site, open_in: OpenWindow) -> None:
+    ana = await (await open_in(site, 0)).continue_as_guest()
+    await ana.go_live()
+    picture = ana.page.get_by_test_id("self-preview")
+
+    async def is_open() -> bool:
+        return bool(await picture.evaluate(HAS_CAMERA))
+
+    async def is_released() -> bool:
+        return not await is_open()
+
+    await until(is_open, 5, "the camera is open")
+    await ana.page.get_by_text("Camera off while nobody watches").click()
+    await until(is_released, 5, "the camera is released")
+    ben = await (await open_in(site, 1)).continue_as_guest()
+    await ben.watch(ana.name)
+    await ben.expect_moving(ana.name)
+    assert await is_open()
+    await ben.page.close(run_before_unload=True)
+    await until(is_released, 20, "the camera is released again")
