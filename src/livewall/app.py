@@ -12,6 +12,7 @@ from litestar import Litestar
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from livewall import (
@@ -28,7 +29,7 @@ from livewall import (
     social,
     streams,
 )
-from livewall.docs_page import DocsPage
+from livewall.docs_page import DocsPage, close_objects
 from livewall.errors import Refusal
 from livewall.messages import Goodbye
 from livewall.pages import Pages
@@ -81,7 +82,7 @@ def _api(server: Server) -> Litestar:
         async with beside(server):
             yield
 
-    return Litestar(
+    api = Litestar(
         route_handlers=[route for feature in FEATURES for route in feature.ROUTES],
         dependencies={
             "server": Provide(routing.provide_server, sync_to_thread=False),
@@ -103,10 +104,24 @@ def _api(server: Server) -> Litestar:
             description="Errors are problems (RFC 9457): branch on `code`. See docs/protocol.md.",
             path="/docs",
             render_plugins=[DocsPage()],
+            security=[{"bearer": []}, {"cookie": []}, {}],
+            components=Components(
+                security_schemes={
+                    "bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT"),
+                    "cookie": SecurityScheme(
+                        type="apiKey",
+                        name="livewall_session",
+                        security_scheme_in="cookie",
+                        description="With X-CSRF-Token on every unsafe method.",
+                    ),
+                }
+            ),
             use_handler_docstrings=True,
         ),
         debug=False,
     )
+    close_objects(api.openapi_schema, routing.bodies_of(api))
+    return api
 
 
 @contextlib.asynccontextmanager

@@ -49,7 +49,7 @@ class Deleted(msgspec.Struct):
     id: int
 
 
-@get("/api/streams/{stream_id:uuid}/chat", responses=problems())
+@get("/api/streams/{stream_id:uuid}/chat", responses=problems("not_found"))
 async def list_messages(
     stream_id: FromPath[UUID],
     caller: Anybody,

@@ -4,11 +4,13 @@ from typing import cast
 
 import msgspec
 import structlog
-from litestar import Request, Response
+from litestar import Litestar, Request, Response
 from litestar.datastructures import Cookie, State
 from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException, ValidationException
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.routes import HTTPRoute
 
 from livewall.callers import Visit
 from livewall.db import Caller
@@ -49,6 +51,17 @@ class StrictRequest(Request[object, object, State]):
 
 
 log = structlog.get_logger()
+
+
+def bodies_of(api: Litestar) -> list[type]:
+    """Return the types that routes take as their JSON body."""
+    handlers = [handler for route in api.routes for handler in _handlers(route)]
+    parameters = [handler.parsed_fn_signature.parameters.get("data") for handler in handlers]
+    return [cast("type", field.annotation) for field in parameters if field is not None]
+
+
+def _handlers(route: object) -> list[HTTPRouteHandler]:
+    return list(route.route_handlers) if isinstance(route, HTTPRoute) else []
 
 
 def visit_of(request: AnyRequest) -> Visit:
@@ -127,8 +140,9 @@ def answer_http(request: AnyRequest, error: HTTPException) -> Response[bytes]:
         code = "invalid_message"
     refusal = Refusal(code, _explain(error) if code == "invalid_message" else "")
     response = problem_response(refusal, request_id_of(request))
-    if error.headers and "Allow" in error.headers:
-        response.headers["Allow"] = error.headers["Allow"]
+    if error.headers and "allow" in error.headers:
+        allowed = error.headers["allow"].split(", ")
+        response.headers["Allow"] = ", ".join(m for m in sorted(allowed) if m != "OPTIONS")
     return response
 
 

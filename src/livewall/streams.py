@@ -156,7 +156,12 @@ class PreviewUpload(Operation):
     status_code=204,
     operation_class=PreviewUpload,
     responses=problems(
-        "not_signed_in", "not_allowed", "not_live", "preview_refused", "unsupported_media_type"
+        "not_signed_in",
+        "not_allowed",
+        "not_found",
+        "not_live",
+        "preview_refused",
+        "unsupported_media_type",
     ),
 )
 async def store_preview(

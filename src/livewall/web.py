@@ -2,6 +2,7 @@
 
 import re
 import time
+from typing import cast
 from uuid import uuid4
 
 import msgspec
@@ -12,6 +13,7 @@ from litestar.types import (
     HTTPReceiveMessage,
     HTTPScope,
     Message,
+    Method,
     Receive,
     Send,
     WebSocketReceiveMessage,
@@ -91,6 +93,9 @@ class Front:
             self._server.callers.check_forgery(scope["method"], headers, visit)
             reply.renewed = visit.renewed
         scope["state"]["visit"] = visit
+        if scope["method"] == "OPTIONS":
+            # Pages elsewhere may not call us, so there is nothing to negotiate: 405, with Allow.
+            scope = {**scope, "method": cast("Method", "NONE")}
         await self._api(scope, _limited(receive, headers), reply)
 
     def _note(self, scope: HTTPScope, status: int, seconds: float) -> None:

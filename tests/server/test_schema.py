@@ -1,0 +1,39 @@
+"""The API keeps its own OpenAPI document, tried by schemathesis with good and bad requests."""
+
+import asyncio
+import shutil
+import sys
+from pathlib import Path
+
+from tests.server.world import Live
+
+HERE = Path(__file__).parent
+# These two end the session that the run needs; test_identity.py has tests of their own.
+ENDING = ("ApiSessionSignOut", "ApiMeDeleteAccount")
+
+
+async def test_the_api_keeps_its_document(live: Live) -> None:
+    moderator = await live.moderator("mod")
+    await moderator.go_live("on air")
+    program = shutil.which("schemathesis", path=str(Path(sys.executable).parent))
+    assert program is not None
+    command = [
+        program,
+        "--config-file",
+        str(HERE / "schemathesis.toml"),
+        "run",
+        f"{live.url}/docs/openapi.json",
+        "--header",
+        f"Authorization: Bearer {moderator.token}",
+        "--phases=examples,coverage,fuzzing",
+        "--max-examples=3",
+        "--workers=2",
+        "--seed=1",
+        *[f"--exclude-operation-id={name}" for name in ENDING],
+    ]
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    said, _ = await process.communicate()
+    assert process.returncode == 0, said.decode()[-6_000:]
+    assert "Tested: 33" in said.decode(), "every operation was tried"
