@@ -71,7 +71,8 @@ async def test_a_seat_frees_at_once(small: Live, how: str) -> None:
         await first.leave(stream_id)
     else:
         await first.watch(stream_id, **{flags[how]: False})
-    assert (await third.expect("seat", seconds=1))["state"] == "granted"
+    # At once, and not after the 60 seconds of silence; the slack is for a busy machine.
+    assert (await third.expect("seat", seconds=5))["state"] == "granted"
 
 
 async def test_a_new_grant_has_a_new_media_id(small: Live) -> None:
@@ -101,6 +102,17 @@ async def test_a_session_that_reconnects_keeps_its_seat(small: Live) -> None:
         ),
         "the new connection",
     )
+
+
+@pytest.mark.spec("S18")
+async def test_a_lost_socket_keeps_its_seat_in_the_streamers_list(small: Live) -> None:
+    studio, stream_id = await (await small.guest("ada")).go_live()
+    lost, seat = await _seat(small, stream_id)
+    await lost.close()
+    await _seat(small, stream_id)
+    watchers = await studio.find(lambda m: len(m.get("seated", [])) == 2, "both seats")
+    assert watchers["seated"][0]["media_id"] == seat["media_id"]
+    assert watchers["seated"][0]["connection"] == lost.heard[0]["connection"]
 
 
 async def test_viewers_hear_when_the_streamer_is_away_and_back(small: Live) -> None:

@@ -33,13 +33,15 @@ Promoted = Callable[[Member, UUID], None]
 class _Place:
     """A seat, with a media id, or a place in the queue, without one.
 
-    Until the database has agreed to it (`confirmed`) nobody is told of it.
+    Until the database has agreed to it (`confirmed`) nobody is told of it. `seated` is how the
+    streamer last saw it.
     """
 
     heard_at: float
     media_id: UUID | None = None
     confirmed: bool = False
     told: SeatEvent | None = None
+    seated: Seated | None = None
 
 
 @dataclass
@@ -286,14 +288,21 @@ class PeerPlane:
 
     def _watchers_event(self, room: _Room) -> WatchersEvent:
         room.revision += 1
-        seated = [
-            Seated(viewer.connection, place.media_id, viewer.name)
-            for member, place in room.seats.items()
-            if place.confirmed and place.media_id and (viewer := self._hub.of_session(*member))
-        ]
+        seats = [self._seated(member, place) for member, place in room.seats.items()]
+        seated = [seat for seat in seats if seat is not None]
         confirmed = {m: place for m, place in room.queue.items() if place.confirmed}
         waiting = [Waiting(viewer.name) for viewer in self._clients(confirmed)]
         return WatchersEvent(room.stream_id, room.revision, seated, waiting)
+
+    def _seated(self, member: Member, place: _Place) -> Seated | None:
+        """Return a seat as the streamer shall know it, by its last connection if that is gone.
+
+        A socket that closes is silence: the video goes on, for it needs no socket.
+        """
+        viewer = self._hub.of_session(*member)
+        if viewer is not None and place.media_id is not None:
+            place.seated = Seated(viewer.connection, place.media_id, viewer.name)
+        return place.seated if place.confirmed else None
 
     def _clients(self, members: dict[Member, _Place]) -> list[Client]:
         found = (self._hub.of_session(*member) for member in members)
