@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 import socket
 import sys
 from collections.abc import AsyncGenerator, Callable
@@ -39,7 +40,7 @@ from livewall.socket import Sockets
 from livewall.web import Front
 
 FEATURES = (identity, social, grid, streams, presence, chat, moderation, health)
-RESTART = Goodbye("restart", 1_000)
+RECONNECT_MS = (500, 3_000)
 BACKLOG = 2_048
 # Twice what a client may send: a little too much gets a coded close, far too much just an end.
 SOCKET_BYTES = 64 * 1024
@@ -66,8 +67,12 @@ class App:
 
     async def farewell(self) -> None:
         """Tell every socket that the server restarts, and close it."""
-        hub = self.server.hub
-        await hub.close(list(hub.clients.values()), 1012, RESTART)
+        clients = list(self.server.hub.clients.values())
+        # Spread, or everybody would come back in the same moment.
+        waits = [random.randint(*RECONNECT_MS) for _ in clients]  # noqa: S311
+        goodbyes = [Goodbye("restart", wait) for wait in waits]
+        pairs = zip(clients, goodbyes, strict=True)
+        await asyncio.gather(*(client.close(1012, goodbye) for client, goodbye in pairs))
 
 
 def create_app(settings: Settings, pages: Pages | None = None) -> App:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from http.cookies import CookieError, SimpleCookie
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Literal
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -17,7 +17,7 @@ import msgspec
 from livewall import tokens
 from livewall.db import ANYBODY, SERVICE, Caller, Database
 from livewall.errors import Refusal
-from livewall.settings import Settings
+from livewall.settings import Settings, SettingsError
 from livewall.shapes import Account
 from livewall.tokens import Claims, Verifier
 
@@ -58,7 +58,7 @@ class Callers:
         )
         self._verifier = Verifier(self.rules)
         self._checked: OrderedDict[UUID, tuple[UUID, float]] = OrderedDict()
-        self._proxies = [ip_network(p, strict=False) for p in settings.trusted_proxies]
+        self._proxies = [_network(proxy) for proxy in settings.trusted_proxies]
         self._origin = _origin(settings.public_url)
         self.secure = settings.production and not settings.public_url.startswith("http://")
         self.cookie = "__Host-livewall_session" if self.secure else "livewall_session"
@@ -188,6 +188,15 @@ def read_headers(raw: Headers) -> dict[str, str]:
         separator = "; " if key == "cookie" else ", "
         joined[key] = f"{joined[key]}{separator}{text}" if key in joined else text
     return joined
+
+
+def _network(text: str) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(text, strict=False)
+    except ValueError:
+        raise SettingsError(
+            f"LIVEWALL_TRUSTED_PROXIES {text!r} does not fit: use addresses or networks."
+        ) from None
 
 
 def _origin(url: str) -> str:

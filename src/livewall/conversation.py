@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
@@ -59,8 +59,9 @@ class _Row(msgspec.Struct):
 class Conversation:
     """One socket's side of the protocol."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, expires_at: float) -> None:
         self._server = server
+        self._expires_at = datetime.fromtimestamp(expires_at, UTC)
         self._met = False
 
     async def load(self, client: Client) -> list[str]:
@@ -91,7 +92,7 @@ class Conversation:
         settings = self._server.settings
         snapshot = Snapshot(
             connection=client.connection,
-            account=row.account,
+            account=msgspec.structs.replace(row.account, expires_at=self._expires_at),
             streams=row.streams,
             slots=row.slots,
             blocked=row.blocked,

@@ -27,7 +27,12 @@ async def healthz() -> Health:
 @get("/readyz", responses=problems("starting"))
 async def readyz(server: TheServer) -> Health:
     """The database answers and holds our functions."""
-    await server.database.is_ready()
+    try:
+        await server.database.is_ready()
+    except Refusal as refusal:
+        if refusal.code != "internal":
+            raise
+        raise Refusal("starting", "The database is not migrated to this version.") from refusal
     return Health()
 
 

@@ -17,11 +17,11 @@ from livewall import tokens
 from livewall.callers import SESSION_SECONDS, Session
 from livewall.db import SERVICE, Database
 from livewall.errors import Refusal
-from livewall.messages import Goodbye
+from livewall.messages import Goodbye, StreamEvent
 from livewall.routing import SignedInCaller, TheServer, TheVisit, cookie, problems
 from livewall.server import Server
 from livewall.settings import Settings
-from livewall.shapes import Account, Name, Profile, Text
+from livewall.shapes import Account, Name, Profile, Stream, Text
 from livewall.streams import stop_if_live
 from livewall.web import session_cookies, sign_session
 
@@ -78,6 +78,10 @@ class ProfileChange(msgspec.Struct, forbid_unknown_fields=True):
     name: Name | None = None
     display_name: Annotated[str, Meta(max_length=200)] | None = None
     bio: Text | None = None
+
+
+class _Streamer(msgspec.Struct):
+    stream: Stream | None
 
 
 class Credentials(msgspec.Struct):
@@ -191,7 +195,15 @@ async def update_profile(
     )
     for client in server.hub.of_profile(profile.id):
         client.resync()
+    await _show_new_name(server, person, profile)
     return profile
+
+
+async def _show_new_name(server: Server, person: SignedInCaller, profile: Profile) -> None:
+    """The streamer's name is part of their stream, and so of everybody's wall."""
+    page = await server.database.call(person, "get_profile", _Streamer, p_name=profile.name)
+    if page.stream is not None:
+        server.hub.to_everybody(StreamEvent(page.stream))
 
 
 @delete("/api/me", responses=problems("not_signed_in"))

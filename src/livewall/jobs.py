@@ -26,7 +26,9 @@ SWEEP_SECONDS = 0.25
 RECONCILE_SECONDS = 12.0
 CLEANUP_SECONDS = 45.0
 # Two servers' transactions may commit in another order than they read the clock.
-OVERLAP = timedelta(seconds=5)
+SHORT_OVERLAP = timedelta(seconds=1)
+LONG_OVERLAP = timedelta(seconds=5)
+LONG_EVERY = 12
 LEADER_LOCK = 0x4C69_7665_4A6F_6273  # "LiveJobs"
 LEADER_SECONDS = 5.0
 MOST_BACKOFF = 10.0
@@ -47,14 +49,18 @@ class Sweeper:
         self._database = database
         self._listener = listener
         self._since = datetime.now(UTC) - timedelta(minutes=1)
+        self._sweeps = 0
 
     async def sweep(self) -> None:
         """Look once. Raises Refusal."""
+        # A long look back now and then finds what was committed late; the others stay cheap.
+        overlap = SHORT_OVERLAP if self._sweeps % LONG_EVERY else LONG_OVERLAP
+        self._sweeps += 1
         swept = await self._database.call(
             SERVICE,
             "sweep_publish_state",
             _Swept,
-            p_since=(self._since - OVERLAP).isoformat(),
+            p_since=(self._since - overlap).isoformat(),
         )
         self._since = swept.now
         self._listener(swept.changes)

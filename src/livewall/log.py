@@ -28,6 +28,8 @@ def configure(form: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _without_personal,
     ]
+    # On a terminal, a line for every request that went well hides the one that did not.
+    lowest = logging.DEBUG if form == "json" else logging.INFO
     colors = form == "text" and sys.stderr.isatty()
     # Plain tracebacks: the pretty ones print the values of variables, and those may be personal.
     last: structlog.typing.Processor = structlog.dev.ConsoleRenderer(
@@ -38,7 +40,7 @@ def configure(form: str) -> None:
         last = structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[*shared, last],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(lowest),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=False,
     )

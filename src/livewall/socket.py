@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections import Counter
 from uuid import UUID
 
@@ -99,7 +100,7 @@ class Sockets:
         if profile_id is None:
             raise Refusal("not_signed_in")
         self._check_account(profile_id, hello.session_id)
-        conversation = Conversation(self._server)
+        conversation = Conversation(self._server, visit.expires_at)
         wire = Wire(line.send_text, conversation.load, line.fail, line.close)
         client = Client(visit.caller, profile_id, hello.session_id, wire)
         older = self._server.hub.join(client)
@@ -108,7 +109,10 @@ class Sockets:
             line.keep(asyncio.create_task(older.close(4409, replaced)))
         client.start()
         try:
-            await self._listen(line, conversation, client)
+            async with asyncio.timeout(visit.expires_at - time.time()):
+                await self._listen(line, conversation, client)
+        except TimeoutError as error:
+            raise Refusal("invalid_token", "This token has expired.") from error
         finally:
             client.is_open = False
             if self._server.hub.leave(client):
@@ -191,7 +195,8 @@ class _Line:
         if self._closed:
             return
         with contextlib.suppress(Exception):
-            await self.send_text(messages.frame(Error(refusal.problem())))
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self.send_text(messages.frame(Error(refusal.problem())))
         metrics.SOCKETS_CLOSED.labels(str(CLOSE_CODES.get(refusal.code, 1011))).inc()
         await self.close(CLOSE_CODES.get(refusal.code, 1011))
 

@@ -16,7 +16,7 @@ from livewall.db import Database
 from livewall.errors import Refusal
 from livewall.heartbeats import Beat, HeartbeatWriter, Tile
 from livewall.hub import Client, Hub
-from livewall.media import Member
+from livewall.media import MediaPlane, Member
 from livewall.media.peer import PeerPlane
 from livewall.messages import MOST_ACTIVE, MOST_TILES, Error, Heartbeat, PublisherLost
 from livewall.shapes import StreamChange
@@ -46,7 +46,7 @@ class Presence:
         self._hub = hub
         self._sessions: dict[Member, _Session] = {}
         self._closing: dict[UUID, asyncio.Task[None]] = {}
-        self.plane = PeerPlane(hub, seats, self._promoted)
+        self.plane: MediaPlane = PeerPlane(hub, seats, self._promoted)
         self.changes = Changes(hub, self.plane)
         self.writer = HeartbeatWriter(database, self)
 

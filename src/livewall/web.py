@@ -100,9 +100,8 @@ class Front:
 
     def _note(self, scope: HTTPScope, status: int, seconds: float) -> None:
         metrics.REQUESTS.labels(scope["method"], str(status)).observe(seconds)
-        if status >= 500 or scope["path"].startswith("/api/"):
-            milliseconds = round(seconds * 1000, 1)
-            log.info("request", method=scope["method"], status=status, ms=milliseconds)
+        note = log.info if status >= 400 else log.debug
+        note("request", method=scope["method"], status=status, ms=round(seconds * 1000, 1))
 
 
 class _Reply:

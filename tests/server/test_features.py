@@ -315,3 +315,13 @@ async def test_only_text_can_be_said(live: Live) -> None:
         answer = await ada.http.post(chat, json={"body": "you won"} | extra)
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid_message")
     assert (await ada.http.get(chat)).json()["messages"] == []
+
+
+async def test_a_new_name_reaches_whoever_shows_the_stream(live: Live) -> None:
+    ada = await live.guest("ada")
+    _, stream_id = await ada.go_live()
+    tab = await (await live.guest()).tab()
+    await ada.http.patch("/api/me", json={"display_name": "Countess"})
+    event = await tab.expect("stream")
+    assert event["stream"]["id"] == str(stream_id)
+    assert event["stream"]["streamer"]["display_name"] == "Countess"

@@ -7,7 +7,6 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncGenerator
-from pathlib import Path
 from uuid import UUID
 
 import asyncpg
@@ -18,9 +17,16 @@ from livewall import jobs
 from livewall.app import create_app
 from livewall.db import SERVICE
 from tests.databases import Cluster, Database
-from tests.server.world import SECRET, Live, serving, settings_for
-
-ROOT = Path(__file__).parents[2]
+from tests.server.world import (
+    ROOT,
+    SECRET,
+    SERVE,
+    Live,
+    free_port,
+    serving,
+    settings_for,
+    started_process,
+)
 
 
 @contextlib.asynccontextmanager
@@ -153,23 +159,20 @@ async def test_a_change_made_in_plain_sql_is_heard_within_a_second(live: Live) -
     assert UUID(lost["stream_id"]) == stream_id
 
 
-async def test_serve_stops_with_a_goodbye_when_told_to(database: Database) -> None:
-    environment = {
+def _environment(database: Database, port: int) -> dict[str, str]:
+    return {
         **os.environ,
         "LIVEWALL_SECRET": SECRET,
         "LIVEWALL_AUTHENTICATOR_URL": database.authenticator_url,
-        "LIVEWALL_PORT": str(_free_port()),
+        "LIVEWALL_PORT": str(port),
     }
-    code = "from livewall.app import serve; from livewall.settings import load; serve(load())"
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", code, env=environment, cwd=ROOT, stderr=asyncio.subprocess.PIPE
-    )
-    url = f"http://127.0.0.1:{environment['LIVEWALL_PORT']}"
-    try:
-        async with httpx.AsyncClient(base_url=url) as http:
-            await _answers(http)
+
+
+async def test_serve_stops_with_a_goodbye_when_told_to(database: Database) -> None:
+    port = free_port()
+    async with started_process(_environment(database, port)) as process:
         settings = settings_for(database)
-        live = Live(url, create_app(settings), settings, database)
+        live = Live(f"http://127.0.0.1:{port}", create_app(settings), settings, database)
         tab = await (await live.guest()).tab()
         process.send_signal(signal.SIGTERM)
         assert (await tab.expect("goodbye"))["reason"] == "restart"
@@ -177,44 +180,41 @@ async def test_serve_stops_with_a_goodbye_when_told_to(database: Database) -> No
         await live.close()
         _, said = await asyncio.wait_for(process.communicate(), 10)
         assert b"Traceback" not in said, said.decode()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
-
-
-async def _answers(http: httpx.AsyncClient) -> None:
-    for _ in range(100):
-        with contextlib.suppress(httpx.TransportError):
-            if (await http.get("/healthz")).status_code == 200:
-                return
-        await asyncio.sleep(0.1)
-    raise AssertionError("the server never answered")
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
 
 
 async def test_a_taken_port_is_one_line_and_exit_1(database: Database) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        environment = {
-            **os.environ,
-            "LIVEWALL_SECRET": SECRET,
-            "LIVEWALL_AUTHENTICATOR_URL": database.authenticator_url,
-            "LIVEWALL_PORT": str(port),
-        }
-        code = "from livewall.app import serve; from livewall.settings import load; serve(load())"
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", code, env=environment, cwd=ROOT, stderr=asyncio.subprocess.PIPE
+            sys.executable,
+            "-c",
+            SERVE,
+            env=_environment(database, port),
+            cwd=ROOT,
+            stderr=asyncio.subprocess.PIPE,
         )
         _, said = await asyncio.wait_for(process.communicate(), 20)
     assert process.returncode == 1
     assert said.decode().count("\n") == 1
     assert str(port) in said.decode()
     assert "LIVEWALL_PORT" in said.decode()
+
+
+async def test_a_worker_runs_the_jobs_by_itself(database: Database) -> None:
+    code = "from livewall.jobs import work; from livewall.settings import load; work(load())"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, env=_environment(database, 0), cwd=ROOT
+    )
+    try:
+        admin = await database.admin()
+        for _ in range(100):
+            await asyncio.sleep(0.1)
+            if await admin.fetchval("SELECT count(*) FROM private.job_runs") == 2:
+                break
+        assert await admin.fetchval("SELECT count(*) FROM private.job_runs") == 2
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(process.wait(), 10) == 0
 
 
 async def test_metrics_count_and_are_closed_to_strangers_in_production(database: Database) -> None:

@@ -6,9 +6,11 @@ import contextlib
 import io
 import json
 import socket
+import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -25,6 +27,8 @@ from livewall.settings import Settings
 from tests.databases import Database
 
 Json = dict[str, Any]
+ROOT = Path(__file__).parents[2]
+SERVE = "from livewall.app import serve; from livewall.settings import load; serve(load())"
 SECRET = "a secret of tests, long enough to sign with"
 PASSWORD = "correct horse battery"
 
@@ -292,3 +296,36 @@ def forged(header: Json, claims: Json) -> str:
         base64.urlsafe_b64encode(json.dumps(p).encode()).rstrip(b"=") for p in (header, claims)
     ]
     return b".".join([*parts, b""]).decode()
+
+
+def free_port() -> int:
+    """A port that nobody listens on, a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+@contextlib.asynccontextmanager
+async def started_process(
+    environment: dict[str, str],
+) -> AsyncGenerator[asyncio.subprocess.Process]:
+    """A server as a process of its own, once it answers."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", SERVE, env=environment, cwd=ROOT, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        await _answers(f"http://127.0.0.1:{environment['LIVEWALL_PORT']}")
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+async def _answers(url: str) -> None:
+    async with httpx.AsyncClient(base_url=url) as http:
+        for _ in range(200):
+            with contextlib.suppress(httpx.TransportError):
+                if (await http.get("/healthz")).status_code == 200:
+                    return
+            await asyncio.sleep(0.1)
+    raise AssertionError("the server never answered")

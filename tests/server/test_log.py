@@ -1,0 +1,42 @@
+"""Logs say what happened, and nothing about the person."""
+
+import asyncio
+import json
+import os
+
+import httpx
+
+from tests.databases import Database
+from tests.server.world import SECRET, free_port, started_process
+
+
+async def test_logs_have_request_ids_and_no_personal_data(database: Database) -> None:
+    port = free_port()
+    environment = {
+        **os.environ,
+        "LIVEWALL_SECRET": SECRET,
+        "LIVEWALL_AUTHENTICATOR_URL": database.authenticator_url,
+        "LIVEWALL_PORT": str(port),
+        "LIVEWALL_LOG": "json",
+    }
+    async with started_process(environment) as process:
+        url = f"http://127.0.0.1:{port}"
+        async with httpx.AsyncClient(base_url=url) as http:
+            body = {"name": "private.person", "return_token": True}
+            answer = await http.post(
+                "/api/session/guest", json=body, headers={"X-Request-ID": "id-of-this-request"}
+            )
+            token = answer.json()["token"]
+            profile_id = answer.json()["account"]["profile"]["id"]
+            bearer = {"Authorization": f"Bearer {token}"}
+            await http.patch("/api/me", json={"bio": "private words"}, headers=bearer)
+            await http.get("/api/profiles/private.person")
+            await http.get("/api/grid", headers={"Authorization": "Bearer wrong.token.here"})
+        process.terminate()
+        _, said = await asyncio.wait_for(process.communicate(), 10)
+    lines = [json.loads(line) for line in said.decode().splitlines()]
+    requests = [line for line in lines if line["event"] == "request"]
+    assert [r["status"] for r in requests if r["method"] != "GET"] == [201, 200]
+    assert any(r["request_id"] == "id-of-this-request" for r in requests)
+    for personal in ("private", token, "wrong.token", profile_id):
+        assert personal not in said.decode(), personal
