@@ -1,5 +1,5 @@
 -- livewall: after foundation, identity, streams, social, publishing
--- Who is watching: heartbeats in batches or one by one, leaves, direct writes under policy, and the periodic jobs.
+-- Who is watching: heartbeats in batches or one by one, leaves, direct writes under policy, cleanup.
 
 -- A direct UPDATE is a heartbeat too. The batch path runs as the table's owner and does not pay for this trigger.
 CREATE FUNCTION private.stamp_direct_write() RETURNS trigger
@@ -284,8 +284,7 @@ BEGIN ATOMIC
     SELECT jsonb_build_object('changes', private.stream_changes(r.changed), 'refused', r.refused)
     FROM private.apply_heartbeats(p_stream_ids, p_viewer_ids, p_session_ids, p_sequences, p_flags) AS r;
 END;
-COMMENT ON FUNCTION public.record_heartbeats IS
-    'A server''s batch of heartbeats, distinct by stream, viewer and session: {changes, refused}.';
+COMMENT ON FUNCTION public.record_heartbeats IS 'A server''s batch, distinct by stream, viewer and session: {changes, refused}.';
 GRANT EXECUTE ON FUNCTION public.record_heartbeats TO service_role;
 
 -- S15, for clients that speak SQL or RPC. Repeating it is harmless; p_viewer_id exists only to be refused when it is
@@ -378,42 +377,6 @@ BEGIN
     RETURN v_derive;
 END;
 $$;
-
--- S16. The reconciler: reads every viewing record once, follows whatever was written past the functions, and derives
--- only the streams whose state differs from what the records say or whose time has come.
-CREATE FUNCTION public.update_publish_state_from_viewers() RETURNS integer
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
-AS $$
-DECLARE
-    v_now timestamptz := private.clock();
-    v_silence interval := (SELECT viewer_silence FROM private.settings);
-    v_ended uuid[] := private.end_expired_leases();
-    v_derive uuid[];
-BEGIN
-    WITH seen AS (
-        -- Two hash aggregates: count(DISTINCT) would sort every record.
-        SELECT each_once.live_stream_id, count(*) AS viewers
-        FROM (SELECT DISTINCT a.live_stream_id, a.viewer_id
-              FROM public.active_viewers AS a
-              WHERE a.is_watching AND a.last_active_at > v_now - v_silence) AS each_once
-        GROUP BY each_once.live_stream_id
-    )
-    SELECT array_agg(s.id) INTO v_derive
-    FROM public.live_streams AS s
-    LEFT JOIN seen ON seen.live_stream_id = s.id
-    WHERE s.live_available AND (
-        s.active_viewer_count <> coalesce(seen.viewers, 0)
-        OR s.is_published <> (seen.viewers IS NOT NULL)
-        OR s.unpublish_due_at IS NOT NULL);
-    IF v_derive IS NULL THEN
-        RETURN cardinality(v_ended);
-    END IF;
-    RETURN cardinality(v_ended) + cardinality(private.derive_publish_state(v_derive));
-END;
-$$;
-COMMENT ON FUNCTION public.update_publish_state_from_viewers IS
-    'Derives every stream''s publish state from active_viewers, every 10 to 15 seconds: how many streams changed.';
-GRANT EXECUTE ON FUNCTION public.update_publish_state_from_viewers TO service_role;
 
 -- S17. The publish state does not wait for this: it looks at last_active_at itself.
 CREATE FUNCTION public.cleanup_stale_viewers() RETURNS integer

@@ -265,6 +265,42 @@ $$;
 COMMENT ON FUNCTION public.sweep_publish_state IS 'Ends what is due and reports what changed since: {now, changes}.';
 GRANT EXECUTE ON FUNCTION public.sweep_publish_state TO service_role;
 
+-- S16. The reconciler: reads every viewing record once, follows whatever was written past the functions, and derives
+-- only the streams whose state differs from what the records say or whose time has come.
+CREATE FUNCTION public.update_publish_state_from_viewers() RETURNS integer
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+DECLARE
+    v_now timestamptz := private.clock();
+    v_silence interval := (SELECT viewer_silence FROM private.settings);
+    v_ended uuid[] := private.end_expired_leases();
+    v_derive uuid[];
+BEGIN
+    WITH seen AS (
+        -- Two hash aggregates: count(DISTINCT) would sort every record.
+        SELECT each_once.live_stream_id, count(*) AS viewers
+        FROM (SELECT DISTINCT a.live_stream_id, a.viewer_id
+              FROM public.active_viewers AS a
+              WHERE a.is_watching AND a.last_active_at > v_now - v_silence) AS each_once
+        GROUP BY each_once.live_stream_id
+    )
+    SELECT array_agg(s.id) INTO v_derive
+    FROM public.live_streams AS s
+    LEFT JOIN seen ON seen.live_stream_id = s.id
+    WHERE s.live_available AND (
+        s.active_viewer_count <> coalesce(seen.viewers, 0)
+        OR s.is_published <> (seen.viewers IS NOT NULL)
+        OR s.unpublish_due_at IS NOT NULL);
+    IF v_derive IS NULL THEN
+        RETURN cardinality(v_ended);
+    END IF;
+    RETURN cardinality(v_ended) + cardinality(private.derive_publish_state(v_derive));
+END;
+$$;
+COMMENT ON FUNCTION public.update_publish_state_from_viewers IS
+    'Derives every stream''s publish state from active_viewers, every 10 to 15 seconds: how many streams changed.';
+GRANT EXECUTE ON FUNCTION public.update_publish_state_from_viewers TO service_role;
+
 -- Keeps leases alive. A session that no longer holds its stream's lease is told so.
 CREATE FUNCTION public.record_publisher_heartbeats(p_stream_ids uuid[], p_session_ids uuid[]) RETURNS jsonb
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = ''
