@@ -83,7 +83,7 @@ function LiveCard({ stream }: { stream: Stream }) {
   const { streamer } = stream;
   return (
     <li class="live-card" data-stream-id={stream.id}>
-      <Link href={profilePath(streamer.name)} class="live-picture" aria-label={`Profile of ${streamer.display_name}`}>
+      <Link href={profilePath(streamer.name)} class="live-picture" aria-label={`Profile of ${streamer.display_name}, ${count(stream.active_viewer_count)} watching`}>
         <Preview stream={stream} name={streamer.name} />
         <span class="viewers">
           <EyeIcon /> {count(stream.active_viewer_count)}

@@ -1,0 +1,154 @@
+"""Every page, wide and on a phone, dark and light: nothing overlaps, and everybody can use it."""
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from playwright.async_api import ViewportSize, expect
+
+from tests.browser.conftest import ROOT, OpenWindow
+from tests.browser.people import demo_streamers
+from tests.browser.site import Site
+from tests.browser.window import DESKTOP, PHONE, Window
+
+AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
+STANDARD = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+# A picture of a stream is not text that anybody chose colours for.
+PICTURES = [".preview", "video"]
+
+# What axe finds, one line each: rule, element, and what is wrong with it.
+JUDGE = """async ([standard, pictures]) => {
+  const { violations } = await axe.run(
+    { exclude: pictures.map(picture => [picture]) },
+    { runOnly: { type: "tag", values: standard }, resultTypes: ["violations"] },
+  );
+  const line = (id, node) => [id, node.target.join(" "), node.failureSummary].join(": ");
+  return violations.flatMap(({ id, nodes }) => nodes.map(node => line(id, node)));
+}"""
+
+# Controls whose middle another control covers, controls that stick out, a page that is too wide.
+MISPLACED = """() => {
+  const kind = "a[href], button, input, select, textarea, [role=button]";
+  const wrong = [];
+  const nameOf = control => control.getAttribute("aria-label") || control.textContent.trim();
+  for (const control of document.querySelectorAll(kind)) {
+    if (!control.checkVisibility({ opacityProperty: true, visibilityProperty: true })) continue;
+    control.scrollIntoView({ block: "center", behavior: "instant" });
+    const { left, right, top, width, height } = control.getBoundingClientRect();
+    if (width < 2 || height < 2 || right <= 0) continue;
+    if (left < -1 || right > innerWidth + 1) wrong.push(`${nameOf(control)} sticks out`);
+    const hit = document.elementFromPoint(left + width / 2, top + height / 2)?.closest(kind);
+    if (hit && hit !== control && !control.contains(hit) && !hit.contains(control)) {
+      wrong.push(`${nameOf(hit)} covers ${nameOf(control)}`);
+    }
+  }
+  scrollTo(0, 0);
+  const { scrollWidth, clientWidth } = document.documentElement;
+  if (scrollWidth > clientWidth) wrong.push(`${scrollWidth - clientWidth} px too wide`);
+  return wrong;
+}"""
+
+
+async def pages(window: Window, name: str) -> AsyncGenerator[str]:
+    """Go from page to page as a guest does; gives the name of each once it is there."""
+    page = window.page
+    for path, heading in (("/", "Live now"), ("/sign-in", None), ("/create-account", None)):
+        await window.open(path)
+        await expect(page.get_by_role("heading", name=heading).first).to_be_visible()
+        yield path.strip("/") or "welcome"
+    await window.continue_as_guest()
+    await expect(window.tile(name)).to_be_visible()
+    yield "wall-of-previews"
+    await window.watch(name)
+    await window.expect_moving(name)
+    await window.say(name, "What a night, and what a long line to break somewhere")
+    yield "wall"
+    for path in ("/discover", "/following", f"/@{name.lower()}", "/settings", "/nowhere"):
+        await window.open(path)
+        await expect(page.get_by_role("heading", level=1)).to_be_visible()
+        yield path.strip("/@")
+    await window.open("/")
+    await window.go_live("A quiet evening")
+    yield "studio"
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["wide", "phone"])
+async def test_every_page_is_in_order(
+    site: Site,
+    open_in: OpenWindow,
+    tmp_path: Path,
+    size: ViewportSize,
+    theme: Literal["dark", "light"],
+) -> None:
+    touch: dict[str, Any] = {"has_touch": True, "is_mobile": True} if size is PHONE else {}
+    found: list[str] = []
+    async with demo_streamers(site, 5) as names:
+        window = await open_in(site, 0, size, color_scheme=theme, reduced_motion="reduce", **touch)
+        async for name in pages(window, names[0]):
+            await window.page.screenshot(path=tmp_path / f"{name}.png")
+            wrong: list[str] = await window.page.evaluate(MISPLACED)
+            await window.page.evaluate(AXE.read_text())
+            wrong += await window.page.evaluate(JUDGE, [STANDARD, PICTURES])
+            found += [f"{name}: {problem}" for problem in wrong]
+    assert not found, "\n" + "\n".join(found)
+
+
+async def tab_to(window: Window, name: str) -> None:
+    """Press Tab until the control with this name has the focus, and see that it shows it."""
+    for _ in range(80):
+        await window.page.keyboard.press("Tab")
+        focused: dict[str, Any] = await window.page.evaluate(
+            """() => {
+              const at = document.activeElement;
+              // The button that is a whole tile shows its focus by the tile's own edge.
+              const style = getComputedStyle(at.closest(".tile-cover") ? at.closest(".tile") : at);
+              const isRinged = style.outlineStyle !== "none" || style.boxShadow !== "none";
+              return { name: at.getAttribute("aria-label") || at.textContent.trim(), isRinged };
+            }"""
+        )
+        if focused["name"] == name:
+            assert focused["isRinged"], f"nothing shows that {name} has the focus"
+            return
+    raise AssertionError(f"Tab does not reach {name}.")
+
+
+async def test_a_keyboard_is_enough(site: Site, open_in: OpenWindow) -> None:
+    async with demo_streamers(site, 2) as (ana, kofi):
+        window = await (await open_in(site, 1)).open("/")
+        keyboard = window.page.keyboard
+        await expect(window.page.get_by_role("button", name="Continue as guest")).to_be_visible()
+        await tab_to(window, "Skip to the content")
+        await tab_to(window, "Continue as guest")
+        await keyboard.press("Enter")
+        await expect(window.tile(ana)).to_be_visible()
+
+        await tab_to(window, f"Watch {kofi}")
+        await keyboard.press("Enter")
+        await window.expect_moving(kofi)
+
+        place = await window.place(ana)
+        await tab_to(window, f"More for {ana}")
+        await keyboard.press("Enter")
+        await tab_to_item(window, f"Move {ana}")
+        await keyboard.press("Enter")
+        await expect(window.page.get_by_text("Arrow keys choose a place")).to_be_visible()
+        await keyboard.press("ArrowDown")
+        await keyboard.press("Enter")
+        await expect(window.tile(ana)).not_to_have_attribute("data-slot", str(place))
+
+        await tab_to(window, f"Mute {kofi}")
+        await keyboard.press("Enter")
+        await window.expect_tile(kofi, "preview")
+        await tab_to(window, f"Unmute {kofi}")
+
+
+async def tab_to_item(window: Window, name: str) -> None:
+    """Choose an entry of an open menu with the arrow keys."""
+    item = window.page.get_by_role("button", name=name, exact=True)
+    for _ in range(10):
+        if await item.evaluate("item => item === document.activeElement"):
+            return
+        await window.page.keyboard.press("ArrowDown")
+    raise AssertionError(f"The arrow keys do not reach {name}.")
