@@ -223,6 +223,7 @@ async def test_metrics_count_and_are_closed_to_strangers_in_production(database:
         tab = await (await live.guest()).tab()
         await tab.watch(stream_id)
         await tab.expect("seat")
+        await asyncio.sleep(1.1)  # seats are counted once a second
         text = (await live.visitor().http.get("/metrics")).text
         for name in (
             "livewall_sockets 2.0",

@@ -78,6 +78,7 @@ class PeerPlane:
         self._clock = clock
         self._rooms: dict[UUID, _Room] = {}
         self._members: dict[Member, set[UUID]] = {}
+        self._publishing: dict[Member, UUID] = {}
 
     def ask(self, member: Member, stream_id: UUID) -> bool:
         """Take or keep a seat and return True, or take or keep a place in the queue."""
@@ -97,7 +98,6 @@ class PeerPlane:
             room.seats[member] = place
         else:
             room.queue[member] = place
-        self._count()
 
     def confirm(self, member: Member, stream_id: UUID, *, watching: bool) -> None:
         """Tell viewer and streamer of a seat, or of a place in the queue."""
@@ -151,7 +151,6 @@ class PeerPlane:
             place.confirmed = False
             room.seats[member] = place
             self._promoted(member, room.stream_id)
-        self._count()
 
     def set_publisher(self, stream_id: UUID, publisher: Member | None) -> None:
         """Bind a stream to the session that sends it, or close its room."""
@@ -160,9 +159,16 @@ class PeerPlane:
             return
         room = self._rooms.setdefault(stream_id, _Room(stream_id))
         if room.publisher != publisher:
-            room.publisher = publisher
+            self._bind(room, publisher)
             self._tell_viewers(room)
             self._tell_publisher(room)
+
+    def _bind(self, room: _Room, publisher: Member | None) -> None:
+        if room.publisher is not None:
+            self._publishing.pop(room.publisher, None)
+        room.publisher = publisher
+        if publisher is not None:
+            self._publishing[publisher] = room.stream_id
 
     def _close(self, stream_id: UUID) -> None:
         room = self._rooms.pop(stream_id, None)
@@ -176,7 +182,7 @@ class PeerPlane:
         room.seats.clear()
         room.queue.clear()
         self._tell_publisher(room)
-        self._count()
+        self._bind(room, None)
 
     def separate(self, one: UUID, other: UUID) -> None:
         """Take every place that one of the two has with the other."""
@@ -189,21 +195,24 @@ class PeerPlane:
     def connected(self, client: Client) -> None:
         """Tell the other sides the new connection of a session."""
         member = Member(*client.key)
-        for stream_id in self._members.get(member, ()):
-            self._tell_publisher(self._rooms[stream_id])
-        for room in self._rooms.values():
-            if room.publisher == member:
-                self._tell_viewers(room)
-            if room.queue and len(room.seats) < self._limit:
-                self._promote(room)
+        for stream_id in list(self._members.get(member, ())):
+            room = self._rooms[stream_id]
+            self._promote(room)  # a seat may have become free while nobody who waits was here
+            self._tell_publisher(room)
+        own = self._published_by(member)
+        if own is not None:
+            self._tell_viewers(own)
 
     def disconnected(self, client: Client) -> None:
         """Tell the viewers of a streamer whose socket is gone."""
-        member = Member(*client.key)
-        for room in self._rooms.values():
-            if room.publisher == member:
-                for viewer in self._clients(room.seats):
-                    viewer.tell(PublisherAway(room.stream_id))
+        own = self._published_by(Member(*client.key))
+        if own is not None:
+            for viewer in self._clients(own.seats):
+                viewer.tell(PublisherAway(own.stream_id))
+
+    def _published_by(self, member: Member) -> _Room | None:
+        stream_id = self._publishing.get(member)
+        return None if stream_id is None else self._rooms.get(stream_id)
 
     def state_for(self, client: Client) -> list[ToClient]:
         """Return the seats of a viewer and the watchers of a streamer."""
@@ -215,9 +224,9 @@ class PeerPlane:
             if place is not None and place.confirmed:
                 place.told = self._seat_event(room, member, place)
                 messages.append(place.told)
-        messages += [
-            self._watchers_event(room) for room in self._rooms.values() if room.publisher == member
-        ]
+        own = self._published_by(member)
+        if own is not None:
+            messages.append(self._watchers_event(own))
         return messages
 
     def relay(self, client: Client, signal: Signal) -> None:
@@ -258,6 +267,8 @@ class PeerPlane:
         ]
         for member, stream_id in silent:
             self.drop(member, stream_id)
+        metrics.SEATS.set(sum(len(room.seats) for room in self._rooms.values()))
+        metrics.WAITING.set(sum(len(room.queue) for room in self._rooms.values()))
 
     def _tell_viewers(self, room: _Room) -> None:
         for member in room.members():
@@ -318,7 +329,3 @@ class PeerPlane:
     def _sweep_out(self, room: _Room) -> None:
         if room.publisher is None and not room.seats and not room.queue:
             self._rooms.pop(room.stream_id, None)
-
-    def _count(self) -> None:
-        metrics.SEATS.set(sum(len(room.seats) for room in self._rooms.values()))
-        metrics.WAITING.set(sum(len(room.queue) for room in self._rooms.values()))
