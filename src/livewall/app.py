@@ -6,6 +6,7 @@ import random
 import socket
 import sys
 from collections.abc import AsyncGenerator, Callable
+from typing import Any
 
 import structlog
 import uvicorn
@@ -64,6 +65,10 @@ class App:
             await self._sockets(scope, receive, send)
         else:
             await self._api(scope, receive, send)
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the document that /docs/openapi.json serves."""
+        return self._api.openapi_schema.to_schema()
 
     async def farewell(self) -> None:
         """Tell every socket that the server restarts, and close it."""
