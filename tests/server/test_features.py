@@ -118,13 +118,13 @@ async def test_the_wall_is_stored_and_ones_own(live: Live) -> None:
 
 
 @pytest.mark.abuse("A10")
-@pytest.mark.parametrize("index", [0, 13, -1, None, 1.5, "1", 2**40, True])
-async def test_a_slot_that_does_not_exist_is_refused(live: Live, index: object) -> None:
+async def test_a_slot_that_does_not_exist_is_refused(live: Live) -> None:
     vera, ada = await live.guest("vera"), await live.guest("ada")
-    slots = [{"slot_index": index, "streamer_id": str(ada.id)}]
-    answer = await vera.http.put("/api/grid", json={"slots": slots})
-    assert answer.status_code in {400, 422}
-    assert answer.json()["code"] in {"slot_invalid", "invalid_message"}
+    for index in (0, 13, -1, None, 1.5, "1", 2**40, True):
+        slots = [{"slot_index": index, "streamer_id": str(ada.id)}]
+        answer = await vera.http.put("/api/grid", json={"slots": slots})
+        assert answer.status_code in {400, 422}, index
+        assert answer.json()["code"] in {"slot_invalid", "invalid_message"}, index
     assert (await vera.http.get("/api/grid")).json() == {"slots": []}
 
 

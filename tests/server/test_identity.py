@@ -106,33 +106,32 @@ def _signed(claims: Json, secret: str = SECRET, algorithm: str = "HS256") -> str
     return jwt.encode({"alg": algorithm}, claims, key, algorithms=[algorithm])
 
 
-@pytest.mark.abuse("A13")
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"exp": int(time.time()) - 3600},
-        {"exp": None},
-        {"exp": "never"},
-        {"exp": True},
-        {"aud": "somebody else"},
-        {"aud": None},
-        {"iss": "somebody else"},
-        {"nbf": int(time.time()) + 3600},
-        {"iat": int(time.time()) + 3600},
-        {"sub": "not an id"},
-        {"sub": None},
-        {"session_id": None},
-        {"role": "service_role"},
-        {"role": "postgres"},
-    ],
-    ids=str,
+BAD_CLAIMS: tuple[Json, ...] = (
+    {"exp": int(time.time()) - 3600},
+    {"exp": None},
+    {"exp": "never"},
+    {"exp": True},
+    {"aud": "somebody else"},
+    {"aud": None},
+    {"iss": "somebody else"},
+    {"nbf": int(time.time()) + 3600},
+    {"iat": int(time.time()) + 3600},
+    {"sub": "not an id"},
+    {"sub": None},
+    {"session_id": None},
+    {"role": "service_role"},
+    {"role": "postgres"},
 )
-async def test_a_token_with_a_bad_claim_is_refused(live: Live, changes: Json) -> None:
+
+
+@pytest.mark.abuse("A13")
+async def test_a_token_with_a_bad_claim_is_refused(live: Live) -> None:
     guest = await live.guest()
     good = _claims(sub=str(guest.id), session_id=_session_of(guest.token))
     assert await _status(live, _signed(good)) == 200
-    bad = {key: value for key, value in (good | changes).items() if value is not None}
-    assert await _status(live, _signed(bad)) == 401
+    for changes in BAD_CLAIMS:
+        bad = {key: value for key, value in (good | changes).items() if value is not None}
+        assert await _status(live, _signed(bad)) == 401, changes
 
 
 @pytest.mark.abuse("A13")
