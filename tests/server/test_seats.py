@@ -1,11 +1,13 @@
 """Seats, the queue, promotion, and who may signal whom."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from uuid import UUID, uuid4
 
 import pytest
 import pytest_asyncio
 
+from livewall.media import peer
 from tests.databases import Database
 from tests.server.world import Json, Live, Tab, serving, settings_for
 
@@ -189,3 +191,21 @@ async def test_stopping_takes_every_seat(small: Live) -> None:
     tab, _ = await _seat(small, stream_id)
     await studio.ask(type="stop")
     await tab.expect("seat", state="none")
+
+
+async def test_silence_frees_a_seat_for_the_next(
+    small: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, stream_id = await (await small.guest("ada")).go_live()
+    silent, _ = await _seat(small, stream_id)
+    present, _ = await _seat(small, stream_id)
+    waiting, told = await _seat(small, stream_id)
+    assert told["state"] == "waiting"
+    monkeypatch.setattr(peer, "SILENCE", 1.0)
+    for _ in range(8):
+        await present.watch(stream_id)
+        await waiting.watch(stream_id)
+        await asyncio.sleep(0.3)
+    await silent.expect("seat", state="none")
+    await waiting.expect("seat", state="granted")
+    await present.quiet("seat", 0.1)

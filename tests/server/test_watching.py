@@ -7,7 +7,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.server.world import Live, Tab
+from tests.databases import Database
+from tests.server.world import Live, Tab, serving, settings_for
 
 
 @pytest.mark.spec("S14")
@@ -271,3 +272,29 @@ async def _count(live: Live, stream_id: UUID) -> int:
 async def _rows(live: Live) -> int:
     admin = await live.database.admin()
     return await admin.fetchval("SELECT count(*) FROM public.active_viewers")
+
+
+@pytest.mark.abuse("A6")
+async def test_rapid_toggles_switch_off_at_most_four_times_a_minute(live: Live) -> None:
+    await live.rules(linger="0 seconds", minimum_on_time="0 seconds", restart_grace="0 seconds")
+    studio, stream_id = await (await live.guest("ada")).go_live()
+    tab = await (await live.guest()).tab()
+    for _ in range(50):
+        await tab.watch(stream_id)
+        await asyncio.sleep(0.03)
+        await tab.watch(stream_id, is_visible=False)
+        await asyncio.sleep(0.03)
+    await asyncio.sleep(0.5)
+    epochs = [m["epoch"] for m in studio.heard if m["type"] == "publish"]
+    assert epochs == sorted(epochs)
+    assert 2 <= max(epochs) <= 8, "each off-transition is an even epoch"
+
+
+async def test_guests_go_live_only_outside_production(database: Database) -> None:
+    async with serving(settings_for(database, env="production"), database) as live:
+        await asyncio.sleep(0.3)
+        studio = await (await live.guest("ada")).tab()
+        answer = await studio.ask(type="go_live", title="")
+        assert answer["problem"]["code"] == "guests_may_not_go_live"
+        account = await (await live.account("bob")).tab()
+        assert (await account.ask(type="go_live", title=""))["type"] == "ok"
