@@ -1,5 +1,6 @@
 """From the headers of a request to the person who sent it: cookie or bearer token, never a body."""
 
+import asyncio
 import hmac
 import time
 from collections import OrderedDict
@@ -58,6 +59,8 @@ class Callers:
         )
         self._verifier = Verifier(self.rules)
         self._checked: OrderedDict[UUID, tuple[UUID, float]] = OrderedDict()
+        self._asking: dict[UUID, asyncio.Future[Session | None]] = {}
+        self._forgotten = 0
         self._proxies = [_network(proxy) for proxy in settings.trusted_proxies]
         self._origin = _origin(settings.public_url)
         self.secure = settings.production and not settings.public_url.startswith("http://")
@@ -108,18 +111,31 @@ class Callers:
 
     async def _check(self, token: str) -> tuple[Caller, Claims, Session | None]:
         claims = await self._verifier.verify(token)
-        key = claims.session_id if claims.is_ours else claims.sub
-        checked = self._checked.get(key) if key else None
+        key = claims.session_id or claims.sub
         session = None
-        if key is not None and (checked is None or checked[1] < time.monotonic()):
-            session = await self._recheck(claims)
-            self._checked[key] = (claims.sub, time.monotonic() + RECHECK_SECONDS)
-            self._checked.move_to_end(key)
-            if len(self._checked) > REMEMBERED:
-                self._checked.popitem(last=False)
+        until = self._checked.get(key, (claims.sub, 0.0))[1]
+        if until < time.monotonic():
+            session = await self._recheck_once(key, claims)
         half_used = claims.exp - time.time() < SESSION_SECONDS / 2
         caller = Caller("authenticated", claims.sub, claims.session_id)
         return caller, claims, session if half_used else None
+
+    async def _recheck_once(self, key: UUID, claims: Claims) -> Session | None:
+        """Ask for a session once, however many of its requests wait for the answer."""
+        asking = self._asking.get(key)
+        if asking is None:
+            asking = asyncio.ensure_future(self._recheck(claims))
+            self._asking[key] = asking
+            asking.add_done_callback(lambda _: self._asking.pop(key, None))
+        forgotten = self._forgotten
+        session = await asyncio.shield(asking)
+        if forgotten != self._forgotten:
+            return session  # somebody signed out meanwhile: this answer may be from before
+        self._checked[key] = (claims.sub, time.monotonic() + RECHECK_SECONDS)
+        self._checked.move_to_end(key)
+        if len(self._checked) > REMEMBERED:
+            self._checked.popitem(last=False)
+        return session
 
     async def _recheck(self, claims: Claims) -> Session | None:
         """Ask the database whether the session is open, or the outside person welcome."""
@@ -138,10 +154,12 @@ class Callers:
 
     def forget_session(self, session_id: UUID) -> None:
         """Ask again at its next use."""
+        self._forgotten += 1
         self._checked.pop(session_id, None)
 
     def forget_profile(self, profile_id: UUID) -> None:
         """Ask again at the next use of any session of this person."""
+        self._forgotten += 1
         for key in [key for key, (owner, _) in self._checked.items() if owner == profile_id]:
             del self._checked[key]
 

@@ -332,3 +332,15 @@ async def test_create_user_gives_a_working_token(live: Live) -> None:
     )
     session = (await live.visitor(token).http.get("/api/session")).json()
     assert session["account"]["roles"] == ["moderator"]
+
+
+async def test_a_burst_of_requests_asks_once_for_their_session(live: Live) -> None:
+    guest = await live.guest()
+    await asyncio.gather(*(guest.http.get("/api/grid") for _ in range(20)))
+    text = (await live.visitor().http.get("/metrics")).text
+    renewals = 'livewall_database_seconds_count{function="renew_session"} '
+    before = float(text.split(renewals)[1].split()[0])
+    live.app.server.callers.forget_profile(guest.id)
+    await asyncio.gather(*(guest.http.get("/api/grid") for _ in range(20)))
+    text = (await live.visitor().http.get("/metrics")).text
+    assert float(text.split(renewals)[1].split()[0]) == before + 1
