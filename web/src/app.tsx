@@ -102,15 +102,15 @@ function LiveButton() {
   const state = publishState.value;
   if (state !== "off") {
     return (
-      <Link class="button" href="/studio">
-        <Lamp isOn={state === "sending"} words="" /> {liveWords[state]}
+      <Link class="button live-button" href="/studio">
+        <Lamp isOn={state === "sending"} words="" /> <span class="wide-words">{liveWords[state]}</span>
       </Link>
     );
   }
   if (path.value === "/studio") return null;
   return (
-    <Link class="button" href="/studio">
-      <CameraIcon /> Go live
+    <Link class="button live-button" href="/studio">
+      <CameraIcon /> <span class="wide-words">Go live</span>
     </Link>
   );
 }

@@ -6,7 +6,7 @@ import type { Stream } from "../protocol";
 import { learnStreams, liveStreams, slots } from "../state";
 import { Dialog } from "../ui/dialog";
 import { Lamp } from "../ui/lamp";
-import { people } from "../ui/words";
+import { people, sentence } from "../ui/words";
 import { slotFor } from "./moves";
 import { Preview } from "./preview";
 import { putOnWall } from "./wall-state";
@@ -41,7 +41,7 @@ export function Picker({ index, close }: { index: number; close: () => void }) {
                   <Lamp isOn={stream.is_published} /> {stream.streamer.display_name}
                 </strong>
                 <span class="quiet">{stream.title}</span>
-                <span class="quiet small">{people(stream.active_viewer_count)} watching</span>
+                <span class="quiet small">{sentence(`${people(stream.active_viewer_count)} watching`)}</span>
               </span>
             </button>
           </li>

@@ -12,6 +12,8 @@ export interface Moving {
   from: number;
   to: number;
   by: "pointer" | "keys";
+  /** How far the pointer has carried it, in pixels. */
+  carried: readonly [x: number, y: number];
 }
 
 export const moving = signal<Moving | null>(null);
@@ -29,7 +31,7 @@ export function beginDrag(event: PointerEvent, slot: Slot): void {
   const isTouch = event.pointerType === "touch";
   let holdTimer = 0;
   const lift = (): void => {
-    moving.value = { streamerId: slot.streamer_id, from: slot.slot_index, to: slot.slot_index, by: "pointer" };
+    moving.value = { streamerId: slot.streamer_id, from: slot.slot_index, to: slot.slot_index, by: "pointer", carried: [0, 0] };
   };
   if (isTouch) holdTimer = window.setTimeout(lift, longPress);
   const move = (now: PointerEvent): void => {
@@ -38,7 +40,9 @@ export function beginDrag(event: PointerEvent, slot: Slot): void {
       if (isTouch) return finish(false);
       lift();
     }
-    if (moving.value !== null) aim(placeUnder(now) ?? slot.slot_index);
+    if (moving.value === null) return;
+    moving.value = { ...moving.value, carried: [now.clientX - start.x, now.clientY - start.y] };
+    aim(placeUnder(now) ?? slot.slot_index);
   };
   const finish = (isDropped: boolean): void => {
     window.clearTimeout(holdTimer);
@@ -80,7 +84,7 @@ function swallowNextClick(): void {
 /* Keyboard --------------------------------------------------------------------------------- */
 
 export function beginMoving(slot: Slot): void {
-  moving.value = { streamerId: slot.streamer_id, from: slot.slot_index, to: slot.slot_index, by: "keys" };
+  moving.value = { streamerId: slot.streamer_id, from: slot.slot_index, to: slot.slot_index, by: "keys", carried: [0, 0] };
   say(`Moving ${nameOf(slot.streamer_id)}. Arrow keys choose a place, Enter drops it, Escape leaves it here.`);
 }
 

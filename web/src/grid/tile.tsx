@@ -46,7 +46,7 @@ export function Tile({ slot, cell }: { slot: Slot; cell: Cell }) {
       data-focused={focusedId.value === id}
       data-moving={move?.streamerId === id}
       data-target={move !== null && move.to === slot.slot_index && move.streamerId !== id}
-      style={placed(cell)}
+      style={{ ...placed(cell), translate: carriedBy(id) }}
       onPointerDown={(event) => beginDrag(event, slot)}
     >
       <Preview stream={stream} name={name} />
@@ -71,6 +71,11 @@ export function Tile({ slot, cell }: { slot: Slot; cell: Cell }) {
 
 export function placed(cell: Cell): Record<string, string> {
   return { gridColumn: `${cell.column} / span ${cell.span}`, gridRow: `${cell.row} / span ${cell.span}` };
+}
+
+function carriedBy(id: string): string {
+  const move = moving.value;
+  return move?.streamerId === id ? `${move.carried[0]}px ${move.carried[1]}px` : "none";
 }
 
 /** The whole tile is the button: watch a preview, focus what plays, resume what waits for a tap. */

@@ -1,5 +1,6 @@
 import { computed, effect, signal } from "@preact/signals";
 import { get, put } from "../api";
+import { soundIsAllowed } from "../media/sound-permission";
 import { on } from "../socket";
 import { account, learnStreams, limits, liveStreams, ready, slots, streamOf } from "../state";
 import { say } from "../status";
@@ -164,17 +165,6 @@ export function allowSound(): void {
 
 export function soundRefused(streamerId: string): void {
   needsTap.value = new Set(needsTap.value).add(streamerId);
-}
-
-/** Whether this page may play sound before anybody touched it (browsers rule after a reload). */
-async function soundIsAllowed(): Promise<boolean> {
-  if (navigator.userActivation?.hasBeenActive) return true;
-  const context = new AudioContext();
-  const running = context.resume().then(() => context.state === "running");
-  const patience = new Promise<boolean>((settle) => window.setTimeout(() => settle(false), 400));
-  const allowed = await Promise.race([running, patience]).catch(() => false);
-  void context.close();
-  return allowed;
 }
 
 async function restore(restored: readonly Slot[]): Promise<void> {

@@ -1,9 +1,8 @@
-import { signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import { get, post, put, remove } from "../api";
 import { inWords } from "../problems";
 import type { ProfilePage } from "../protocol";
-import { on } from "../socket";
-import { blocked } from "../state";
+import { account, blocked } from "../state";
 import { say } from "../status";
 
 /** Profile pages by name, as last fetched. */
@@ -58,5 +57,9 @@ export async function reportMessage(messageId: number, reason: string): Promise<
   await act(() => post(`/api/chat/${messageId}/reports`, { reason }), "Thank you. A moderator will look at it.");
 }
 
-// Somebody else is signed in after a fresh snapshot, or things changed while we were away.
-on("snapshot", () => (profiles.value = new Map()));
+// What "you follow" and "you block" mean changes with who is signed in.
+const whoAmI = computed(() => account.value?.profile.id);
+effect(() => {
+  void whoAmI.value;
+  profiles.value = new Map();
+});

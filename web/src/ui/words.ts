@@ -29,3 +29,5 @@ export function listed(names: readonly string[], most = 3): string {
   if (parts.length < 2) return parts[0] ?? "";
   return `${parts.slice(0, -1).join(", ")} and ${parts.at(-1)}`;
 }
+
+export const sentence = (words: string): string => words.charAt(0).toUpperCase() + words.slice(1);
