@@ -28,6 +28,8 @@ class _Known:
     publisher: Member | None
 
 
+# Beyond this many, streams that are not live are forgotten: their next change is news again.
+MOST_KNOWN = 100_000
 UNKNOWN = _Known(-1, live_available=False, is_published=False, publisher=None)
 
 
@@ -76,6 +78,8 @@ class Changes:
         self._known[stream.id] = _Known(
             change.revision, stream.live_available, stream.is_published, publisher
         )
+        if len(self._known) > MOST_KNOWN:
+            self._known = {id_: known for id_, known in self._known.items() if known.live_available}
         event = StreamEvent(stream)
         if stream.live_available != before.live_available:
             self._hub.to_everybody(event)
