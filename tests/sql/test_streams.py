@@ -1,6 +1,7 @@
 """Going live, one publisher at a time, what a streamer may change, and the lists."""
 
 import base64
+from datetime import timedelta
 
 import pytest
 
@@ -131,6 +132,21 @@ async def test_the_same_session_may_say_it_twice(world: World) -> None:
     assert (again["stream"]["id"], again["replaced_session_id"]) == (str(stream), None)
     assert again["stream"]["title"] == "Again"
     assert await world.rows("SELECT count(*) FROM private.live_intervals") == [(1,)]
+
+
+@pytest.mark.spec("D6", "S18")
+async def test_time_without_any_server_does_not_count_as_live(world: World) -> None:
+    streamer = await world.person("streamer")
+    began = await world.now()
+    stream = await world.live(streamer)
+    await world.advance(3600)
+    await world.live(streamer)
+    lapsed, current = await world.rows(
+        "SELECT ended_at, ended_reason FROM private.live_intervals ORDER BY started_at"
+    )
+    assert lapsed == (began + timedelta(seconds=60), "lease_expired")
+    assert current == (None, None)
+    assert (await world.stream(stream))["live_since"] == await world.now()
 
 
 @pytest.mark.spec("D6")

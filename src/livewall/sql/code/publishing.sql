@@ -164,8 +164,13 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
 AS $$
 BEGIN
     p_stream.live_ended_reason := coalesce(p_stream.live_ended_reason, 'streamer_stopped');
-    UPDATE private.live_intervals SET ended_at = p_now, ended_reason = p_stream.live_ended_reason
-    WHERE live_stream_id = p_stream.id AND ended_at IS NULL;
+    -- With no server running nobody ends a lapsed lease; being live ended when it lapsed all the same.
+    UPDATE private.live_intervals AS i
+    SET ended_at = CASE WHEN p_stream.live_ended_reason = 'lease_expired' THEN least(l.expires_at, p_now) ELSE p_now END,
+        ended_reason = p_stream.live_ended_reason
+    FROM public.live_streams AS s
+    LEFT JOIN private.publisher_leases AS l ON l.live_stream_id = s.id
+    WHERE i.live_stream_id = p_stream.id AND i.ended_at IS NULL AND s.id = p_stream.id;
     DELETE FROM private.publisher_leases WHERE live_stream_id = p_stream.id;
     IF p_stream.is_published THEN
         p_stream.publish_epoch := p_stream.publish_epoch + 1;

@@ -167,13 +167,19 @@ DECLARE
     v_caller uuid := private.require_caller();
     v_stream public.live_streams;
     v_holder uuid;
+    v_lapsed boolean;
     v_now timestamptz;
 BEGIN
     INSERT INTO public.live_streams (streamer_id) VALUES (v_caller) ON CONFLICT DO NOTHING;
     SELECT * INTO v_stream FROM public.live_streams WHERE streamer_id = v_caller FOR NO KEY UPDATE;
     v_now := private.clock();
-    SELECT session_id INTO v_holder FROM private.publisher_leases
-    WHERE live_stream_id = v_stream.id AND expires_at > v_now AND session_id <> p_session_id;
+    SELECT CASE WHEN expires_at > v_now AND session_id <> p_session_id THEN session_id END, expires_at <= v_now
+    INTO v_holder, v_lapsed
+    FROM private.publisher_leases WHERE live_stream_id = v_stream.id;
+    -- A lease that lapsed while no server looked: that time live is over, this is a new one.
+    IF v_lapsed AND v_stream.live_available THEN
+        UPDATE public.live_streams SET live_available = false, live_ended_reason = 'lease_expired' WHERE id = v_stream.id;
+    END IF;
     IF v_holder IS NOT NULL AND NOT p_take_over THEN
         PERFORM private.fail('LW030', 'You are live in another window.', 'Stop there, or take over here.');
     END IF;
