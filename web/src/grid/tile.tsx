@@ -58,6 +58,10 @@ export function Tile({ slot, cell }: { slot: Slot; cell: Cell }) {
         <Lamp isOn={stream?.is_published ?? false} />
         <strong>{name}</strong>
         <span class="tile-title">{stream?.title}</span>
+        <span class="tile-marks">
+          {slot.is_muted && <MutedIcon />}
+          {slot.is_pinned && <PinnedIcon />}
+        </span>
       </header>
       {note !== null && <p class="tile-note">{note}</p>}
       {state === "connecting" && <span class="tile-progress" role="status" aria-label={`Connecting to ${name}`} />}
@@ -121,12 +125,12 @@ function Tools({ slot, state, name }: { slot: Slot; state: TileState; name: stri
     <div class="tile-tools">
       {isOnStage && <Volume slot={slot} name={name} />}
       {slot.is_muted && !isOnStage && (
-        <button type="button" class="tool" data-on="true" aria-label={`Unmute ${name}`} title={`Unmute ${name}`} onClick={() => setMuted(id, false)}>
+        <button type="button" class="tool" aria-label={`Unmute ${name}`} title={`Unmute ${name}`} onClick={() => setMuted(id, false)}>
           <MutedIcon />
         </button>
       )}
       {(isOnStage || slot.is_pinned) && (
-        <button type="button" class="tool" data-on={slot.is_pinned} aria-pressed={slot.is_pinned} aria-label={pinLabel} title={pinLabel} onClick={() => setPinned(id, !slot.is_pinned)}>
+        <button type="button" class="tool" aria-pressed={slot.is_pinned} aria-label={pinLabel} title={pinLabel} onClick={() => setPinned(id, !slot.is_pinned)}>
           {slot.is_pinned ? <PinnedIcon /> : <PinIcon />}
         </button>
       )}
