@@ -2,6 +2,7 @@ import { computed, effect, signal } from "@preact/signals";
 import { postWhileClosing } from "./api";
 import { needsTap, playingIds, saveNow } from "./grid/wall-state";
 import type { PublisherBeat, Tile } from "./protocol";
+import { flagsOf, isWanted, type TileFacts } from "./presence-flags";
 import { on, send } from "./socket";
 import { account, ready, slots, streamOf } from "./state";
 import { nextSequence, sessionId } from "./tab";
@@ -22,30 +23,6 @@ export const visibleIds = signal<ReadonlySet<string>>(new Set());
 export const restingIds = signal<ReadonlySet<string>>(new Set());
 /** What the studio adds to each heartbeat while it holds the publisher lease. */
 export const publisherBeat = signal<PublisherBeat | null>(null);
-
-export interface TileFacts {
-  streamId: string;
-  isMuted: boolean;
-  isPlaying: boolean;
-  isVisible: boolean;
-  needsTap: boolean;
-  isResting: boolean;
-}
-
-/** The four flags of one tile. `is_subscribed` is intent: a click is enough, media need not flow. */
-export function flagsOf(facts: TileFacts): Tile {
-  return {
-    stream_id: facts.streamId,
-    is_active: facts.isPlaying,
-    is_unmuted: !facts.isMuted,
-    is_visible: facts.isVisible,
-    is_subscribed: facts.isPlaying && !facts.needsTap && !facts.isResting,
-  };
-}
-
-export function isWanted(tile: Tile): boolean {
-  return tile.is_active && tile.is_unmuted && tile.is_visible && tile.is_subscribed;
-}
 
 export const tiles = computed<Tile[]>(() =>
   slots.value.flatMap((slot) => {

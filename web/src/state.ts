@@ -1,5 +1,6 @@
 import { computed, signal } from "@preact/signals";
 import { on } from "./socket";
+import { newerStream } from "./streams/epochs";
 import type { Account, SeatMessage, Slot, Snapshot, Stream } from "./protocol";
 
 /** undefined: not known yet; null: signed out. */
@@ -31,11 +32,6 @@ export const liveStreams = computed(() =>
 export const isStaff = computed(() =>
   (account.value?.roles ?? []).some((role) => role === "moderator" || role === "admin"),
 );
-
-/** The newer of two states of one stream: the highest epoch wins, and of equals the later heard. */
-export function newerStream(known: Stream | undefined, heard: Stream): Stream {
-  return known !== undefined && known.publish_epoch > heard.publish_epoch ? known : heard;
-}
 
 export function takeStream(heard: Stream): void {
   const known = streams.value.get(heard.id);

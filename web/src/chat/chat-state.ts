@@ -7,6 +7,7 @@ import { account, blocked, isStaff, ready } from "../state";
 import { say } from "../status";
 import { studioIsOpen, holding } from "../streams/publishing";
 import type { ChatMessage } from "../protocol";
+import { merge } from "./merge";
 
 interface Page {
   messages: ChatMessage[];
@@ -31,13 +32,6 @@ export const isSending = signal(false);
 export const shownMessages = computed(() =>
   messages.value.filter((message) => message.sender === null || !blocked.value.has(message.sender.id)),
 );
-
-/** Oldest first, each once; a message heard again replaces what was known of it. */
-export function merge(known: readonly ChatMessage[], heard: readonly ChatMessage[]): ChatMessage[] {
-  const byId = new Map(known.map((message) => [message.id, message]));
-  for (const message of heard) byId.set(message.id, message);
-  return [...byId.values()].sort((a, b) => a.id - b.id);
-}
 
 async function loadNewest(streamId: string): Promise<void> {
   try {

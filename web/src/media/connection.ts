@@ -1,3 +1,4 @@
+import { belongs } from "./sdp";
 import { iceServers } from "../state";
 
 /** What both ends of a browser-to-browser connection share. */
@@ -6,11 +7,6 @@ export function newConnection(): RTCPeerConnection {
   const iceTransportPolicy = relayOnly ? "relay" : "all";
   // One transport for picture and sound: half the candidates to gather and to relay.
   return new RTCPeerConnection({ iceServers: servers, iceTransportPolicy, bundlePolicy: "max-bundle" });
-}
-
-/** The session named in an SDP's origin line: two offers of one connection share it. */
-export function sessionOf(sdp: string): string {
-  return /^o=\S+ (\S+)/m.exec(sdp)?.[1] ?? "";
 }
 
 /**
@@ -36,9 +32,4 @@ export function candidateBox(pc: RTCPeerConnection): {
       early = [];
     },
   };
-}
-
-export function belongs(candidate: RTCIceCandidateInit, to: RTCSessionDescription | null): boolean {
-  const fragment = candidate.usernameFragment;
-  return !fragment || to === null || to.sdp.includes(`a=ice-ufrag:${fragment}`);
 }

@@ -3,7 +3,8 @@ import { askAnew, onTold } from "../presence";
 import { on, send } from "../socket";
 import { seats, streams } from "../state";
 import type { SeatMessage, SignalData, SignalMessage } from "../protocol";
-import { candidateBox, newConnection, sessionOf } from "./connection";
+import { candidateBox, newConnection } from "./connection";
+import { sessionOf } from "./sdp";
 
 /**
  * The watching end: one connection for each seat granted to this tab. The streamer offers, we
