@@ -33,8 +33,8 @@ async function send(path: string, init: RequestInit): Promise<Response> {
   }
 }
 
-async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
-  const headers: Record<string, string> = { Accept: "application/json" };
+async function call<T>(method: string, path: string, body?: unknown, more: Record<string, string> = {}): Promise<T> {
+  const headers: Record<string, string> = { Accept: "application/json", ...more };
   if (method !== "GET") Object.assign(headers, csrfHeader());
   const init: RequestInit = { method, headers };
   if (body !== undefined) {
@@ -49,7 +49,7 @@ async function call<T>(method: string, path: string, body?: unknown): Promise<T>
 
 export const get = <T>(path: string): Promise<T> => call<T>("GET", path);
 export const post = <T>(path: string, body?: unknown): Promise<T> => call<T>("POST", path, body);
-export const put = <T>(path: string, body?: unknown): Promise<T> => call<T>("PUT", path, body);
+export const put = <T>(path: string, body?: unknown, headers?: Record<string, string>): Promise<T> => call<T>("PUT", path, body, headers);
 export const patch = <T>(path: string, body: unknown): Promise<T> => call<T>("PATCH", path, body);
 export const remove = <T>(path: string): Promise<T> => call<T>("DELETE", path);
 

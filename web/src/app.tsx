@@ -10,7 +10,7 @@ import { Link, navigate, path, profilePath } from "./router";
 import { Discover } from "./social/discover";
 import { Following } from "./social/following";
 import { ProfilePage } from "./social/profile-page";
-import { connection, retryNow } from "./socket";
+import { connection, retryNow, type Lost } from "./socket";
 import { account, ready } from "./state";
 import { statusLine } from "./status";
 import { publishState } from "./streams/publishing";
@@ -127,6 +127,13 @@ function AccountMenu() {
   return <Menu label={`You are ${who.profile.display_name}`} items={items} className="avatar-button" icon={<Avatar name={who.profile.name} />} />;
 }
 
+const lostWords: Record<Lost, string> = {
+  lost: "Connection lost.",
+  restart: "Livewall is restarting.",
+  crowded: "Livewall is open in too many tabs. Close one.",
+  database: "Livewall is catching its breath.",
+};
+
 /** Only after the connection was there once: the first connecting is the skeletons' affair. */
 function ConnectionBar() {
   const state = connection.value;
@@ -145,7 +152,7 @@ function ConnectionBar() {
   return (
     <div class="connection-bar">
       <span role="status">
-        Connection lost. <span aria-hidden="true">Trying again in {seconds} s.</span>
+        {lostWords[state.why]} <span aria-hidden="true">Trying again in {seconds} s.</span>
       </span>
       <button type="button" class="link-button" onClick={retryNow}>
         Try now

@@ -8,6 +8,7 @@ import { claimSessionId } from "./tab";
 import "./ui/theme";
 import "./style/base.css";
 import "./style/controls.css";
+import "./style/tile.css";
 import "./style/wall.css";
 import "./style/chat.css";
 import "./style/studio.css";

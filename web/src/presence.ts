@@ -1,10 +1,12 @@
 import { computed, effect, signal } from "@preact/signals";
 import { postWhileClosing } from "./api";
 import { needsTap, playingIds, saveNow } from "./grid/wall-state";
-import type { PublisherBeat, Tile } from "./protocol";
+import { inWords, Refusal } from "./problems";
+import type { Problem, PublisherBeat, Tile } from "./protocol";
 import { flagsOf, isWanted, type TileFacts } from "./presence-flags";
 import { on, send } from "./socket";
 import { account, ready, slots, streamOf } from "./state";
+import { say } from "./status";
 import { nextSequence, sessionId } from "./tab";
 import { everySoOften } from "./ticker";
 
@@ -16,6 +18,8 @@ const heartbeatEvery = 12_000;
 const coalesce = 50;
 const showAfter = 400;
 const hideAfter = 1500;
+/** How much of a tile has to be on screen. */
+const enough = 0.25;
 
 /** Streamers whose tile can be seen, after the delays that keep scrolling and re-rendering quiet. */
 export const visibleIds = signal<ReadonlySet<string>>(new Set());
@@ -102,11 +106,24 @@ effect(() => {
 
 export function startPresence(): void {
   on("snapshot", () => queueMicrotask(flush));
+  on("error", (message) => message.re === undefined && tellRefusal(message.problem));
   everySoOften(heartbeatEvery, flush);
   window.addEventListener("pagehide", () => {
     saveNow();
     leaveWhileClosing();
   });
+}
+
+/** Refusals that a person can do something about; the rest follows from the state of the stream. */
+const toldOfRefusal = new Map<string, number>();
+const quietFor = 30_000;
+
+function tellRefusal(problem: Problem): void {
+  if (problem.code === "stream_not_live") return;
+  const key = `${problem.code} ${String(problem.fields?.["stream_id"] ?? "")}`;
+  if (Date.now() - (toldOfRefusal.get(key) ?? 0) < quietFor) return;
+  toldOfRefusal.set(key, Date.now());
+  say(inWords(new Refusal(problem)));
 }
 
 /** Tells the server that every tile of this tab is left: before signing out, and as the page goes. */
@@ -138,12 +155,12 @@ export function askAnew(streamId: string, pause: number): void {
 const elements = new Map<Element, string>();
 const onScreen = new Set<string>();
 const switching = new Map<string, number>();
-const observer = new IntersectionObserver(seen, { threshold: 0.25 });
+const observer = new IntersectionObserver(seen, { threshold: enough });
 
 function seen(entries: IntersectionObserverEntry[]): void {
   for (const entry of entries) {
     const streamer = elements.get(entry.target);
-    if (streamer !== undefined) setOnScreen(streamer, entry.isIntersecting);
+    if (streamer !== undefined) setOnScreen(streamer, entry.intersectionRatio >= enough);
   }
 }
 

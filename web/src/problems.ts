@@ -46,6 +46,7 @@ const words: Record<string, string> = {
   muted_in_chat: "You may not write in this chat at the moment.",
   message_type_refused: "That kind of message can not be sent.",
   preview_refused: "The preview picture was not accepted. The next one is tried soon.",
+  starting: "Livewall is just starting. Try again in a moment.",
   csrf: "This page is out of date. Reload it and try again.",
   foreign_origin: "This page was opened from an unexpected address.",
   too_large: "That is too large to send.",

@@ -7,7 +7,10 @@ export type Connection =
   | { state: "off" }
   | { state: "connecting" }
   | { state: "open" }
-  | { state: "waiting"; retryAt: number };
+  | { state: "waiting"; retryAt: number; why: Lost };
+
+/** What ended the connection, as far as it can be told. */
+export type Lost = "lost" | "restart" | "crowded" | "database";
 
 export const connection = signal<Connection>({ state: "off" });
 /** Why the server let us go for good, if it did. */
@@ -105,7 +108,7 @@ function closed(which: WebSocket, code: number): void {
   }
   // A duplicate of this tab took our session id: go on under a new one.
   if (code === 4409) newSessionId();
-  retryIn(retryDelay());
+  retryIn(retryDelay(), lostBy(code));
 }
 
 /** 0.5 s doubling to 15 s with full jitter, or what the server asked for when it restarts. */
@@ -119,8 +122,14 @@ function retryDelay(): number {
   return Math.random() * ceiling;
 }
 
-function retryIn(milliseconds: number): void {
-  connection.value = { state: "waiting", retryAt: Date.now() + milliseconds };
+function lostBy(code: number): Lost {
+  if (code === 4429) return "crowded";
+  if (code === 1013) return "database";
+  return code === 1001 || code === 1012 ? "restart" : "lost";
+}
+
+function retryIn(milliseconds: number, why: Lost): void {
+  connection.value = { state: "waiting", retryAt: Date.now() + milliseconds, why };
   retryTimer = window.setTimeout(connect, milliseconds);
 }
 

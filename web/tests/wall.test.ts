@@ -85,7 +85,7 @@ describe("what a tile shows", () => {
   const slot = slotAt(wall("A"), 1) as Slot;
   const stream = { live_available: true } as Stream;
   const seat = { type: "seat", stream_id: "s", state: "waiting", media_id: null, publisher: null, position: 2 } as const;
-  const view: TileView = { slot, stream, isPlaying: true, needsTap: false, seat: undefined, flow: "none" };
+  const view: TileView = { slot, stream, isPlaying: true, needsTap: false, seat: undefined, flow: "none", isAway: false };
 
   test.each([
     ["empty", { slot: undefined }],

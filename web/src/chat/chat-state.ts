@@ -112,6 +112,15 @@ export async function muteInChat(message: ChatMessage, seconds: number): Promise
   await act(() => put(path, { seconds }), `${message.sender.display_name} can not write here for ${Math.round(seconds / 60)} minutes.`);
 }
 
+const day = 86_400;
+
+export async function banSender(message: ChatMessage): Promise<void> {
+  if (!message.sender) return;
+  const path = `/api/bans/${encodeURIComponent(message.sender.name)}`;
+  const reason = `Chat message ${message.id}`;
+  await act(() => put(path, { reason, seconds: day }), `${message.sender.display_name} is banned for 24 hours.`);
+}
+
 export const moderatesHere = (streamerId: string | undefined): boolean =>
   isStaff.value || (streamerId !== undefined && streamerId === account.value?.profile.id);
 

@@ -2,12 +2,12 @@ import { useSignal } from "@preact/signals";
 import type { ChatMessage } from "../protocol";
 import { Link, profilePath } from "../router";
 import { reportMessage, setBlocked } from "../social/people";
-import { account, streams } from "../state";
+import { account, isStaff, streams } from "../state";
 import { hueOf } from "../ui/avatar";
 import { Dialog } from "../ui/dialog";
 import { Menu, type MenuItem } from "../ui/menu";
 import { timeOfDay } from "../ui/words";
-import { deleteMessage, moderatesHere, muteInChat } from "./chat-state";
+import { banSender, deleteMessage, moderatesHere, muteInChat } from "./chat-state";
 
 const muteFor = 600;
 
@@ -38,6 +38,7 @@ function actions(message: ChatMessage, report: () => void): MenuItem[] {
     !isMine && { label: "Report to moderators", run: report },
     moderates && !isMine && { label: `Mute ${sender.display_name} for 10 minutes`, run: () => void muteInChat(message, muteFor) },
     !isMine && { label: `Block ${sender.display_name}`, run: () => void setBlocked(sender, true), isLoss: true },
+    isStaff.value && !isMine && { label: `Ban ${sender.display_name} for 24 hours`, run: () => void banSender(message), isLoss: true },
     (isMine || moderates) && { label: "Delete message", run: () => void deleteMessage(message), isLoss: true },
   ];
   return items.filter((item) => item !== false);

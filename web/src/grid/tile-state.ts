@@ -10,6 +10,7 @@ export interface TileView {
   needsTap: boolean;
   seat: SeatMessage | undefined;
   flow: Flow;
+  isAway: boolean;
 }
 
 /** What a tile shows, from everything that is known about it. */
@@ -25,7 +26,7 @@ export function tileState(view: TileView): TileState {
 
 /** The sentence over the picture, or null when the picture says it all. */
 export function noteOf(state: TileState, name: string, view: TileView): string | null {
-  if (state === "stalled") return `Reconnecting to ${name}`;
+  if (state === "stalled") return view.isAway ? `${name} lost the connection and may be back soon` : `Reconnecting to ${name}`;
   if (state === "waiting") return waitingNote(view.seat?.position ?? null);
   if (state === "ended") return "Not live";
   return null;

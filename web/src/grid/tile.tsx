@@ -1,4 +1,5 @@
 import { useEffect, useRef } from "preact/hooks";
+import { awayIds } from "../media/viewer";
 import { observeTile } from "../presence";
 import type { Slot } from "../protocol";
 import { seats, streamOf } from "../state";
@@ -28,6 +29,7 @@ export function Tile({ slot, cell }: { slot: Slot; cell: Cell }) {
     needsTap: needsTap.value.has(id),
     seat: stream ? seats.value.get(stream.id) : undefined,
     flow: flow.value,
+    isAway: stream !== null && awayIds.value.has(stream.id),
   };
   const state = tileState(view);
   const name = nameOf(id);

@@ -4,6 +4,7 @@ import { soundIsAllowed } from "../media/sound-permission";
 import { on } from "../socket";
 import { account, learnStreams, limits, liveStreams, ready, slots, streamOf } from "../state";
 import { say } from "../status";
+import { sessionId } from "../tab";
 import { inWords } from "../problems";
 import type { Person, Slot, Stream } from "../protocol";
 import { adopt, change, firstFree, move, place, playing, slotFor, toDemote, withdraw, type Slots } from "./moves";
@@ -58,7 +59,8 @@ async function save(): Promise<void> {
   }
   saving = true;
   try {
-    await put("/api/grid", { slots: slots.value.map(stored) });
+    // The header keeps what we say from coming back to us as news.
+    await put("/api/grid", { slots: slots.value.map(stored) }, { "X-Session-Id": sessionId() });
   } catch (error) {
     say(`Your wall could not be saved. ${inWords(error)}`);
   } finally {

@@ -23,6 +23,9 @@ interface Viewing {
   box: ReturnType<typeof candidateBox>;
 }
 
+/** Streams whose streamer lost their line to the server: a reason for frames that stall. */
+export const awayIds = signal<ReadonlySet<string>>(new Set());
+
 const viewings = new Map<string, Viewing>();
 const media = new Map<string, Signal<MediaStream | null>>();
 const watchdogs = new Map<string, number>();
@@ -170,7 +173,17 @@ function ended(streamId: string): void {
   if (seats.value.get(streamId)?.state === "granted") watch(streamId);
 }
 
+function setAway(streamId: string, isAway: boolean): void {
+  if (awayIds.value.has(streamId) === isAway) return;
+  const next = new Set(awayIds.value);
+  if (isAway) next.add(streamId);
+  else next.delete(streamId);
+  awayIds.value = next;
+}
+
 on("seat", takeSeat);
+on("publisher_away", (message) => setAway(message.stream_id, true));
+on("signal", (message) => setAway(message.stream_id, false));
 onTold((wanted) => {
   for (const streamId of [...viewings.keys()]) if (!wanted.has(streamId)) close(streamId);
   // Off and on again faster than the server looked: the seat is still ours, but nothing is coming.

@@ -1,3 +1,8 @@
+import { patch } from "../api";
+import { inWords } from "../problems";
+import type { Stream } from "../protocol";
+import { ownStream, takeStream } from "../state";
+import { say } from "../status";
 import { chooseDevice, chosenCamera, chosenMicrophone, devices } from "./camera";
 import { idleCameraOff, idlePreviews, setIdleCameraOff, setIdlePreviews } from "./publishing";
 
@@ -12,6 +17,7 @@ export function DeviceSettings() {
         <DevicePicker kind="videoinput" label="Camera" chosen={chosenCamera.value} />
         <DevicePicker kind="audioinput" label="Microphone" chosen={chosenMicrophone.value} />
       </div>
+      {ownStream.value?.live_available && <SlowMode stream={ownStream.value} />}
       <Switch
         label="Camera off while nobody watches"
         hint="The device is released and your last picture stays. It opens again within a second."
@@ -25,6 +31,37 @@ export function DeviceSettings() {
         set={setIdlePreviews}
       />
     </section>
+  );
+}
+
+const paces = [
+  { seconds: 0, words: "Off" },
+  { seconds: 5, words: "One message in 5 seconds" },
+  { seconds: 30, words: "One message in 30 seconds" },
+  { seconds: 120, words: "One message in 2 minutes" },
+];
+
+/** How often one person may write in this stream's chat. */
+function SlowMode({ stream }: { stream: Stream }) {
+  const set = async (seconds: number): Promise<void> => {
+    try {
+      takeStream(await patch<Stream>("/api/me/stream", { slow_mode_seconds: seconds }));
+      say(seconds === 0 ? "Slow mode is off." : "Slow mode is on.");
+    } catch (error) {
+      say(inWords(error));
+    }
+  };
+  return (
+    <label class="labelled">
+      <span>Slow mode of your chat</span>
+      <select class="field" value={stream.slow_mode_seconds} onChange={(event) => void set(Number(event.currentTarget.value))}>
+        {paces.map(({ seconds, words }) => (
+          <option key={seconds} value={seconds}>
+            {words}
+          </option>
+        ))}
+      </select>
+    </label>
   );
 }
 

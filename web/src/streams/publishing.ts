@@ -150,6 +150,7 @@ on("publisher_lost", (message) => {
 
 function lostInWords(reason: string): string {
   if (reason === "taken_over") return "You went live from another tab or device, so this one stopped sending.";
+  if (reason === "stopped") return "Your stream was stopped from another tab or device.";
   return "This page lost its hold on your stream. Go live again when you are ready.";
 }
 
