@@ -114,12 +114,13 @@ export function startPresence(): void {
   });
 }
 
-/** Refusals that a person can do something about; the rest follows from the state of the stream. */
+/** Refusals that tell a person something; the others are between this client and the server. */
+const worthTelling = new Set(["blocked", "too_many_sessions", "too_many_tiles", "too_many_active", "database_away"]);
 const toldOfRefusal = new Map<string, number>();
 const quietFor = 30_000;
 
 function tellRefusal(problem: Problem): void {
-  if (problem.code === "stream_not_live") return;
+  if (!worthTelling.has(problem.code)) return;
   const key = `${problem.code} ${String(problem.fields?.["stream_id"] ?? "")}`;
   if (Date.now() - (toldOfRefusal.get(key) ?? 0) < quietFor) return;
   toldOfRefusal.set(key, Date.now());
