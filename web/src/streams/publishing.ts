@@ -49,7 +49,7 @@ export async function goLive(title: string, takeOver = false): Promise<void> {
   try {
     if ((await openCamera()) === null) return;
     const answer = await request({ type: "go_live", title, ...(takeOver ? { take_over: true } : {}) });
-    if (answer.type === "ok" && answer.stream) started(answer.stream.id, answer.stream.publish_epoch);
+    if (answer.type === "ok" && answer.stream) started(answer.stream.id, answer.stream.publish_epoch, takeOver);
     if (answer.type === "ok" && answer.stream) takeStream(answer.stream);
   } catch (error) {
     refused(error);
@@ -58,11 +58,12 @@ export async function goLive(title: string, takeOver = false): Promise<void> {
   }
 }
 
-function started(streamId: string, atEpoch: number): void {
+function started(streamId: string, atEpoch: number, wasTaken: boolean): void {
   isElsewhere.value = false;
   epoch.value = Math.max(epoch.value, atEpoch);
   hold(streamId);
-  void sendPreview(streamId);
+  // Whoever sent until now may have sent a picture this very second, and one a second is taken.
+  window.setTimeout(() => void sendPreview(streamId), wasTaken ? 1500 : 0);
 }
 
 function refused(error: unknown): void {
