@@ -124,11 +124,17 @@ class Callers:
         """Ask for a session once, however many of its requests wait for the answer."""
         asking = self._asking.get(key)
         if asking is None:
-            asking = asyncio.ensure_future(self._recheck(claims))
+            asking = asyncio.ensure_future(self._recheck_and_remember(key, claims))
             self._asking[key] = asking
-            asking.add_done_callback(lambda _: self._asking.pop(key, None))
+        return await asyncio.shield(asking)
+
+    async def _recheck_and_remember(self, key: UUID, claims: Claims) -> Session | None:
+        """Ask and remember in one step, so that no request falls in between and asks again."""
         forgotten = self._forgotten
-        session = await asyncio.shield(asking)
+        try:
+            session = await self._recheck(claims)
+        finally:
+            self._asking.pop(key, None)
         if forgotten != self._forgotten:
             return session  # somebody signed out meanwhile: this answer may be from before
         self._checked[key] = (claims.sub, time.monotonic() + RECHECK_SECONDS)
