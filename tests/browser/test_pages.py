@@ -50,6 +50,14 @@ MISPLACED = """() => {
 }"""
 
 
+# Colours that are still on their way would be judged by the wrong ground.
+CHANGE_THEME = """async theme => {
+  document.documentElement.dataset.theme = theme;
+  await new Promise(frame => requestAnimationFrame(() => requestAnimationFrame(frame)));
+  await Promise.allSettled(document.getAnimations().map(animation => animation.finished));
+}"""
+
+
 async def pages(window: Window, name: str) -> AsyncGenerator[str]:
     """Go from page to page as a guest does; gives the name of each once it is there."""
     page = window.page

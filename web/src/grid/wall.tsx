@@ -1,5 +1,5 @@
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useLayoutEffect } from "preact/hooks";
 import { Chat } from "../chat/chat";
 import { limits, ready, slots } from "../state";
 import { PlusIcon } from "../ui/icons";
@@ -44,7 +44,8 @@ function shownPlaces(isPhone: boolean): number[] {
 export function Wall() {
   const layout = useLayout();
   const picking = useSignal<number | null>(null);
-  useEffect(() => {
+  // Before the next paint: an arrow key pressed at once must not be missed.
+  useLayoutEffect(() => {
     if (moving.value?.by !== "keys") return;
     const steer = (event: KeyboardEvent): void => steerMoving(event, layout);
     document.addEventListener("keydown", steer, true);
