@@ -117,8 +117,10 @@ async def test_a_ban_with_an_end_ends(world: World) -> None:
 async def test_only_moderators_ban_and_never_staff(world: World) -> None:
     alice, warden = await world.person("alice"), await world.moderator()
     await world.moderator("other")
-    with refused("LW003"):
-        await ban(world, alice, "warden")
+    await world.person("bob")
+    for name in ("bob", "warden"):
+        with refused("LW003"):
+            await ban(world, alice, name)
     for name in ("warden", "other"):
         with refused("LW003"):
             await ban(world, warden, name)

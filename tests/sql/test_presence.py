@@ -247,14 +247,18 @@ async def test_a_refused_message_changes_nothing(world: World) -> None:
 @pytest.mark.spec("S12")
 async def test_tiles_that_were_left_or_fell_silent_make_room(world: World) -> None:
     viewer = await world.person("viewer")
-    streams = await live_streams(world, 6)
-    await world.beat(*(Beat(viewer, stream, 1) for stream in streams[:4]))
-    await world.leave(Leave(viewer, 2, stream=streams[0]))
-    await world.watch(viewer, streams[4])
+    streams = await live_streams(world, 13)
+    await world.beat(*(Beat(viewer, stream, 1, WATCHED_ONLY) for stream in streams[1:9]))
+    await world.beat(*(Beat(viewer, stream, 1) for stream in streams[9:]))
+    await world.leave(Leave(viewer, 2, stream=streams[12]))
+    await world.watch(viewer, streams[0])
+    with refused("LW023"):
+        await world.watch(viewer, streams[12])
     with refused("LW024"):
-        await world.watch(viewer, streams[5])
+        await world.watch(viewer, streams[1])
     await world.advance(60)
-    await world.watch(viewer, streams[5])
+    for stream in streams[:4]:
+        await world.watch(viewer, stream)
 
 
 @pytest.mark.abuse("A12")

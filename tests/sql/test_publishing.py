@@ -257,7 +257,7 @@ async def test_visibility_toggled_without_end_stays_within_the_bound(world: Worl
     before = await world.is_published(stream)
     for second in range(1, 241):
         await world.advance(1)
-        hide = (second // 12) % 2 == 0
+        hide = (second // 7) % 2 == 0
         await world.beat(Beat(viewer, stream, second + 1, NONE if hide else 15))
         await world.keep_lease(stream)
         await world.sweep()
@@ -368,10 +368,12 @@ async def test_a_restarted_database_gives_the_same_grace(world: World) -> None:
     stream = await world.live(streamer)
     await world.beat(Beat(viewer, stream, 1))
     await world.admin.execute("TRUNCATE active_viewers")  # what a crash does to it
-    await world.advance(14)
+    await world.advance(1)
+    await world.reconcile()
+    await world.advance(13)  # longer than linger and minimum on-time
     await world.reconcile()
     assert await world.is_published(stream)
-    await world.advance(5)  # nobody came back: from here on it is an ordinary leave
+    await world.advance(1)
     await world.reconcile()
     assert not await world.is_published(stream)
 
