@@ -65,6 +65,8 @@ class Publisher:
         self._calls: dict[str, Call] = {}
         self._viewers: dict[str, SeatedViewer] = {}
         self._tasks = Tasks()
+        # Apart from the rest, because a close that is cancelled leaves its sockets open.
+        self._closing = Tasks()
         self._going_live: asyncio.Task[None] | None = None
         self._lease_session: str | None = None
         self._is_wanted = False
@@ -94,12 +96,12 @@ class Publisher:
     async def stop(self) -> None:
         """End the stream and every connection. The server hears it if there is a socket."""
         self._is_wanted = False
-        closing = self._hang_up_all()
+        self._hang_up_all()
         try:
             await self._tab.stop()
         except (SocketLostError, ProblemError) as error:
             log.debug("stop_unheard", reason=str(error))
-        await asyncio.gather(*closing)
+        await self._closing.finish()
         await self._tasks.cancel()
 
     def hear(self, message: ServerMessage | Other) -> None:
@@ -213,7 +215,7 @@ class Publisher:
         if media_id in self._calls:
             # The viewer came back on another connection, perhaps as a reloaded page without a
             # video of its own. No `ended`, which would end the call that follows.
-            self._tasks.start(self._calls.pop(media_id).close())
+            self._closing.start(self._calls.pop(media_id).close())
         self._viewers[media_id] = viewer
         call = Call(snapshot, lambda data: self._tell(media_id, data), self._line_changed)
         self._calls[media_id] = call
@@ -227,16 +229,18 @@ class Publisher:
             self._hang_up(media_id)
             self._follow()
 
-    def _hang_up(self, media_id: str) -> asyncio.Task[None]:
-        call = self._calls.pop(media_id)
+    def _hang_up(self, media_id: str) -> None:
+        call = self._calls.pop(media_id, None)
+        if call is None:  # closing another one has ended it already
+            return
         self._tell(media_id, SignalData("ended"))
         del self._viewers[media_id]
-        closing = self._tasks.start(call.close())
+        self._closing.start(call.close())
         self._line_changed()
-        return closing
 
-    def _hang_up_all(self) -> list[asyncio.Task[None]]:
-        return [self._hang_up(media_id) for media_id in list(self._calls)]
+    def _hang_up_all(self) -> None:
+        for media_id in list(self._calls):
+            self._hang_up(media_id)
 
     def _tell(self, media_id: str, data: SignalData) -> None:
         viewer = self._viewers.get(media_id)
