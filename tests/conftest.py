@@ -18,8 +18,8 @@ BINARIES = chosen_binaries()
 for name in [name for name in os.environ if name.startswith("LIVEWALL_")] + ["DATABASE_URL"]:
     os.environ.pop(name, None)
 
-# Tests in these places need more than a database and run on PostgreSQL 18 only.
-BEYOND_SQL = {"browser", "demo", "server", "test_cli.py"}
+# Tests in these places need more than a database, or test the tests: on PostgreSQL 18 only.
+BEYOND_SQL = {"browser", "demo", "server", "test_cli.py", "test_mutations.py"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
