@@ -239,6 +239,23 @@ class World:
         await self.admin.execute(f"UPDATE private.settings SET {assignments}")
 
 
+async def watched(world: World) -> tuple[Person, Person, UUID]:
+    """Return a streamer, a viewer and the stream that the viewer watches since this moment."""
+    streamer, viewer = await world.people("streamer", "viewer")
+    stream = await world.live(streamer)
+    await world.beat(Beat(viewer, stream, 1))
+    return streamer, viewer, stream
+
+
+async def seconds_until_off(world: World, stream: UUID, limit: int = 120) -> int:
+    """Sweep every second until the stream is off; return how many seconds that took."""
+    for second in range(limit):
+        if not await world.is_published(stream):
+            return second
+        await world.pass_time(1, lease=stream)
+    raise AssertionError(f"still published after {limit} s: {await world.why(stream)}")
+
+
 def role_of(who: Who) -> str:
     """Return the database role somebody acts with."""
     return who if isinstance(who, str) else "authenticated"

@@ -2,7 +2,7 @@
 
 # ruff: noqa: E501 - SQL is quoted as it stands there, in longer lines
 
-from tests.sql import test_presence, test_publishing, test_streams
+from tests.sql import test_flapping, test_presence, test_publishing, test_streams
 from tests.sql.mutations.damage import Mutation, edit
 
 PUBLISHING = "code/publishing"
@@ -65,12 +65,12 @@ MUTATIONS = [
     Mutation(
         "publishing: off as often as one likes",
         edit(PUBLISHING, ("private.off_transition_allowed_at(w.id, v_now),", "NULL,")),
-        test_publishing.test_visibility_toggled_without_end_stays_within_the_bound,
+        test_flapping.test_visibility_toggled_without_end_stays_within_the_bound,
     ),
     Mutation(
         "publishing: live as often as one likes",
         edit(PUBLISHING, ("IF v_room_at > p_now THEN", "IF false THEN")),
-        test_publishing.test_going_live_and_stopping_without_end_is_bounded,
+        test_flapping.test_going_live_and_stopping_without_end_is_bounded,
     ),
     Mutation(
         "publishing: a stopped stream stays published",
@@ -102,7 +102,7 @@ MUTATIONS = [
     Mutation(
         "publishing: no grace after a restart",
         "UPDATE private.settings SET restart_grace = '0'",
-        test_publishing.test_a_restarted_server_gives_viewers_a_heartbeat_period,
+        test_flapping.test_a_restarted_server_gives_viewers_a_heartbeat_period,
     ),
     Mutation(
         "publishing: no grace after a restart of the database",
@@ -113,7 +113,7 @@ MUTATIONS = [
                 "(SELECT max(started_at) FROM private.server_starts)",
             ),
         ),
-        test_publishing.test_a_restarted_database_gives_the_same_grace,
+        test_flapping.test_a_restarted_database_gives_the_same_grace,
     ),
     Mutation(
         "publishing: intervals without a reason of their own",
