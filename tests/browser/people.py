@@ -16,17 +16,22 @@ from tests.browser.waiting import until
 @asynccontextmanager
 async def demo_streamers(site: Site, count: int) -> AsyncGenerator[list[str]]:
     """Run so many demo streamers; gives the names that their tiles show, once all are live."""
+    names = [person.display_name for person in PEOPLE[:count]]
     people = await start(site.url, count)
     try:
 
         async def are_live() -> bool:
-            return count == await site.admin.fetchval(
-                "SELECT count(*) FROM public.live_streams"
-                " WHERE live_available AND preview_version > 0"
+            live = await site.admin.fetchval(
+                "SELECT count(*) FROM public.live_streams AS s"
+                " JOIN public.profiles AS p ON p.id = s.streamer_id"
+                " WHERE s.live_available AND s.preview_version > 0"
+                " AND p.display_name = ANY ($1::text[])",
+                names,
             )
+            return live == count
 
         await until(are_live, 30, f"{count} demo streamers are live, with a preview")
-        yield [person.display_name for person in PEOPLE[:count]]
+        yield names
     finally:
         await stop(people)
 

@@ -81,10 +81,11 @@ class Site:
             )
 
     async def stream_id(self, name: str) -> UUID:
-        """Return the id of somebody's stream. Raises LookupError."""
+        """Return the id of somebody's stream, by either name. Raises LookupError."""
         found = await self.admin.fetchval(
             "SELECT s.id FROM public.live_streams AS s JOIN public.profiles AS p"
-            " ON p.id = s.streamer_id WHERE p.name = $1",
+            " ON p.id = s.streamer_id WHERE $1 IN (p.name, p.display_name)"
+            " ORDER BY s.live_available DESC, s.created_at DESC LIMIT 1",
             name,
         )
         if found is None:

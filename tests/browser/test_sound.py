@@ -22,7 +22,7 @@ async def test_a_tile_whose_sound_is_refused_waits_for_a_tap_uncounted(
     site: Site, open_in: OpenWindow
 ) -> None:
     async with demo_streamers(site, 1) as (ana,):
-        stream = await site.stream_id("ana")
+        stream = await site.stream_id(ana)
         ben = await (await open_in(site, 1)).continue_as_guest()
         await ben.watch(ana)
         await ben.expect_moving(ana)

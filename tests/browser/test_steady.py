@@ -76,7 +76,7 @@ async def test_two_hundred_toggles_in_twenty_seconds_switch_the_camera_four_time
         ben = await (await open_in(site, 1)).continue_as_guest()
         await ben.watch(seen)
         await ben.expect_moving(seen)
-        by_page, by_protocol = [await site.stream_id(name.lower()) for name in (seen, toggled)]
+        by_page, by_protocol = [await site.stream_id(name) for name in (seen, toggled)]
         async with visitor(site) as carla:
             for number in range(200):
                 is_visible = number % 2 == 1

@@ -15,7 +15,7 @@ async def test_a_muted_tile_is_a_preview_and_a_silent_one_still_counts(
     site: Site, open_in: OpenWindow
 ) -> None:
     async with demo_streamers(site, 1) as (ana,):
-        stream = await site.stream_id("ana")
+        stream = await site.stream_id(ana)
         ben = await (await open_in(site, 1)).continue_as_guest()
         await ben.watch(ana)
         await ben.expect_moving(ana)
@@ -43,7 +43,7 @@ async def test_a_muted_tile_is_a_preview_and_a_silent_one_still_counts(
 @pytest.mark.spec("S13")
 async def test_a_page_in_the_background_does_not_count(site: Site, open_in: OpenWindow) -> None:
     async with demo_streamers(site, 1) as (ana,):
-        stream = await site.stream_id("ana")
+        stream = await site.stream_id(ana)
         ben = await (await open_in(site, 1)).continue_as_guest()
         await ben.watch(ana)
         await site.until_viewers(stream, 1)
@@ -57,7 +57,7 @@ async def test_a_page_in_the_background_does_not_count(site: Site, open_in: Open
 @pytest.mark.spec("S13")
 async def test_a_tile_scrolled_out_of_sight_does_not_count(site: Site, open_in: OpenWindow) -> None:
     async with demo_streamers(site, 2) as (ana, kofi):
-        stream = await site.stream_id("ana")
+        stream = await site.stream_id(ana)
         low = {"width": 700, "height": 420}
         ben = await (await open_in(site, 1, low)).continue_as_guest()
         await ben.watch(ana)
@@ -101,7 +101,7 @@ async def test_a_phone_plays_one_tile(site: Site, open_in: OpenWindow) -> None:
         await ben.watch(kofi)
         await ben.expect_moving(kofi)
         await ben.expect_tile(ana, "preview")
-        await site.until_viewers(await site.stream_id("ana"), 0)
+        await site.until_viewers(await site.stream_id(ana), 0)
 
 
 @pytest.mark.spec("S14")

@@ -1,0 +1,1 @@
+"""Measurements through the product itself, with the figures of production."""
