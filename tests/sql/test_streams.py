@@ -11,6 +11,7 @@ from tests.sql.world import DEFAULT_SESSION, Beat, World, refused, tab
 DERIVED = (
     "is_published",
     "active_viewer_count",
+    "watching_sessions",
     "publish_epoch",
     "published_since",
     "watched_until",

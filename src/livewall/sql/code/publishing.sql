@@ -26,12 +26,13 @@ BEGIN ATOMIC
     LIMIT 1;
 END;
 
--- What active_viewers says of these streams: distinct viewers with a qualifying session, and the newest heartbeat of one.
+-- What active_viewers says of these streams: distinct viewers with a qualifying session, those sessions, and the newest
+-- heartbeat of one.
 CREATE FUNCTION private.demand(p_stream_ids uuid[], p_now timestamptz)
-RETURNS TABLE (live_stream_id uuid, viewers integer, heard_at timestamptz)
+RETURNS TABLE (live_stream_id uuid, viewers integer, sessions integer, heard_at timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
 BEGIN ATOMIC
-    SELECT a.live_stream_id, count(DISTINCT a.viewer_id)::integer, max(a.last_active_at)
+    SELECT a.live_stream_id, count(DISTINCT a.viewer_id)::integer, count(*)::integer, max(a.last_active_at)
     FROM public.active_viewers AS a, private.settings AS rule
     WHERE a.live_stream_id = ANY (p_stream_ids) AND a.is_watching AND a.last_active_at > p_now - rule.viewer_silence
     GROUP BY a.live_stream_id;
@@ -56,6 +57,8 @@ BEGIN
     WITH wanted AS (
         SELECT s.id, s.is_published AS was_published, s.active_viewer_count AS was_count, s.watched_until, s.unpublish_due_at,
                CASE WHEN s.live_available THEN coalesce(d.viewers, 0) ELSE 0 END AS viewers,
+               CASE WHEN s.live_available THEN coalesce(d.sessions, 0) ELSE 0 END AS sessions,
+               s.watching_sessions AS was_sessions,
                d.heard_at + v_rule.viewer_silence AS heard_until,
                s.live_available AND (l.expires_at > v_now OR v_grace_until > v_now) AS may_publish,
                coalesce(s.unpublish_reason, CASE WHEN s.watched_until <= v_now THEN 'viewers_silent' ELSE 'viewers_left' END)
@@ -85,6 +88,7 @@ BEGIN
         UPDATE public.live_streams AS s
         SET is_published = d.publish,
             active_viewer_count = d.viewers,
+            watching_sessions = d.sessions,
             publish_epoch = s.publish_epoch + (d.publish <> d.was_published)::integer,
             published_since = CASE WHEN d.publish THEN coalesce(s.published_since, v_now) END,
             watched_until = CASE WHEN d.viewers > 0 THEN d.heard_until ELSE s.watched_until END,
@@ -94,6 +98,7 @@ BEGIN
         WHERE s.id = d.id AND (
             d.publish <> d.was_published
             OR d.viewers <> d.was_count
+            OR d.sessions <> d.was_sessions
             OR (d.publish AND d.off_at IS DISTINCT FROM d.unpublish_due_at)
             OR (d.viewers > 0 AND d.heard_until IS DISTINCT FROM d.watched_until))
         RETURNING s.id, s.publish_epoch, d.publish, d.was_published, d.off_reason,
@@ -145,9 +150,11 @@ BEGIN
     INSERT INTO private.live_intervals (live_stream_id, started_at) VALUES (p_stream.id, p_now);
     p_stream.live_since := p_now;
     p_stream.live_ended_reason := NULL;
-    SELECT d.viewers, d.heard_at + v_rule.viewer_silence INTO p_stream.active_viewer_count, p_stream.watched_until
+    SELECT d.viewers, d.sessions, d.heard_at + v_rule.viewer_silence
+    INTO p_stream.active_viewer_count, p_stream.watching_sessions, p_stream.watched_until
     FROM private.demand(ARRAY[p_stream.id], p_now) AS d;
     p_stream.active_viewer_count := coalesce(p_stream.active_viewer_count, 0);
+    p_stream.watching_sessions := coalesce(p_stream.watching_sessions, 0);
     IF p_stream.active_viewer_count > 0 THEN
         p_stream.is_published := true;
         p_stream.published_since := p_now;
@@ -179,6 +186,7 @@ BEGIN
     END IF;
     p_stream.is_published := false;
     p_stream.active_viewer_count := 0;
+    p_stream.watching_sessions := 0;
     p_stream.published_since := NULL;
     p_stream.unpublish_due_at := NULL;
     p_stream.unpublish_reason := NULL;
@@ -282,19 +290,17 @@ DECLARE
     v_derive uuid[];
 BEGIN
     WITH seen AS (
-        -- Two hash aggregates: count(DISTINCT) would sort every record.
-        SELECT each_once.live_stream_id, count(*) AS viewers
-        FROM (SELECT DISTINCT a.live_stream_id, a.viewer_id
-              FROM public.active_viewers AS a
-              WHERE a.is_watching AND a.last_active_at > v_now - v_silence) AS each_once
-        GROUP BY each_once.live_stream_id
+        SELECT a.live_stream_id, count(*) AS sessions
+        FROM public.active_viewers AS a
+        WHERE a.is_watching AND a.last_active_at > v_now - v_silence
+        GROUP BY a.live_stream_id
     )
     SELECT array_agg(s.id) INTO v_derive
     FROM public.live_streams AS s
     LEFT JOIN seen ON seen.live_stream_id = s.id
     WHERE s.live_available AND (
-        s.active_viewer_count <> coalesce(seen.viewers, 0)
-        OR s.is_published <> (seen.viewers IS NOT NULL)
+        s.watching_sessions <> coalesce(seen.sessions, 0)
+        OR s.is_published <> (seen.sessions IS NOT NULL)
         OR s.unpublish_due_at IS NOT NULL);
     IF v_derive IS NULL THEN
         RETURN cardinality(v_ended);
