@@ -33,16 +33,20 @@ async def chromiums(playwright: Playwright, count: int) -> AsyncGenerator[list[C
             await chromium.browser.close()
 
 
-async def _until_not(
-    check: Callable[[UUID], Awaitable[bool]], stream: UUID, started: float
-) -> float:
-    """Return the seconds until a stream is not so any more."""
+async def _until_none(
+    check: Callable[[UUID], Awaitable[bool]], streams: list[UUID], started: float
+) -> tuple[float, ...]:
+    """Return for each stream the seconds until it was not so any more."""
+    ended: dict[UUID, float] = {}
 
-    async def is_over() -> bool:
-        return not await check(stream)
+    async def are_over() -> bool:
+        for stream in streams:
+            if stream not in ended and not await check(stream):
+                ended[stream] = round(time.monotonic() - started, 1)
+        return len(ended) == len(streams)
 
-    await until(is_over, KILLED_LIMIT_SECONDS + 30, "it is over")
-    return round(time.monotonic() - started, 1)
+    await until(are_over, KILLED_LIMIT_SECONDS + 30, "all of them are over")
+    return tuple(ended[stream] for stream in streams)
 
 
 async def killed_viewers(site: Site, playwright: Playwright) -> Figure:
@@ -57,10 +61,8 @@ async def killed_viewers(site: Site, playwright: Playwright) -> Figure:
         started = time.monotonic()
         for chromium in browsers:
             chromium.kill()
-        found = [await _until_not(site.is_published, stream, started) for stream in streams]
-    return shown(
-        Figure("viewer killed to unpublished", "s", KILLED_LIMIT_SECONDS, tuple(found), True)
-    )
+        found = await _until_none(site.is_published, streams, started)
+    return shown(Figure("viewer killed to unpublished", "s", KILLED_LIMIT_SECONDS, found, True))
 
 
 async def killed_streamers(site: Site, playwright: Playwright) -> Figure:
@@ -75,10 +77,8 @@ async def killed_streamers(site: Site, playwright: Playwright) -> Figure:
         started = time.monotonic()
         for chromium in browsers:
             chromium.kill()
-        found = [await _until_not(site.is_live, stream, started) for stream in streams]
-    return shown(
-        Figure("streamer killed to not live", "s", KILLED_LIMIT_SECONDS, tuple(found), True)
-    )
+        found = await _until_none(site.is_live, streams, started)
+    return shown(Figure("streamer killed to not live", "s", KILLED_LIMIT_SECONDS, found, True))
 
 
 async def _watch_all(browser: Chromium, site: Site, names: list[str], cables: list[Cable]) -> None:

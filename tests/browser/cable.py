@@ -13,6 +13,7 @@ class Cable:
     target: int
     port: int = 0
     is_cut: bool = False
+    dead: set[asyncio.StreamWriter] = field(default_factory=set[asyncio.StreamWriter])
     ends: set[asyncio.StreamWriter] = field(default_factory=set[asyncio.StreamWriter])
 
     @property
@@ -26,6 +27,10 @@ class Cable:
         for end in list(self.ends):
             end.transport.abort()
 
+    def let_die(self) -> None:
+        """Lose what every connection carries from now on; neither end is told."""
+        self.dead |= self.ends
+
     def mend(self) -> None:
         """Let new connections through."""
         self.is_cut = False
@@ -38,18 +43,19 @@ class Cable:
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
         self.ends |= {writer, far_writer}
         try:
-            await asyncio.gather(carry(reader, far_writer), carry(far_reader, writer))
+            await asyncio.gather(self.carry(reader, far_writer), self.carry(far_reader, writer))
         finally:
             self.ends -= {writer, far_writer}
+            self.dead -= {writer, far_writer}
 
-
-async def carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    """Copy bytes until the source ends, then close the sink."""
-    with suppress(OSError):
-        while data := await source.read(65_536):
-            sink.write(data)
-            await sink.drain()
-    sink.close()
+    async def carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        """Copy bytes until the source ends, then close the sink."""
+        with suppress(OSError):
+            while data := await source.read(65_536):
+                if sink not in self.dead:
+                    sink.write(data)
+                    await sink.drain()
+        sink.close()
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 import secrets
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 from playwright.async_api import Browser, Playwright
@@ -46,10 +47,17 @@ class Chromium:
         return found
 
 
-async def start_chromium(playwright: Playwright, *, asks: bool = False) -> Chromium:
-    """Start a browser. With `asks` the camera is not given to every page by itself."""
+async def start_chromium(
+    playwright: Playwright, *, asks: bool = False, film: Path | None = None
+) -> Chromium:
+    """Start a browser. With `asks` the camera is not given to every page by itself.
+
+    `film` is a file of JPEG pictures that the camera shows, instead of Chromium's green disc.
+    """
     mark = f"--livewall-test={secrets.token_hex(8)}"
     flags = [flag for flag in FLAGS if not (asks and flag == ASKING)]
+    if film is not None:
+        flags.append(f"--use-file-for-fake-video-capture={film}")
     browser = await playwright.chromium.launch(
         executable_path=EXECUTABLE,
         args=[*flags, mark],

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from livewall.client import Tab, Viewer, sign_in_guest
+from livewall.client import Api, Tab, Viewer, sign_in_guest
 from livewall.demo import start, stop
 from livewall.demo.people import PEOPLE
 from tests.browser.site import Site
@@ -41,20 +41,25 @@ class Visitor:
     """A signed-in person with one tab."""
 
     name: str
+    api: Api
     tab: Tab
     viewer: Viewer
 
+    async def say(self, stream_id: object, words: str) -> None:
+        """Write into a stream's chat. Raises ProblemError."""
+        await self.api.call("POST", f"/api/streams/{stream_id}/chat", {"body": words})
+
 
 @asynccontextmanager
-async def visitor(site: Site) -> AsyncGenerator[Visitor]:
+async def visitor(site: Site, name: str | None = None) -> AsyncGenerator[Visitor]:
     """Be a guest with an open socket; whoever leaves the block leaves every tile."""
-    api, me = await sign_in_guest(site.url)
+    api, me = await sign_in_guest(site.url, name)
     tab = Tab(api.base_url, api.token)
     viewer = Viewer(tab)
     line = asyncio.create_task(tab.run())
     try:
         await asyncio.wait_for(tab.connected.wait(), 10)
-        yield Visitor(me.account.profile.name, tab, viewer)
+        yield Visitor(me.account.profile.name, api, tab, viewer)
     finally:
         for stream_id in list(viewer.tiles):
             viewer.leave(stream_id)

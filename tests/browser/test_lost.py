@@ -95,6 +95,28 @@ async def test_a_line_cut_for_twenty_seconds_costs_nothing(site: Site, open_in: 
 
 
 @pytest.mark.spec("S18")
+async def test_a_line_that_dies_without_a_word_is_noticed(site: Site, open_in: OpenWindow) -> None:
+    ana = await (await open_in(site, 0)).continue_as_guest()
+    await ana.go_live()
+    stream = await site.stream_id(ana.name)
+    async with cable_to(site.port) as cable:
+        ben = await open_in(site, 1)
+        ben.url = cable.url
+        await ben.continue_as_guest()
+        await ben.watch(ana.name)
+        await ben.expect_moving(ana.name)
+
+        # Two heartbeats at most, and the patience for an answer to one.
+        async with ben.page.expect_websocket(timeout=30_000):
+            cable.let_die()
+        await expect(ben.page.locator(".connection-bar")).to_be_hidden()
+        await ben.expect_moving(ana.name)
+        await site.until_viewers(stream, 1)
+    transitions = await site.transitions(stream)
+    assert (transitions.on, transitions.off) == (1, 0)
+
+
+@pytest.mark.spec("S18")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
 async def test_video_goes_on_while_the_server_restarts(
     site: Site, open_in: OpenWindow, number: signal.Signals
