@@ -160,7 +160,11 @@ async def beside(server: Server) -> AsyncGenerator[None]:
 async def _tick(server: Server) -> None:
     while True:
         await asyncio.sleep(1)
-        server.presence.tick()
+        try:
+            server.presence.tick()
+        except Exception:
+            # One bad place must not keep the seats of all others from ever becoming free.
+            log_.exception("tick_broke")
 
 
 async def _register(server: Server) -> None:

@@ -172,6 +172,10 @@ class HeartbeatWriter:
                 if self._batch and not self._is_away:
                     self._is_away = True
                     self._listener.database_away()
+            except Exception:
+                # A mistake of ours must not end the only writer: nobody would count any more.
+                metrics.FLUSH_FAILURES.inc()
+                log.exception("heartbeats_broke")
             await asyncio.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
             failures += 1
 

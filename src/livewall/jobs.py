@@ -25,9 +25,10 @@ from livewall.shapes import StreamChange
 SWEEP_SECONDS = 0.25
 RECONCILE_SECONDS = 12.0
 CLEANUP_SECONDS = 45.0
-# Two servers' transactions may commit in another order than they read the clock.
+# Transactions may commit in another order than they read the clock, up to the `statement_timeout`
+# of `authenticator` (8 s) later.
 SHORT_OVERLAP = timedelta(seconds=1)
-LONG_OVERLAP = timedelta(seconds=5)
+LONG_OVERLAP = timedelta(seconds=10)
 LONG_EVERY = 12
 LEADER_LOCK = 0x4C69_7665_4A6F_6273  # "LiveJobs"
 LEADER_SECONDS = 5.0
@@ -122,6 +123,9 @@ async def lead(database: Database, jobs: Callable[[], Awaitable[None]]) -> None:
                     await _while_connected(connection, jobs)
         except (Refusal, *AWAY, TimeoutError) as error:
             log.warning("leadership_lost", error=type(error).__name__)
+        except Exception:
+            # Whatever it is, without a leader nothing reconciles: try again.
+            log.exception("leadership_broke")
         finally:
             metrics.JOB_LEADER.set(0)
         await asyncio.sleep(LEADER_SECONDS)
@@ -146,7 +150,9 @@ async def _while_connected(
             await connection.fetchval("SELECT 1", timeout=LEADER_SECONDS)
             await asyncio.wait([running], timeout=LEADER_SECONDS)
     finally:
+        # Another process may lead by now: ours must be over, not only asked to end.
         running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
 
 async def run(database: Database, listener: Listener) -> None:

@@ -80,6 +80,21 @@ async def test_heartbeats_outlive_an_outage(live: Live, cluster: Cluster) -> Non
     assert len(errors) == 1, "told once, not at every try"
 
 
+async def test_a_mistake_of_ours_does_not_end_the_writer(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, stream_id = await (await live.guest("ada")).go_live()
+    tab = await (await live.guest()).tab()
+
+    def mistake(_tiles: object, _answer: object) -> None:
+        monkeypatch.undo()
+        raise KeyError("a mistake")
+
+    monkeypatch.setattr(live.app.server.presence.writer, "_report", mistake)
+    await tab.watch(stream_id)
+    await tab.expect("seat", state="granted")
+
+
 async def test_a_socket_that_comes_during_an_outage_is_told_to_come_back(
     live: Live, cluster: Cluster
 ) -> None:
