@@ -18,6 +18,8 @@ CREATE FUNCTION private.limit_active_slots() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
 AS $$
 BEGIN
+    -- Two transactions could each find room for the last active tile; the second waits, and counts what the first wrote.
+    PERFORM FROM public.profiles WHERE id = NEW.viewer_id FOR NO KEY UPDATE;
     IF (SELECT count(*) FROM public.user_grid_slots AS g WHERE g.viewer_id = NEW.viewer_id AND g.is_active)
         > (SELECT max_active_tiles FROM private.settings)
     THEN
