@@ -6,7 +6,7 @@ import { resumeSession, signOut } from "./identity/session";
 import { Settings } from "./identity/settings";
 import { Welcome } from "./identity/welcome";
 import { inWords } from "./problems";
-import { Link, navigate, path, profilePath } from "./router";
+import { Link, navigate, path, profilePath, readable } from "./router";
 import { Discover } from "./social/discover";
 import { Following } from "./social/following";
 import { ProfilePage } from "./social/profile-page";
@@ -55,11 +55,11 @@ const titles: Record<string, string> = {
 function Page() {
   const at = path.value;
   useEffect(() => {
-    const title = at.startsWith("/@") ? decodeURIComponent(at.slice(1)) : titles[at];
+    const title = at.startsWith("/@") ? readable(at.slice(1)) : titles[at];
     document.title = title ? `${title} · Livewall` : "Livewall";
   }, [at]);
   if (account.value === undefined) return <p class="quiet-words">Loading</p>;
-  if (at.startsWith("/@")) return <ProfilePage name={decodeURIComponent(at.slice(2))} />;
+  if (at.startsWith("/@")) return <ProfilePage name={readable(at.slice(2))} />;
   if (at === "/sign-in") return <AccountForm kind="sign-in" />;
   if (at === "/create-account") return <AccountForm kind="create" />;
   if (at === "/discover") return <Discover />;

@@ -4,7 +4,7 @@ import { needsTap, playingIds, saveNow } from "./grid/wall-state";
 import { inWords, Refusal } from "./problems";
 import type { Problem, PublisherBeat, Tile } from "./protocol";
 import { flagsOf, isWanted, type TileFacts } from "./presence-flags";
-import { on, send } from "./socket";
+import { heartbeatId, on, send, sendHeartbeat } from "./socket";
 import { account, ready, slots, streamOf } from "./state";
 import { say } from "./status";
 import { nextSequence, sessionId } from "./tab";
@@ -85,7 +85,7 @@ function beat(): void {
   const publisher = publisherBeat.value;
   if (tiles.value.length === 0 && publisher === null && toldStreams.size === 0) return;
   const said = { type: "heartbeat" as const, sequence: nextSequence(), tiles: tiles.value };
-  if (!send(publisher === null ? said : { ...said, publisher })) return;
+  if (!sendHeartbeat(publisher === null ? said : { ...said, publisher })) return;
   toldText = JSON.stringify([tiles.value, publisher]);
   toldStreams = new Map(tiles.value.map((tile) => [tile.stream_id, streamerOf(tile.stream_id)]));
   const wanted = new Set(tiles.value.filter(isWanted).map((tile) => tile.stream_id));
@@ -106,7 +106,7 @@ effect(() => {
 
 export function startPresence(): void {
   on("snapshot", () => queueMicrotask(flush));
-  on("error", (message) => message.re === undefined && tellRefusal(message.problem));
+  on("error", (message) => (message.re ?? heartbeatId) === heartbeatId && tellRefusal(message.problem));
   everySoOften(heartbeatEvery, flush);
   window.addEventListener("pagehide", () => {
     saveNow();

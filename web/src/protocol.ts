@@ -202,7 +202,7 @@ export type ServerMessage =
 
 export type ClientMessage =
   | { type: "hello"; protocol: 1; session_id: string }
-  | { type: "heartbeat"; sequence: number; tiles: Tile[]; publisher?: PublisherBeat }
+  | { type: "heartbeat"; id?: number; sequence: number; tiles: Tile[]; publisher?: PublisherBeat }
   | { type: "leave"; sequence: number; stream_ids?: string[] }
   | { type: "go_live"; id?: number; title: string; take_over?: boolean }
   | { type: "stop"; id?: number }

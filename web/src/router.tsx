@@ -37,4 +37,13 @@ export function Link({ href, children, ...rest }: LinkProps) {
   );
 }
 
+/** A part of an address as people write it; as it stands where its escapes are broken. */
+export function readable(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
 export const profilePath = (name: string): string => `/@${encodeURIComponent(name)}`;

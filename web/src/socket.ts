@@ -26,6 +26,12 @@ let attempts = 0;
 let retryTimer = 0;
 let nextRequest = 1;
 let announcedDelay: number | null = null;
+let patience = 0;
+
+/** A line that died without a word looks open for minutes: what gets no answer in this time shows it. */
+const answerWithin = 10_000;
+/** The id of every heartbeat; requests count from 1. */
+export const heartbeatId = 0;
 
 export function on<T extends ServerMessage["type"]>(
   type: T,
@@ -42,6 +48,7 @@ export function connect(): void {
   connection.value = { state: "connecting" };
   const opened = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`);
   socket = opened;
+  expectAnswer(opened);
   opened.onopen = () => {
     opened.send(JSON.stringify({ type: "hello", protocol: 1, session_id: sessionId() }));
   };
@@ -53,6 +60,7 @@ export function disconnect(): void {
   window.clearTimeout(retryTimer);
   const open = socket;
   socket = null;
+  stopExpecting();
   open?.close(1000);
   connection.value = { state: "off" };
 }
@@ -62,6 +70,25 @@ export function send(message: ClientMessage): boolean {
   if (socket?.readyState !== WebSocket.OPEN || connection.value.state !== "open") return false;
   socket.send(JSON.stringify(message));
   return true;
+}
+
+export function sendHeartbeat(message: ClientMessage & { type: "heartbeat" }): boolean {
+  if (!send({ ...message, id: heartbeatId })) return false;
+  if (socket !== null) expectAnswer(socket);
+  return true;
+}
+
+function expectAnswer(of: WebSocket): void {
+  if (patience !== 0) return;
+  patience = window.setTimeout(() => {
+    of.close();
+    closed(of, 1006);
+  }, answerWithin);
+}
+
+function stopExpecting(): void {
+  window.clearTimeout(patience);
+  patience = 0;
 }
 
 export function request(message: ClientMessage & { type: "go_live" | "stop" }): Promise<ServerMessage> {
@@ -84,6 +111,7 @@ function settle(id: number, act: (waiting: Pending) => void): void {
 }
 
 function receive(message: ServerMessage): void {
+  stopExpecting();
   if (message.type === "snapshot") {
     attempts = 0;
     announcedDelay = null;
@@ -100,6 +128,7 @@ function receive(message: ServerMessage): void {
 function closed(which: WebSocket, code: number): void {
   if (socket !== which) return;
   socket = null;
+  stopExpecting();
   for (const id of [...pending.keys()]) settle(id, (p) => p.reject(offline()));
   if (code === 4401 || code === 4403) {
     connection.value = { state: "off" };

@@ -31,6 +31,8 @@ export async function continueAsGuest(): Promise<void> {
 
 export async function signIn(name: string, password: string): Promise<void> {
   const answer = await post<Answer>("/api/session", { name, password });
+  // Who we were until now, a guest perhaps, is still on the socket and would count for a minute more.
+  await stopAndLeave();
   startAfresh();
   enter(answer.account);
 }
@@ -49,10 +51,14 @@ function startAfresh(): void {
   forgetEverything();
 }
 
+async function stopAndLeave(): Promise<void> {
+  if (holding.value !== null) await stop();
+  leaveEverything();
+}
+
 export async function signOut(): Promise<void> {
   try {
-    if (holding.value !== null) await stop();
-    leaveEverything();
+    await stopAndLeave();
     await remove("/api/session");
   } catch (error) {
     say(inWords(error));
@@ -69,8 +75,7 @@ export async function saveProfile(change: Partial<Pick<Profile, "name" | "displa
 }
 
 export async function deleteAccount(): Promise<void> {
-  if (holding.value !== null) await stop();
-  leaveEverything();
+  await stopAndLeave();
   await remove("/api/me");
   startAfresh();
   account.value = null;
