@@ -134,3 +134,33 @@ async def test_a_restarted_database_gives_the_same_grace(world: World) -> None:
     await world.advance(1)
     await world.reconcile()
     assert not await world.is_published(stream)
+
+
+@pytest.mark.spec("S16", "S18")
+async def test_records_lost_without_a_restart_give_the_same_grace(world: World) -> None:
+    _, viewer, stream = await watched(world)
+    await world.advance(30)
+    # What recovery from the crash of one backend does: it empties the tables without a log, and
+    # pg_postmaster_start_time() stays as it was.
+    await world.admin.execute("TRUNCATE active_viewers, private.records_since")
+    for _ in range(7):
+        await world.sweep()
+        await world.reconcile()
+        await world.advance(2)
+    assert await world.is_published(stream)
+    assert (await world.why(stream))["code"] == "after_restart"
+    await world.beat(Beat(viewer, stream, 2))
+    await world.pass_time(20, lease=stream)
+    assert (await world.stream(stream))["publish_epoch"] == 1
+
+
+@pytest.mark.spec("S16", "S18")
+async def test_grace_after_lost_records_ends(world: World) -> None:
+    _, _, stream = await watched(world)
+    await world.advance(30)
+    await world.admin.execute("TRUNCATE active_viewers, private.records_since")
+    await world.reconcile()
+    await world.advance(16)
+    await world.keep_lease(stream)
+    await world.reconcile()
+    assert not await world.is_published(stream)

@@ -39,7 +39,8 @@ CLOSED = """
 auth.users
 private.bans private.chat_buckets private.chat_mutes private.chat_reports private.code_files
 private.code_objects private.credentials private.job_runs private.live_intervals private.previews
-private.publish_intervals private.publisher_leases private.schema_migrations private.server_starts
+private.publish_intervals private.publisher_leases private.records_since
+private.schema_migrations private.server_starts
 private.sessions private.settings private.staff_roles
 """
 

@@ -109,11 +109,19 @@ MUTATIONS = [
         edit(
             PUBLISHING,
             (
-                "greatest(pg_postmaster_start_time(), (SELECT max(started_at) FROM private.server_starts))",
-                "(SELECT max(started_at) FROM private.server_starts)",
+                "        pg_postmaster_start_time(),\n        (SELECT max",
+                "        (SELECT max",
             ),
         ),
         test_flapping.test_a_restarted_database_gives_the_same_grace,
+    ),
+    Mutation(
+        "publishing: no grace after a crash that keeps the start time",
+        edit(
+            PUBLISHING,
+            ("coalesce((SELECT since FROM private.records_since), private.clock())", "NULL"),
+        ),
+        test_flapping.test_records_lost_without_a_restart_give_the_same_grace,
     ),
     Mutation(
         "publishing: intervals without a reason of their own",

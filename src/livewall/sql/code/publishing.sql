@@ -5,13 +5,27 @@
 -- the private tables of that stream. live_streams rows are taken FOR NO KEY UPDATE, which the share locks of foreign
 -- keys do not meet.
 
--- Until when nothing is unpublished for want of viewers: one heartbeat period after the database or a server started.
+-- Until when nothing is unpublished for want of viewers: one heartbeat period after the database or a server started, or
+-- the viewing records were lost. Lost and not yet noted counts as lost this moment.
 CREATE FUNCTION private.grace_until() RETURNS timestamptz
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
 BEGIN ATOMIC
-    SELECT greatest(pg_postmaster_start_time(), (SELECT max(started_at) FROM private.server_starts)) + restart_grace
+    SELECT greatest(
+        pg_postmaster_start_time(),
+        (SELECT max(started_at) FROM private.server_starts),
+        coalesce((SELECT since FROM private.records_since), private.clock())) + restart_grace
     FROM private.settings;
 END;
+
+CREATE FUNCTION private.note_lost_records() RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM private.records_since) THEN
+        INSERT INTO private.records_since (since) VALUES (private.clock()) ON CONFLICT DO NOTHING;
+    END IF;
+END;
+$$;
 
 -- When an off-transition for want of viewers may happen next. One of the allowed transitions a minute is kept back for
 -- the streamer, who may always stop at once.
@@ -264,7 +278,7 @@ DECLARE
     v_now timestamptz := private.clock();
     v_due uuid[];
 BEGIN
-    PERFORM private.end_expired_leases();
+    PERFORM private.note_lost_records(), private.end_expired_leases();
     v_due := ARRAY(SELECT id FROM public.live_streams
                    WHERE is_published AND (watched_until <= v_now OR unpublish_due_at <= v_now));
     IF v_due <> '{}' THEN
@@ -289,6 +303,7 @@ DECLARE
     v_ended uuid[] := private.end_expired_leases();
     v_derive uuid[];
 BEGIN
+    PERFORM private.note_lost_records();
     WITH seen AS (
         SELECT a.live_stream_id, count(*) AS sessions
         FROM public.active_viewers AS a
