@@ -102,6 +102,7 @@ async def test_a_line_that_dies_without_a_word_is_noticed(site: Site, open_in: O
     async with cable_to(site.port) as cable:
         ben = await open_in(site, 1)
         ben.url = cable.url
+        ben.forgive("WebSocket connection", "ERR_")
         await ben.continue_as_guest()
         await ben.watch(ana.name)
         await ben.expect_moving(ana.name)
