@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageOps
 from playwright.async_api import Playwright, async_playwright, expect
 
 from bench.figures import say
@@ -25,7 +25,11 @@ from tests.browser.site import Site
 from tests.browser.window import DESKTOP, PHONE, Window, open_window
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
-FILM_PICTURES, FILM_RATE = 90, 15
+FILM_START, FILM_PICTURES, FILM_RATE = 1_700_000_000, 90, 15
+# Chromium names such a camera by the file's whole path.
+NAME_CAMERA = """Object.defineProperty(MediaStreamTrack.prototype, "label", {
+  get() { return this.kind === "video" ? "Desk camera" : "Desk microphone"; },
+});"""
 TALK = (
     ("lia", "that bass line"),
     ("otto", "hello from Lisbon"),
@@ -36,12 +40,15 @@ TALK = (
 
 
 def film(path: Path) -> None:
-    """Draw a streamer's evening as a file of JPEG pictures, which Chromium takes for a camera."""
+    """Draw a streamer's evening as a file of JPEG pictures, which Chromium takes for a camera.
+
+    Drawn as in a mirror, because that is how the studio shows people themselves.
+    """
     paint = lofi()
     with path.open("wb") as file:
         for number in range(FILM_PICTURES):
             content = io.BytesIO()
-            paint(1_700_000_000 + number / FILM_RATE).convert("RGB").save(content, "JPEG")
+            ImageOps.mirror(paint(FILM_START + number / FILM_RATE)).save(content, "JPEG")
             file.write(content.getvalue())
 
 
@@ -68,13 +75,13 @@ async def enter(browser: Chromium, site: Site, *, phone: bool = False) -> Window
 
 
 async def take(window: Window, name: str) -> None:
-    """Take a picture when status line and pointer are gone, and make the file small."""
+    """Take a picture when status line and pointer are gone."""
     await window.page.mouse.move(700, 880)
     await expect(window.page.locator(".status-line span")).to_have_count(0, timeout=20_000)
-    taken = await window.page.screenshot()
-    picture = Image.open(io.BytesIO(taken)).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    await asyncio.sleep(0.5)  # what the pointer had brought up fades out
+    taken = Image.open(io.BytesIO(await window.page.screenshot())).convert("RGB")
     IMAGES.mkdir(exist_ok=True)
-    picture.save(IMAGES / f"{name}.png", optimize=True)
+    taken.save(IMAGES / f"{name}.png", optimize=True)
     say(f"  {name}.png")
 
 
@@ -109,6 +116,8 @@ async def studio(site: Site, playwright: Playwright, people: dict[str, Visitor])
         await asyncio.to_thread(film, path)
         browser = await start_chromium(playwright, film=path)
         window = await enter(browser, site)
+        await window.context.add_init_script(NAME_CAMERA)
+        await window.open("/")
         await window.go_live("Late-night lo-fi")
         stream = str(await site.stream_id(window.name))
         for sent in (20, 0):
