@@ -43,7 +43,7 @@ def with_free_port(settings: Settings) -> Settings:
 
 def run(settings: Settings) -> None:
     """Serve until told to stop; once ready print the address, open it and start the demo."""
-    from livewall.app import serve
+    from livewall.serving import serve
 
     with _when_ready(settings):
         try:
