@@ -30,12 +30,16 @@ from livewall.docs_page import DocsPage, close_objects
 from livewall.errors import Refusal
 from livewall.messages import Goodbye
 from livewall.pages import Pages
+from livewall.payments import sandbox_page
 from livewall.server import Server, assemble
 from livewall.settings import Settings
 from livewall.socket import Sockets
 from livewall.web import Front
 
-FEATURES = (identity, social, grid, streams, presence, chat, moderation, health)
+FEATURES = (
+    *(identity, social, grid, streams, presence, chat, moderation, health),
+    sandbox_page,
+)
 RECONNECT_MS = (500, 3_000)
 
 

@@ -16,15 +16,15 @@ log = structlog.get_logger()
 @contextlib.asynccontextmanager
 async def beside(server: Server) -> AsyncGenerator[None]:
     """Run what works beside the requests: the heartbeat writer, jobs, the registration."""
-    tasks = [
-        asyncio.create_task(work, name=name)
-        for name, work in (
-            ("heartbeats", server.presence.writer.run()),
-            ("jobs", jobs.run(server.database, server.changes.apply)),
-            ("tick", _tick(server)),
-            ("register", _register(server)),
-        )
-    ]
+    beside = {
+        "heartbeats": server.presence.writer.run(),
+        "jobs": jobs.run(server.database, server.changes.apply),
+        "tick": _tick(server),
+        "register": _register(server),
+    }
+    if server.provider is not None:
+        beside["provider"] = server.provider.run()
+    tasks = [asyncio.create_task(work, name=name) for name, work in beside.items()]
     for task in tasks:
         task.add_done_callback(_report)
     try:
@@ -33,6 +33,8 @@ async def beside(server: Server) -> AsyncGenerator[None]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if server.provider is not None:
+            await server.provider.close()
         await server.database.close()
 
 

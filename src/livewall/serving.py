@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import Callable
 
+import msgspec
 import structlog
 import uvicorn
 from litestar.types import ASGIApp
@@ -61,8 +62,10 @@ def configure(app: ASGIApp, settings: Settings) -> uvicorn.Config:
 def serve(settings: Settings) -> None:
     """Serve until interrupted. Exits with one line and code 1 if it cannot listen."""
     log.configure(settings.log)
-    app = create_app(settings)
     listening = _listen(settings)
+    # What we send to ourselves needs the port, which "any free one" does not say.
+    settings = msgspec.structs.replace(settings, port=listening.getsockname()[1])
+    app = create_app(settings)
     server = _Uvicorn(configure(app, settings), app.farewell)
     with contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[listening])

@@ -265,8 +265,10 @@ async def serving(
     settings: Settings, database: Database, pages: Pages | None = None
 ) -> AsyncGenerator[Live]:
     """Serve on a free port until the block ends."""
-    app = create_app(settings, pages)
     listening = socket.create_server(("127.0.0.1", 0))
+    # As `livewall serve` does with port 0, so that the server can send things to itself.
+    settings = msgspec.structs.replace(settings, port=listening.getsockname()[1])
+    app = create_app(settings, pages)
     config = configure(app, settings)
     server = Uvicorn(config)
     task = asyncio.create_task(server.serve(sockets=[listening]))
