@@ -19,7 +19,9 @@ help: ## Show this list
 run: setup ## Set up, start everything and print the address
 	@exec $(BIN)/livewall up
 
-test: setup-dev system ## Run the tests: SQL on PostgreSQL 15, then everything on 18
+test: setup-dev system ## Run the tests: the web client's units, SQL on PostgreSQL 15, then everything on 18
+	@echo "== Units of the web client"
+	@$(BIN)/python hatch_build.py test
 	@echo "== SQL on PostgreSQL 15"
 	@LIVEWALL_TEST_POSTGRES=15 $(PYTEST) -q -m sql $(ARGS)
 	@echo "== Everything on PostgreSQL 18"
