@@ -172,7 +172,8 @@ class Stripe:
             stripe.WebhookSignature.verify_header(  # pyright: ignore[reportUnknownMemberType]
                 body, headers.get("stripe-signature"), self._webhook_secret, MOST_AGE
             )
-        except (stripe.SignatureVerificationError, UnicodeDecodeError):
+        except (stripe.SignatureVerificationError, UnicodeDecodeError, TypeError):
+            # TypeError: a signature with letters beyond ASCII, which can not be compared.
             raise Refusal("bad_signature") from None
         try:
             payload = msgspec.json.decode(body, type=dict[str, object])
@@ -195,7 +196,7 @@ class Stripe:
             event = msgspec.convert(payload, _Envelope)
             return reader(event.data.object, moment(event.created))
         except (msgspec.ValidationError, ValueError, OverflowError, OSError) as error:
-            log.error("event_not_understood", event=payload.get("id"), error=str(error))  # noqa: TRY400
+            log.error("event_not_understood", id=payload.get("id"), error=str(error))  # noqa: TRY400
             return None
 
     async def run(self) -> None:
