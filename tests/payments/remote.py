@@ -31,6 +31,7 @@ class Remote:
     answers: list[tuple[int, Json]] = field(default_factory=lambda: [(200, {})])
     pause: float = 0.0
     news: asyncio.Event = field(default_factory=asyncio.Event)
+    lines: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
 
     def say(self, *answers: tuple[int, Json]) -> None:
         """Set what is answered from now on."""
@@ -47,12 +48,20 @@ class Remote:
                 await asyncio.wait_for(self.news.wait(), left)
         return self.heard
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection until the other side closes it."""
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+    def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection until either side closes it."""
+        line = asyncio.create_task(self._serve(reader, writer))
+        self.lines.add(line)
+        line.add_done_callback(self.lines.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
             while True:
                 await self._one(reader, writer)
-        writer.close()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
@@ -76,10 +85,12 @@ class Remote:
 async def remote() -> AsyncGenerator[Remote]:
     """Listen on a free port until the block ends."""
     there = Remote()
-    # Not `async with`: that waits for connections which clients keep open.
-    server = await asyncio.start_server(there.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(there.connected, "127.0.0.1", 0)
     there.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield there
     finally:
         server.close()
+        for line in list(there.lines):
+            line.cancel()
+        await asyncio.gather(*there.lines, return_exceptions=True)
