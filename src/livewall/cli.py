@@ -80,7 +80,7 @@ def up() -> None:
 def serve() -> None:
     """Run the server only, on a database that `livewall db migrate` has prepared."""
     with prepared(cli_up.with_free_port(load())) as settings:
-        from livewall.app import serve as serve_app
+        from livewall.serving import serve as serve_app
 
         serve_app(settings)
 

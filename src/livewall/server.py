@@ -8,6 +8,7 @@ from livewall.changes import Changes
 from livewall.db import SERVICE, Database
 from livewall.hub import Hub
 from livewall.limits import Limiter
+from livewall.payments import PaymentProvider, open_provider
 from livewall.settings import Settings
 from livewall.watching import Presence
 
@@ -33,6 +34,7 @@ class Server:
     hub: Hub
     presence: Presence
     limiters: Limiters
+    provider: PaymentProvider | None
 
     @property
     def changes(self) -> Changes:
@@ -50,6 +52,7 @@ def assemble(settings: Settings) -> Server:
     """Make the parts; nothing connects or runs yet."""
     database = Database(settings.web_database_url)
     hub = Hub()
+    provider = open_provider(settings, database)
     limiters = Limiters(
         guests=Limiter(rate=1, burst=60),
         accounts=Limiter(rate=0.2, burst=30),
@@ -64,4 +67,5 @@ def assemble(settings: Settings) -> Server:
         hub=hub,
         presence=Presence(database, hub, settings.seats),
         limiters=limiters,
+        provider=provider,
     )
