@@ -16,11 +16,14 @@ from litestar.types import Receive, Scope, Send
 from livewall import (
     __version__,
     chat,
+    gifts,
     grid,
     health,
     identity,
+    ledger,
     moderation,
     presence,
+    purchases,
     routing,
     social,
     streams,
@@ -30,7 +33,7 @@ from livewall.docs_page import DocsPage, close_objects
 from livewall.errors import Refusal
 from livewall.messages import Goodbye
 from livewall.pages import Pages
-from livewall.payments import sandbox_page
+from livewall.payments import sandbox_page, webhooks
 from livewall.server import Server, assemble
 from livewall.settings import Settings
 from livewall.socket import Sockets
@@ -38,7 +41,7 @@ from livewall.web import Front
 
 FEATURES = (
     *(identity, social, grid, streams, presence, chat, moderation, health),
-    sandbox_page,
+    *(ledger, purchases, gifts, webhooks, sandbox_page),
 )
 RECONNECT_MS = (500, 3_000)
 

@@ -8,6 +8,7 @@ import structlog
 
 from livewall import jobs
 from livewall.errors import Refusal
+from livewall.events import POLL_SECONDS, Events
 from livewall.server import Server
 
 log = structlog.get_logger()
@@ -15,10 +16,13 @@ log = structlog.get_logger()
 
 @contextlib.asynccontextmanager
 async def beside(server: Server) -> AsyncGenerator[None]:
-    """Run what works beside the requests: the heartbeat writer, jobs, the registration."""
+    """Run what works beside the requests: the heartbeat writer, events, jobs, payments."""
+    events = Events(server.database, server.hub)
     beside = {
         "heartbeats": server.presence.writer.run(),
-        "jobs": jobs.run(server.database, server.changes.apply),
+        "events": jobs.repeat("take_events", POLL_SECONDS, events.poll),
+        "jobs": jobs.run(server.database, server.changes.apply, server.settlement),
+        "settlement": server.settlement.run(),
         "tick": _tick(server),
         "register": _register(server),
     }

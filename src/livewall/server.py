@@ -9,18 +9,20 @@ from livewall.db import SERVICE, Database
 from livewall.hub import Hub
 from livewall.limits import Limiter
 from livewall.payments import PaymentProvider, open_provider
+from livewall.payments.settlement import Settlement
 from livewall.settings import Settings
 from livewall.watching import Presence
 
 
 @dataclass(frozen=True)
 class Limiters:
-    """How often one address, or one name from one address, may try."""
+    """How often one address, one name from one address, or one buyer may try."""
 
     guests: Limiter
     accounts: Limiter
     sign_ins: Limiter
     passwords: Limiter
+    purchases: Limiter
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Server:
     presence: Presence
     limiters: Limiters
     provider: PaymentProvider | None
+    settlement: Settlement
 
     @property
     def changes(self) -> Changes:
@@ -58,6 +61,7 @@ def assemble(settings: Settings) -> Server:
         accounts=Limiter(rate=0.2, burst=30),
         sign_ins=Limiter(rate=0.5, burst=30),
         passwords=Limiter(rate=0.1, burst=10),
+        purchases=Limiter(rate=0.5, burst=30),
     )
     return Server(
         id=uuid4(),
@@ -68,4 +72,5 @@ def assemble(settings: Settings) -> Server:
         presence=Presence(database, hub, settings.seats),
         limiters=limiters,
         provider=provider,
+        settlement=Settlement(database, provider),
     )

@@ -94,6 +94,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     trusted_proxies: Annotated[
         tuple[str, ...], _about("addresses whose X-Forwarded-For is believed, by comma")
     ] = ()
+    country_header: Annotated[
+        str, _about("header in which those proxies name the country, such as CF-IPCountry")
+    ] = ""
     payments: Annotated[
         Literal["sandbox", "stripe", "none"],
         _about("who takes the money; the sandbox never in production, where none is the default"),
