@@ -40,6 +40,7 @@ auth.users
 private.bans private.chat_buckets private.chat_mutes private.chat_reports private.code_files
 private.code_objects private.credentials private.job_runs private.live_intervals private.previews
 private.publish_intervals private.publisher_leases private.records_since
+private.sandbox_events private.sandbox_payments
 private.schema_migrations private.server_starts
 private.sessions private.settings private.staff_roles
 """
@@ -76,6 +77,9 @@ FUNCTIONS = {
         public.record_job_run public.record_leaves public.record_publisher_heartbeats
         public.register_server_start public.renew_session public.set_password_hash
         public.sweep_publish_state public.update_publish_state_from_viewers
+        public.act_on_sandbox_payment public.cancel_sandbox_payment
+        public.capture_sandbox_payment public.create_sandbox_payment public.get_sandbox_payment
+        public.note_sandbox_delivery public.refund_sandbox_payment public.take_sandbox_events
     """,
     "l": "public.call_as",
 }
