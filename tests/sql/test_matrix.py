@@ -45,11 +45,11 @@ auth.users
 private.bans private.chat_buckets private.chat_mutes private.chat_reports private.code_files
 private.code_objects private.credentials private.job_runs private.live_intervals private.previews
 private.publish_intervals private.publisher_leases private.records_since
+private.sandbox_events private.sandbox_payments
 private.schema_migrations private.server_starts
 private.sessions private.settings private.staff_roles
 private.audit_log private.disputes private.events private.ledger_accounts private.ledger_queue
 private.ledger_seals private.ledger_transactions private.money_settings private.outbox
-private.sandbox_payments private.sandbox_events
 private.payment_events private.provider_calls private.purchase_transitions private.refunds
 """
 
