@@ -13,6 +13,9 @@ import "./style/wall.css";
 import "./style/chat.css";
 import "./style/studio.css";
 import "./style/pages.css";
+import "./style/money.css";
+import "./style/gifts.css";
+import "./style/console.css";
 
 async function main(): Promise<void> {
   await claimSessionId();
