@@ -7,6 +7,7 @@ import { startPublishing } from "./streams/publishing";
 import { claimSessionId } from "./tab";
 import "./ui/theme";
 import "./style/base.css";
+import "./style/bar.css";
 import "./style/controls.css";
 import "./style/tile.css";
 import "./style/wall.css";

@@ -127,18 +127,18 @@ describe("a purchase in words", () => {
   test("a large one is held, and says why and that nothing is charged", () => {
     const { state, text } = purchaseWords(purchase("held"));
     expect(state).toBe("Held for approval");
-    expect(text).toContain("$32,500.00");
-    expect(text).toContain("checked by a second person. Your card is not charged before that.");
+    expect(text).toContain("are checked by a second person. Your card is not charged before that.");
   });
 
   test("money that arrived all the same is not said to be uncharged", () => {
-    const { text } = purchaseWords(purchase("held", { requires_approval: false, hold_reason: "amount_differs" }));
+    const { text } = purchaseWords(purchase("held", { requires_approval: false, hold_reason: "amount_mismatch" }));
     expect(text).toContain("goes back to your card");
     expect(text).not.toContain("not charged");
   });
 
   test("only what was taken is said to come back", () => {
     expect(purchaseWords(purchase("rejected")).text).toContain("not charged");
+    expect(purchaseWords(purchase("rejected", { hold_reason: "amount_mismatch" })).text).toContain("goes back");
     expect(purchaseWords(purchase("rejected", { refunded_cents: 3_250_000 })).text).toContain("$32,500.00 went back");
   });
 

@@ -25,7 +25,7 @@ export function Held() {
   return (
     <>
       <h1>Held purchases</h1>
-      <p class="quiet">Nothing is credited until a second person decides. Deadlines under a day are amber; after them a purchase ends by itself and the card is not charged.</p>
+      <p class="quiet">Nothing is credited until a second person decides. A purchase whose deadline passes ends by itself, and no money is kept.</p>
       {problem && <Trouble words={problem} retry={() => void loadHeld()} />}
       {list === null && !problem && <LinesSkeleton label="Loading held purchases" lines={4} />}
       {list?.length === 0 && <p class="empty-note quiet">Nothing waits for a decision.</p>}
@@ -112,7 +112,7 @@ function FactCell({ label, fact }: { label: string; fact: Fact }) {
 }
 
 function Actions({ held, decide }: { held: HeldPurchase; decide: Decide }) {
-  if (!held.may_decide) return <span class="quiet">Your own purchase: somebody else has to decide.</span>;
+  if (!held.may_decide) return <span class="quiet own-purchase">Your own purchase: somebody else has to decide.</span>;
   const number = numberOf(held.purchase);
   return (
     <>

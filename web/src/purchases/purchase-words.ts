@@ -47,15 +47,14 @@ export function purchaseWords(purchase: Purchase): PurchaseWords {
 
 function heldWords(purchase: Purchase): string {
   const until = purchase.decide_by === null ? "" : ` A decision comes by ${dateAndTime(purchase.decide_by)}.`;
-  if (purchase.hold_reason !== null && !purchase.requires_approval) {
-    return `The payment arrived, but not as it was ordered, so a second person checks it. If they reject it, the money goes back to your card.${until}`;
-  }
-  return `Purchases as large as ${dollars(purchase.usd_cents)} are checked by a second person. Your card is not charged before that.${until}`;
+  if (purchase.hold_reason !== null) return `The payment is not as it was ordered, so a second person checks it. If they reject it, what you paid goes back to your card.${until}`;
+  return `Purchases as large as this one, alone or with others of the same day, are checked by a second person. Your card is not charged before that.${until}`;
 }
 
-/** Only what was taken can be returned. */
+/** Only what was taken can be returned; where money had arrived, it is on its way back. */
 function moneyBack(purchase: Purchase): string {
-  return purchase.refunded_cents > 0 ? `${dollars(purchase.refunded_cents)} went back to your card.` : "Your card was not charged.";
+  if (purchase.refunded_cents > 0) return `${dollars(purchase.refunded_cents)} went back to your card.`;
+  return purchase.hold_reason === null ? "Your card was not charged." : "What you paid goes back to your card.";
 }
 
 function refundedInPart(purchase: Purchase): PurchaseWords {
