@@ -60,7 +60,8 @@ interface GiftButtonProps {
 
 function GiftButton({ gift, name, isSure, press }: GiftButtonProps) {
   const price = coins(gift.price);
-  const label = isSure ? `Press again to send ${name} a ${gift.title} for ${price}` : `Send ${name} a ${gift.title} for ${price}`;
+  const what = `${gift.title} for ${name}, ${price}`;
+  const label = isSure ? `Press again to send: ${what}` : `Send ${what}`;
   return (
     <button type="button" class="gift" aria-label={label} data-sure={isSure} disabled={sending.value !== null} onClick={press}>
       <span class="gift-emoji" aria-hidden="true">
