@@ -8,13 +8,14 @@ import type { HeldPurchase, Purchase, PurchaseStatus, PurchaseSettings, Statemen
 import { countries, history, timeLeft } from "../src/purchases/held-facts";
 import { purchaseWords } from "../src/purchases/purchase-words";
 import { centsOf, changesOf, draftOf } from "../src/purchases/settings-draft";
-import { coins, dollars } from "../src/ui/words";
+import { brief, coins, dollars } from "../src/ui/words";
 
 const refusal = (status: number) => new Refusal({ type: "", title: "", status, code: "some_code" });
 
 test("money is exact to the cent and coins are counted in words", () => {
   expect([99, 2_500_000, 2_500_001, 5_000_000, 1].map(dollars)).toEqual(["$0.99", "$25,000.00", "$25,000.01", "$50,000.00", "$0.01"]);
   expect([0, 1, 1240, 2_275_000].map(coins)).toEqual(["0 coins", "1 coin", "1,240 coins", "2,275,000 coins"]);
+  expect([1240, 99_999, 2_276_240].map(brief)).toEqual(["1,240", "99,999", "2.3M"]);
   expect([500, -10, 1_750_000].map(signed)).toEqual(["+500", "−10", "+1,750,000"]);
 });
 

@@ -59,17 +59,33 @@ interface GiftButtonProps {
 }
 
 function GiftButton({ gift, name, isSure, press }: GiftButtonProps) {
-  const price = coins(gift.price);
-  const what = `${gift.title} for ${name}, ${price}`;
-  const label = isSure ? `Press again to send: ${what}` : `Send ${what}`;
   return (
-    <button type="button" class="gift" aria-label={label} data-sure={isSure} disabled={sending.value !== null} onClick={press}>
+    <button type="button" class="gift" data-sure={isSure} disabled={sending.value !== null} onClick={press}>
       <span class="gift-emoji" aria-hidden="true">
         {gift.emoji}
       </span>
-      <strong>{isSure ? "Press again" : sending.value === gift.id ? "Sending…" : gift.title}</strong>
+      <Words gift={gift} name={name} isSure={isSure} />
       <Coins value={gift.price} />
     </button>
+  );
+}
+
+/** What one sees is a part of what is read out. */
+function Words({ gift, name, isSure }: Omit<GiftButtonProps, "press">) {
+  if (isSure) {
+    return (
+      <span>
+        <strong>Press again</strong>
+        <span class="quiet-words">{` to send ${gift.title} for ${name}, `}</span>
+      </span>
+    );
+  }
+  return (
+    <span>
+      <span class="quiet-words">Send </span>
+      <strong>{sending.value === gift.id ? "Sending…" : gift.title}</strong>
+      <span class="quiet-words">{` for ${name}, `}</span>
+    </span>
   );
 }
 

@@ -5,7 +5,7 @@ import { inWords } from "../problems";
 import type { CoinPack } from "../protocol";
 import { Coins } from "../ui/coin";
 import { Trouble } from "../ui/trouble";
-import { coins, dollars } from "../ui/words";
+import { dollars } from "../ui/words";
 import { buy, buying, buyProblem } from "./buying";
 
 /** The packs with their prices; pressing one buys it. */
@@ -44,13 +44,16 @@ export function Packs({ mayBuy }: { mayBuy: boolean }) {
 }
 
 function Pack({ pack, mayBuy }: { pack: CoinPack; mayBuy: boolean }) {
-  const price = dollars(pack.usd_cents);
   const isOpening = buying.value === pack.id;
   const isBusy = buying.value !== null;
   return (
-    <button type="button" class="pack" disabled={!mayBuy || isBusy} aria-label={`Buy ${coins(pack.coins)} for ${price}`} onClick={() => void buy(pack)}>
-      <Coins value={pack.coins} />
-      <span class="pack-price numbers">{isOpening ? "Opening…" : price}</span>
+    <button type="button" class="pack" disabled={!mayBuy || isBusy} onClick={() => void buy(pack)}>
+      <span>
+        <span class="quiet-words">Buy </span>
+        <Coins value={pack.coins} />
+        <span class="quiet-words"> for </span>
+      </span>
+      <span class="pack-price numbers">{isOpening ? "Opening…" : dollars(pack.usd_cents)}</span>
     </button>
   );
 }

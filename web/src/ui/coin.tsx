@@ -8,21 +8,14 @@ export const CoinIcon = () => (
 );
 
 /** An amount of coins, never without the coin. */
-export function Coins({ value, isExact = true }: { value: number; isExact?: boolean }) {
+export function Coins({ value }: { value: number }) {
   return (
     <span class="coins">
       <CoinIcon />
       <span class="numbers" aria-hidden="true">
-        {isExact ? count(value) : brief(value)}
+        {count(value)}
       </span>
       <span class="quiet-words">{coins(value)}</span>
     </span>
   );
-}
-
-const compact = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 });
-
-/** From a hundred thousand on, where there is no room for every digit. */
-function brief(value: number): string {
-  return Math.abs(value) < 100_000 ? count(value) : compact.format(value);
 }
