@@ -19,6 +19,7 @@ from tests.browser.money import (
     newest_purchase,
     open_console,
     order,
+    refund,
 )
 from tests.browser.site import Site
 
@@ -213,3 +214,38 @@ async def test_what_is_asked_again_after_a_lost_answer_happens_once(
     await expect_coins(ben, "60 coins")
     assert await site.admin.fetchval("SELECT count(*) FROM public.gifts") == 1
     assert len(lost) == 2
+
+
+@pytest.mark.spec("D4")
+@pytest.mark.abuse("A29")
+async def test_who_owes_is_told_so_and_how_it_ends(site: Site, open_in: OpenWindow) -> None:
+    ana = await (await open_in(site, 0)).continue_as_guest()
+    await ana.go_live()
+    ben = await create_account(await open_in(site, 1), "ben")
+    await buy(ben, "70 coins for $0.99")
+    await expect_coins(ben, "70 coins")
+    await ben.page.get_by_role("link", name="Wall", exact=True).click()
+    await ben.page.get_by_role("button", name=f"Send Heart for {ana.name}, 50 coins").click()
+    await expect_coins(ben, "20 coins")
+
+    purchase = (await ben.ask("/api/purchases"))["purchases"][0]["id"]
+    fay = await create_staff(site, await open_in(site, 0), "fay")
+    await refund(fay, purchase)
+    await expect_coins(ben, "0 coins")
+    ben.forgive("403")
+    await ben.page.get_by_role("button", name=f"Send Rose for {ana.name}, 10 coins").click()
+    note = ben.page.get_by_role("alert")
+    await expect(note).to_contain_text("You owe coins, so gifts are on hold.")
+    await note.get_by_role("link", name="Open the wallet").click()
+    await expect(ben.page.get_by_text("You owe 50 coins, and until that is repaid")).to_be_visible()
+    await expect_lines(
+        ben,
+        "coins",
+        ("Coins taken back for the refund of P-1", "−70", "-50 coins"),  # noqa: RUF001
+        ("Heart for", "−50", "20 coins"),  # noqa: RUF001
+        ("Coins bought, P-1", "+70", "70 coins"),
+    )
+    await expect(newest_purchase(ben)).to_contain_text("Refunded")
+    await buy(ben, "350 coins for $4.99")
+    await expect_coins(ben, "300 coins")
+    await expect(ben.page.get_by_text("You owe")).to_have_count(0)

@@ -101,6 +101,7 @@ async def money_pages(site: Site, window: Window, name: str) -> AsyncGenerator[s
     await window.continue_as_guest()
     await window.open("/wallet")
     await expect(page.get_by_text("Buying coins needs an account")).to_be_visible()
+    await expect(page.locator(".skeleton")).to_have_count(0)
     yield "wallet-of-a-guest"
     await create_staff(site, window, "fay", "admin")
     await order(window, "700 coins for $9.99")

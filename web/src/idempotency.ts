@@ -25,7 +25,9 @@ export function intents(): Intents {
   return { keyFor, settle };
 }
 
-/** No answer, or an answer that says nothing about what happened. A 4xx says: it did not. */
+/** No answer, or an answer that says nothing about what happened. A 4xx says: it did not. So does a
+ * provider's final no, which the same key would only bring back. */
 export function isUncertain(error: unknown): boolean {
-  return error instanceof Refusal && (error.problem.status === 0 || error.problem.status >= 500);
+  if (!(error instanceof Refusal) || error.code === "provider_refused") return false;
+  return error.problem.status === 0 || error.problem.status >= 500;
 }

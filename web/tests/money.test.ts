@@ -10,7 +10,7 @@ import { purchaseWords } from "../src/purchases/purchase-words";
 import { centsOf, changesOf, draftOf } from "../src/purchases/settings-draft";
 import { brief, coins, dollars } from "../src/ui/words";
 
-const refusal = (status: number) => new Refusal({ type: "", title: "", status, code: "some_code" });
+const refusal = (status: number, code = "some_code") => new Refusal({ type: "", title: "", status, code });
 
 test("money is exact to the cent and coins are counted in words", () => {
   expect([99, 2_500_000, 2_500_001, 5_000_000, 1].map(dollars)).toEqual(["$0.99", "$25,000.00", "$25,000.01", "$50,000.00", "$0.01"]);
@@ -30,8 +30,11 @@ describe("an idempotency key", () => {
     wanted.settle("pack", refusal(429));
     const second = wanted.keyFor("pack");
     expect(second).not.toBe(first);
+    wanted.settle("pack", refusal(502, "provider_refused"));
+    const third = wanted.keyFor("pack");
+    expect(third).not.toBe(second);
     wanted.settle("pack");
-    expect(wanted.keyFor("pack")).not.toBe(second);
+    expect(wanted.keyFor("pack")).not.toBe(third);
   });
 
   test("belongs to one wish, and is a UUID", () => {

@@ -20,7 +20,7 @@ export function WalletPage() {
       {isGuest && <GuestNotice />}
       {has !== null && <DebtNotice has={has} />}
       {has === null && walletProblem.value !== null && <Trouble words={walletProblem.value} retry={() => void loadWallet()} />}
-      <Balances has={has} />
+      {(has !== null || walletProblem.value === null) && <Balances has={has} />}
       <Packs mayBuy={!isGuest} />
       {!isGuest && <PurchaseList />}
       <Statement />

@@ -20,7 +20,12 @@ interface Choice {
 export function Held() {
   const choice = useSignal<Choice | null>(null);
   const problem = heldProblem.value;
-  useEffect(() => void loadHeld(), []);
+  useEffect(() => {
+    void loadHeld();
+    // Deadlines come nearer while nothing else happens.
+    const timer = window.setInterval(() => void loadHeld(), 60_000);
+    return () => window.clearInterval(timer);
+  }, []);
   const list = heldPurchases.value;
   return (
     <>
