@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -27,6 +28,9 @@ SESSION_SECONDS = 30 * 24 * 3600
 RECHECK_SECONDS = 300.0
 REMEMBERED = 50_000
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+COUNTRY = re.compile(r"[A-Z]{2}")
+# What Cloudflare says for an address that it can not place.
+NO_COUNTRY = "XX"
 Headers = Iterable[tuple[bytes, bytes]]
 
 
@@ -47,6 +51,15 @@ class Visit:
     proof: Literal["none", "cookie", "bearer"] = "none"
     expires_at: float = 0.0
     renewed: Session | None = None
+    country_code: str | None = None
+
+    @property
+    def ip_address(self) -> str | None:
+        """The address as PostgreSQL takes it, without a zone; None if it is none at all."""
+        try:
+            return str(ip_address(self.address.partition("%")[0]))
+        except ValueError:
+            return None
 
 
 class Callers:
@@ -62,6 +75,7 @@ class Callers:
         self._asking: dict[UUID, asyncio.Future[Session | None]] = {}
         self._forgotten = 0
         self._proxies = [_network(proxy) for proxy in settings.trusted_proxies]
+        self._country_header = settings.country_header.lower()
         self._origin = _origin(settings.public_url)
         self.secure = settings.production and not settings.public_url.startswith("http://")
         self.cookie = "__Host-livewall_session" if self.secure else "livewall_session"
@@ -75,6 +89,16 @@ class Callers:
                 break
             address = hop
         return address
+
+    def country(self, headers: dict[str, str], peer: str) -> str | None:
+        """Return the country (ISO, 2 letters) in the header that the operator named.
+
+        It counts only from a proxy of ours: anybody else could claim any country.
+        """
+        if not self._country_header or not self._is_proxy(peer):
+            return None
+        country = headers.get(self._country_header, "").strip().upper()
+        return country if COUNTRY.fullmatch(country) and country != NO_COUNTRY else None
 
     def _is_proxy(self, address: str) -> bool:
         try:

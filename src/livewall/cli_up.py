@@ -43,7 +43,7 @@ def with_free_port(settings: Settings) -> Settings:
 
 def run(settings: Settings) -> None:
     """Serve until told to stop; once ready print the address, open it and start the demo."""
-    from livewall.app import serve
+    from livewall.serving import serve
 
     with _when_ready(settings):
         try:
@@ -85,21 +85,15 @@ def _answers(settings: Settings, ended: threading.Event) -> bool:
     deadline = time.monotonic() + READY_WITHIN
     while time.monotonic() < deadline and not ended.wait(0.05):
         try:
-            with urllib.request.urlopen(f"{_local_url(settings)}/healthz", timeout=2):  # noqa: S310
+            with urllib.request.urlopen(f"{settings.local_url}/healthz", timeout=2):  # noqa: S310
                 return True
         except OSError:
             continue
     return False
 
 
-def _local_url(settings: Settings) -> str:
-    """Return the address from this machine, past any proxy that `public_url` names."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
-    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
-
-
 def _start_demo(settings: Settings) -> subprocess.Popen[bytes]:
-    url = _local_url(settings)
+    url = settings.local_url
     command = [sys.executable, "-m", "livewall", "demo", "--with-parent", "--url", url]
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
 

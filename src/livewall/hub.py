@@ -13,6 +13,8 @@ from livewall import metrics
 from livewall.db import Caller
 from livewall.messages import ToClient, frame
 
+# Whoever has one of these roles hears of purchases that wait for a decision.
+FINANCE = frozenset({"finance", "admin"})
 # What may wait for one socket, in bytes. Whoever is further behind gets a snapshot instead.
 OUTBOX_BYTES = 256 * 1024
 FAREWELL_SECONDS = 1.0
@@ -45,6 +47,7 @@ class Client:
         self.profile_id = profile_id
         self.session_id = session_id
         self.name = ""
+        self.roles: frozenset[str] = frozenset()
         self.blocked: frozenset[UUID] = frozenset()
         self.wall: frozenset[UUID] = frozenset()
         self.tiles: frozenset[UUID] = frozenset()
@@ -216,12 +219,22 @@ class Hub:
             if client.session_id != but:
                 client.push(text)
 
-    def to_topics(self, topics: Iterable[UUID], message: ToClient) -> None:
-        """Tell whoever shows one of these, and whoever reads a snapshot this moment."""
+    def to_finance(self, message: ToClient) -> None:
+        """Tell the staff who decide about money."""
+        self._deliver({c for c in self.clients.values() if c.roles & FINANCE}, message)
+
+    def to_topics(
+        self, topics: Iterable[UUID], message: ToClient, sender_id: UUID | None = None
+    ) -> None:
+        """Tell whoever shows one of these, and whoever reads a snapshot this moment.
+
+        Nobody in a blocked pair with the sender hears it.
+        """
         reached: set[Client] = set()
         for topic in topics:
             reached |= self._topics.get(topic, set())
-        self._deliver(reached | self.loading, message)
+        reached |= self.loading
+        self._deliver({c for c in reached if sender_id not in c.blocked}, message)
 
     def to_everybody(self, message: ToClient) -> None:
         """Tell every socket."""

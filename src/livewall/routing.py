@@ -1,6 +1,6 @@
 """What every HTTP route uses: who asks, the parts of the server, and documented refusals."""
 
-from typing import cast
+from typing import Annotated, cast
 
 import msgspec
 import structlog
@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import QueryParameter
 from litestar.routes import HTTPRoute
 
 from livewall.callers import Visit
@@ -35,6 +36,10 @@ TheVisit = NamedDependency[Visit]
 Anybody = NamedDependency[Caller]
 SignedInCaller = NamedDependency[Caller]
 AnyRequest = Request[object, object, State]
+# How lists are read in pages.
+LARGEST_ID = 2**63 - 1
+BeforeId = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID)]
+PageSize = Annotated[int, QueryParameter(ge=1, le=100)]
 
 
 class StrictRequest(Request[object, object, State]):

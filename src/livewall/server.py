@@ -8,18 +8,21 @@ from livewall.changes import Changes
 from livewall.db import SERVICE, Database
 from livewall.hub import Hub
 from livewall.limits import Limiter
+from livewall.payments import PaymentProvider, open_provider
+from livewall.payments.settlement import Settlement
 from livewall.settings import Settings
 from livewall.watching import Presence
 
 
 @dataclass(frozen=True)
 class Limiters:
-    """How often one address, or one name from one address, may try."""
+    """How often one address, one name from one address, or one buyer may try."""
 
     guests: Limiter
     accounts: Limiter
     sign_ins: Limiter
     passwords: Limiter
+    purchases: Limiter
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class Server:
     hub: Hub
     presence: Presence
     limiters: Limiters
+    provider: PaymentProvider | None
+    settlement: Settlement
 
     @property
     def changes(self) -> Changes:
@@ -50,11 +55,13 @@ def assemble(settings: Settings) -> Server:
     """Make the parts; nothing connects or runs yet."""
     database = Database(settings.web_database_url)
     hub = Hub()
+    provider = open_provider(settings, database)
     limiters = Limiters(
         guests=Limiter(rate=1, burst=60),
         accounts=Limiter(rate=0.2, burst=30),
         sign_ins=Limiter(rate=0.5, burst=30),
         passwords=Limiter(rate=0.1, burst=10),
+        purchases=Limiter(rate=0.5, burst=30),
     )
     return Server(
         id=uuid4(),
@@ -64,4 +71,6 @@ def assemble(settings: Settings) -> Server:
         hub=hub,
         presence=Presence(database, hub, settings.seats),
         limiters=limiters,
+        provider=provider,
+        settlement=Settlement(database, provider),
     )

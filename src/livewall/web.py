@@ -1,5 +1,6 @@
 """What stands in front of every HTTP request: id, identity, forgery check, size limit, headers."""
 
+import dataclasses
 import re
 import time
 from typing import cast
@@ -27,7 +28,9 @@ from livewall.routing import PROBLEM_JSON, cookie, refusal_headers
 from livewall.server import Server
 
 LARGEST_BODY = 64 * 1024
-API_PATHS = ("/api/", "/docs", "/healthz", "/readyz", "/metrics")
+# A provider's event lists everything it knows about a payment.
+LARGEST_EVENT = 256 * 1024
+API_PATHS = ("/api/", "/docs", "/healthz", "/readyz", "/metrics", "/webhooks/")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 HOST = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}")
@@ -90,14 +93,17 @@ class Front:
         peer = (scope["client"] or ("", 0))[0]
         visit = Visit(ANYBODY, peer)
         if scope["path"].startswith("/api/"):
-            visit = await self._server.callers.identify(headers, peer)
-            self._server.callers.check_forgery(scope["method"], headers, visit)
+            callers = self._server.callers
+            visit = await callers.identify(headers, peer)
+            callers.check_forgery(scope["method"], headers, visit)
             reply.renewed = visit.renewed
+            visit = dataclasses.replace(visit, country_code=callers.country(headers, peer))
         scope["state"]["visit"] = visit
         if scope["method"] == "OPTIONS":
             # Pages elsewhere may not call us, so there is nothing to negotiate: 405, with Allow.
             scope = {**scope, "method": cast("Method", "NONE")}
-        await self._api(scope, _limited(receive, headers), reply)
+        limit = LARGEST_EVENT if scope["path"].startswith("/webhooks/") else LARGEST_BODY
+        await self._api(scope, _limited(receive, headers, limit), reply)
 
     def _note(self, scope: HTTPScope, status: int, seconds: float) -> None:
         # Any token is a method in HTTP; each label value is kept for ever.
@@ -156,11 +162,11 @@ class _Reply:
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def _limited(receive: Receive, headers: dict[str, str]) -> Receive:
+def _limited(receive: Receive, headers: dict[str, str], limit: int) -> Receive:
     """Refuse a body over the limit, announced or not. Raises Refusal `too_large`."""
     announced = headers.get("content-length", "0")
-    if announced.isdigit() and int(announced) > LARGEST_BODY:
-        raise _too_large()
+    if announced.isdigit() and int(announced) > limit:
+        raise _too_large(limit)
     taken = 0
 
     async def limited() -> HTTPReceiveMessage | WebSocketReceiveMessage:
@@ -168,15 +174,15 @@ def _limited(receive: Receive, headers: dict[str, str]) -> Receive:
         message = await receive()
         if message["type"] == "http.request":
             taken += len(message["body"])
-            if taken > LARGEST_BODY:
-                raise _too_large()
+            if taken > limit:
+                raise _too_large(limit)
         return message
 
     return limited
 
 
-def _too_large() -> Refusal:
-    return Refusal("too_large", f"A body has up to {LARGEST_BODY} bytes.")
+def _too_large(limit: int) -> Refusal:
+    return Refusal("too_large", f"A body has up to {limit} bytes.")
 
 
 def session_cookies(server: Server, session: Session) -> list[Cookie]:

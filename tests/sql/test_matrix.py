@@ -32,6 +32,11 @@ public.live_streams     select:aus delete:-  insert:-  update:live_available,tit
 public.user_grid_slots  select:u   delete:u  insert:viewer_id,slot_index,streamer_id,is_pinned,is_muted,is_active,volume  update:slot_index,streamer_id,is_pinned,is_muted,is_active,volume
 public.active_viewers   select:u   delete:u  insert:live_stream_id,viewer_id,session_id,is_active,is_unmuted,is_visible,is_subscribed  update:is_active,is_unmuted,is_visible,is_subscribed
 public.chat_messages    select:aus delete:-  insert:live_stream_id,sender_id,type,body  update:-
+public.ledger_entries   select:u   delete:-  insert:-  update:-
+public.coin_packs       select:aus delete:-  insert:-  update:-
+public.coin_purchases   select:u   delete:-  insert:-  update:-
+public.gift_types       select:aus delete:-  insert:-  update:-
+public.gifts            select:aus delete:-  insert:-  update:-
 """  # noqa: E501 - one line a table reads better than three
 
 # Tables without a single privilege for any role that a caller can have.
@@ -42,6 +47,9 @@ private.code_objects private.credentials private.job_runs private.live_intervals
 private.publish_intervals private.publisher_leases private.records_since
 private.schema_migrations private.server_starts
 private.sessions private.settings private.staff_roles
+private.audit_log private.disputes private.events private.ledger_accounts private.ledger_queue
+private.ledger_seals private.ledger_transactions private.money_settings private.outbox
+private.payment_events private.provider_calls private.purchase_transitions private.refunds
 """
 
 # Functions by who may call them; what is not listed, nobody may.
@@ -54,7 +62,7 @@ FUNCTIONS = {
     """,
     "au": """
         public.get_preview public.get_profile public.get_stream public.list_chat_messages
-        public.list_live_streams
+        public.list_live_streams public.list_coin_packs public.list_gift_types
         private.chat_message_json private.links_json private.my_blocked private.my_blocks
         private.profile_by_name private.require_caller
     """,
@@ -68,6 +76,13 @@ FUNCTIONS = {
         public.update_profile public.update_stream public.update_viewer_heartbeat
         private.admit_direct_write private.has_staff_role private.is_blocked_pair
         private.lock_acting_viewer private.may_moderate
+        public.configure_purchases public.decide_purchase public.get_my_purchase
+        public.list_my_purchases public.list_statement public.my_wallet public.process_gift
+        public.refund_purchase private.my_ledger_accounts
+    """,
+    "us": """
+        public.get_purchase_settings public.ledger_status public.list_audit
+        public.list_held_purchases public.list_payment_events
     """,
     "s": """
         public.cleanup_stale_viewers public.close_session public.configure public.create_account
@@ -76,6 +91,11 @@ FUNCTIONS = {
         public.record_job_run public.record_leaves public.record_publisher_heartbeats
         public.register_server_start public.renew_session public.set_password_hash
         public.sweep_publish_state public.update_publish_state_from_viewers
+        public.attach_payment public.create_coin_purchase public.deliver_outbox
+        public.expire_purchases public.finish_provider_call public.fold_ledger
+        public.get_payment_event public.process_coin_purchase public.process_payment_events
+        public.receive_payment_event public.replay_payment_event public.take_events
+        public.take_provider_calls
     """,
     "l": "public.call_as",
 }
@@ -187,7 +207,7 @@ async def relations(world: World, kinds: str) -> tuple[list[str], list[int]]:
     return [row[0] for row in rows], [row[2] for row in rows]
 
 
-@pytest.mark.spec("S1", "S5", "S6", "S7", "S8", "S9", "S10", "S29")
+@pytest.mark.spec("S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9", "S10", "S29")
 async def test_every_role_has_exactly_these_privileges_on_tables(world: World) -> None:
     tables = await relations(world, "rpvmf")
     compare(tables[0], [*expected_tables(), *CLOSED.split()])
@@ -198,7 +218,7 @@ async def test_every_role_has_exactly_these_privileges_on_tables(world: World) -
     compare(await names(world, ON_TABLES, roles, verbs, *tables), expected_rows())
 
 
-@pytest.mark.spec("S1", "S5", "S6", "S7", "S8", "S9", "S10", "S29")
+@pytest.mark.spec("S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9", "S10", "S29")
 @pytest.mark.abuse("A3")
 async def test_every_role_has_exactly_these_privileges_on_columns(world: World) -> None:
     tables = await relations(world, "rpvmf")
@@ -244,7 +264,7 @@ async def test_private_is_closed_and_nobody_creates(world: World) -> None:
     compare(found, [*used, "authenticator USAGE on public"])
 
 
-@pytest.mark.spec("S1", "S5", "S6", "S7", "S8", "S9", "S10", "S29")
+@pytest.mark.spec("S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9", "S10", "S29")
 async def test_row_level_security_is_on_everywhere_and_each_policy_is_known(world: World) -> None:
     off = await names(
         world,

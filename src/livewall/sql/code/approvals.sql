@@ -1,0 +1,275 @@
+-- livewall: after foundation, identity, ledger, purchases, payments
+-- What people decide about money: approvals by a second person, refunds, the rules; and the calls that follow.
+
+CREATE FUNCTION private.history_json(p_profile_id uuid, p_but uuid) RETURNS jsonb
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+BEGIN ATOMIC
+    SELECT jsonb_build_object(
+        'purchases', count(*) FILTER (WHERE c.completed_at IS NOT NULL),
+        'refunds', count(*) FILTER (WHERE c.refunded_cents > 0),
+        'disputes', (
+            SELECT count(*) FROM private.disputes AS d JOIN public.coin_purchases AS o ON o.id = d.purchase_id
+            WHERE o.profile_id = p_profile_id))
+    FROM public.coin_purchases AS c
+    WHERE c.profile_id = p_profile_id AND c.id <> p_but;
+END;
+
+CREATE FUNCTION public.list_held_purchases() RETURNS jsonb
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
+AS $$
+BEGIN
+    PERFORM private.require_operator();
+    RETURN (
+        SELECT coalesce(jsonb_agg(jsonb_build_object(
+            'purchase', private.purchase_json(c), 'buyer', private.person_json(c.profile_id), 'card_country', c.card_country,
+            'country_code', c.country_code, 'is_captured', c.captured_cents > 0,
+            'history', private.history_json(c.profile_id, c.id),
+            'may_decide', c.profile_id IS DISTINCT FROM auth.uid()) ORDER BY private.decide_by(c), c.number), '[]')
+        FROM public.coin_purchases AS c
+        WHERE c.status = 'held');
+END;
+$$;
+COMMENT ON FUNCTION public.list_held_purchases IS 'For finance: purchases that wait for a decision, the most urgent first: [HeldPurchase].';
+GRANT EXECUTE ON FUNCTION public.list_held_purchases TO authenticated, service_role;
+
+CREATE FUNCTION private.require_reason(p_reason text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = ''
+AS $$
+DECLARE
+    v_reason text := private.clean_text(p_reason);
+BEGIN
+    IF coalesce(v_reason, '') = '' OR char_length(v_reason) > 500 THEN
+        PERFORM private.fail('LW077', 'A decision about money says why, in up to 500 characters.', 'Write the reason.');
+    END IF;
+    RETURN v_reason;
+END;
+$$;
+
+-- Maker and checker: whoever has the role and is not the buyer decides, once, before the deadline.
+CREATE FUNCTION public.decide_purchase(p_purchase_id uuid, p_decision text, p_reason text) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+DECLARE
+    v_caller uuid := private.require_staff('finance', 'admin');
+    v_reason text := private.require_reason(p_reason);
+    v_purchase public.coin_purchases;
+BEGIN
+    IF p_decision IS NULL OR p_decision NOT IN ('approve', 'reject') THEN
+        PERFORM private.fail('LW005', 'A decision is approve or reject.', 'Use one of the two.');
+    END IF;
+    v_purchase := private.lock_purchase(p_purchase_id);
+    IF v_purchase.profile_id = v_caller THEN
+        PERFORM private.fail('LW073', 'This purchase is your own.', 'Somebody else with the role decides about it.');
+    ELSIF v_purchase.status <> 'held' THEN
+        PERFORM private.fail('LW072', format('This purchase is %s, not held.', v_purchase.status), 'Reload the list.',
+            jsonb_build_object('status', v_purchase.status));
+    ELSIF private.decide_by(v_purchase) < private.clock() THEN
+        PERFORM private.fail('LW074', 'The time to decide is over; the money goes back.', 'The buyer can buy again.');
+    END IF;
+    UPDATE public.coin_purchases SET decision = p_decision, decided_at = private.clock() WHERE id = p_purchase_id;
+    PERFORM private.audit(v_caller, 'purchase_' || CASE p_decision WHEN 'approve' THEN 'approved' ELSE 'rejected' END, p_purchase_id::text,
+        jsonb_build_object('reason', v_reason, 'number', v_purchase.number, 'usd_amount', v_purchase.usd_amount, 'buyer_id', v_purchase.profile_id));
+    RETURN private.purchase_json(private.settle_purchase(p_purchase_id, 'decision'));
+END;
+$$;
+COMMENT ON FUNCTION public.decide_purchase IS 'For finance: approves or rejects a held purchase of somebody else, once, with a reason: Purchase.';
+GRANT EXECUTE ON FUNCTION public.decide_purchase TO authenticated;
+
+-- What of a purchase can still be given back: not refunded, not disputed, not ordered to be refunded already.
+CREATE FUNCTION private.refundable_cents(p_purchase public.coin_purchases) RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+RETURN p_purchase.captured_cents - p_purchase.disputed_cents
+    - (SELECT coalesce(sum(r.amount_cents), 0)::bigint FROM private.refunds AS r
+       WHERE r.purchase_id = p_purchase.id AND r.status IN ('pending', 'succeeded'))
+    - (SELECT coalesce(sum(p.amount_cents), 0)::bigint FROM private.provider_calls AS p
+       WHERE p.purchase_id = p_purchase.id AND p.call = 'refund' AND p.done_at IS NULL AND p.failed_at IS NULL);
+
+CREATE FUNCTION public.refund_purchase(p_purchase_id uuid, p_usd_cents bigint, p_reason text, p_idempotency_key text) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+DECLARE
+    v_caller uuid := private.require_staff('finance', 'admin');
+    v_reason text := private.require_reason(p_reason);
+    v_purchase public.coin_purchases;
+    v_ordered bigint;
+    v_left bigint;
+BEGIN
+    PERFORM private.require_idempotency_key(p_idempotency_key);
+    v_purchase := private.lock_purchase(p_purchase_id);
+    SELECT c.amount_cents INTO v_ordered FROM private.provider_calls AS c WHERE c.idempotency_key = p_purchase_id || ':' || p_idempotency_key;
+    IF v_ordered IS NOT NULL THEN
+        IF p_usd_cents <> v_ordered THEN
+            PERFORM private.fail('LW075', 'This idempotency key was used for another refund.', 'Use a new key for each refund.');
+        END IF;
+        RETURN private.purchase_json(v_purchase);
+    END IF;
+    IF v_purchase.profile_id = v_caller THEN
+        PERFORM private.fail('LW073', 'This purchase is your own.', 'Somebody else with the role refunds it.');
+    END IF;
+    v_left := private.refundable_cents(v_purchase);
+    IF p_usd_cents < 1 THEN
+        PERFORM private.fail('LW078', 'A refund is at least one cent.', 'Correct the amount.');
+    ELSIF v_left < greatest(coalesce(p_usd_cents, 0), 1) THEN
+        PERFORM private.fail('LW083', format('%s cents of this purchase can be refunded.', v_left), 'Refund less.', jsonb_build_object('left', v_left));
+    END IF;
+    PERFORM private.order_call(p_purchase_id, 'refund', coalesce(p_usd_cents, v_left), p_idempotency_key),
+        private.audit(v_caller, 'refund_ordered', p_purchase_id::text,
+            jsonb_build_object('reason', v_reason, 'usd_cents', coalesce(p_usd_cents, v_left), 'number', v_purchase.number));
+    RETURN private.purchase_json(v_purchase);
+END;
+$$;
+COMMENT ON FUNCTION public.refund_purchase IS 'For finance: orders a refund, of all that is left without an amount: Purchase. Once per key.';
+GRANT EXECUTE ON FUNCTION public.refund_purchase TO authenticated;
+
+-- Deadlines ---------------------------------------------------------------------------------------------------------
+
+-- Held too long: the money goes back, and both sides hear of it. Created a day ago and never paid: given up.
+CREATE FUNCTION public.expire_purchases(p_limit integer DEFAULT 100) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+DECLARE
+    v_purchase public.coin_purchases;
+    v_expired integer := 0;
+BEGIN
+    FOR v_purchase IN
+        SELECT * FROM public.coin_purchases AS c
+        WHERE (c.status = 'held' AND private.decide_by(c) < private.clock())
+            OR (c.status IN ('created', 'pending', 'failed') AND c.authorized_cents = 0 AND c.capture_failed_at IS NULL
+                AND c.purchased_at < private.clock() - interval '24 hours')
+        ORDER BY c.id LIMIT p_limit FOR NO KEY UPDATE SKIP LOCKED
+    LOOP
+        v_expired := v_expired + 1;
+        IF v_purchase.status = 'held' THEN
+            UPDATE public.coin_purchases SET decision = 'expire', decided_at = private.clock() WHERE id = v_purchase.id;
+            PERFORM private.audit(NULL, 'purchase_expired', v_purchase.id::text, jsonb_build_object('number', v_purchase.number));
+        ELSIF v_purchase.provider_payment_id IS NULL THEN
+            UPDATE public.coin_purchases SET canceled_at = private.clock() WHERE id = v_purchase.id;
+        ELSE
+            PERFORM private.order_call(v_purchase.id, 'cancel', private.usd_cents(v_purchase.usd_amount), 'cancel');
+        END IF;
+        PERFORM private.settle_purchase(v_purchase.id, 'decision');
+    END LOOP;
+    RETURN jsonb_build_object('expired', v_expired);
+END;
+$$;
+COMMENT ON FUNCTION public.expire_purchases IS 'Ends what nobody decided or paid in time: {expired}. Run every minute.';
+GRANT EXECUTE ON FUNCTION public.expire_purchases TO service_role;
+
+-- Calls to providers ------------------------------------------------------------------------------------------------
+
+-- Whoever takes a call has until its next attempt to say how it went. The same idempotency key goes out every time.
+CREATE FUNCTION public.take_provider_calls(p_limit integer DEFAULT 10) RETURNS jsonb
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = ''
+BEGIN ATOMIC
+    WITH due AS (
+        SELECT c.id FROM private.provider_calls AS c
+        WHERE c.done_at IS NULL AND c.failed_at IS NULL AND c.next_attempt_at <= private.clock()
+        ORDER BY c.next_attempt_at LIMIT p_limit FOR UPDATE SKIP LOCKED
+    ), taken AS (
+        UPDATE private.provider_calls AS c
+        SET attempts = c.attempts + 1,
+            next_attempt_at = private.clock() + least(interval '1 hour', interval '30 seconds' * 2 ^ least(c.attempts, 10))
+        FROM due WHERE c.id = due.id
+        RETURNING c.*
+    )
+    SELECT coalesce(jsonb_agg(jsonb_build_object(
+        'id', t.id, 'call', t.call, 'payment_provider', p.payment_provider, 'provider_payment_id', p.provider_payment_id,
+        'amount_cents', t.amount_cents, 'idempotency_key', t.idempotency_key, 'attempts', t.attempts) ORDER BY t.id), '[]')
+    FROM taken AS t
+    JOIN public.coin_purchases AS p ON p.id = t.purchase_id;
+END;
+COMMENT ON FUNCTION public.take_provider_calls IS 'Calls to make now: [{id, call, payment_provider, provider_payment_id, amount_cents, idempotency_key, attempts}].';
+GRANT EXECUTE ON FUNCTION public.take_provider_calls TO service_role;
+
+CREATE FUNCTION public.finish_provider_call(p_call_id bigint, p_facts jsonb DEFAULT NULL, p_error text DEFAULT NULL, p_is_final boolean DEFAULT false)
+RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+DECLARE
+    v_call private.provider_calls;
+BEGIN
+    UPDATE private.provider_calls AS c
+    SET done_at = CASE WHEN p_error IS NULL THEN private.clock() END, error = p_error,
+        failed_at = CASE WHEN p_error IS NOT NULL AND p_is_final THEN private.clock() END
+    WHERE c.id = p_call_id AND c.done_at IS NULL AND c.failed_at IS NULL
+    RETURNING * INTO v_call;
+    IF v_call.id IS NULL THEN
+        RETURN to_jsonb(false);
+    END IF;
+    IF p_error IS NULL AND p_facts IS NOT NULL THEN
+        PERFORM private.apply_facts(v_call.purchase_id, p_facts);
+    ELSIF p_error IS NOT NULL AND p_is_final THEN
+        PERFORM private.audit(NULL, 'provider_call_failed', v_call.purchase_id::text,
+            jsonb_build_object('call', v_call.call, 'error', p_error, 'amount_cents', v_call.amount_cents));
+        IF v_call.call = 'capture' THEN
+            PERFORM private.apply_facts(v_call.purchase_id, '[{"kind": "capture_failed"}]');
+        END IF;
+    END IF;
+    RETURN to_jsonb(true);
+END;
+$$;
+COMMENT ON FUNCTION public.finish_provider_call IS 'How a call went: facts, or an error, final or to be tried again. True if it was still open.';
+GRANT EXECUTE ON FUNCTION public.finish_provider_call TO service_role;
+
+-- The inbox as operators see it -------------------------------------------------------------------------------------
+
+CREATE FUNCTION private.payment_event_json(p_event private.payment_events) RETURNS jsonb
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+RETURN jsonb_build_object(
+    'provider', p_event.payment_provider, 'event_id', p_event.event_id, 'type', p_event.type, 'payment_id', p_event.payment_id,
+    'outcome', p_event.outcome, 'error', p_event.error, 'received_at', p_event.received_at, 'attempts', p_event.attempts);
+
+CREATE FUNCTION public.list_payment_events(p_outcome text DEFAULT NULL, p_before timestamptz DEFAULT NULL, p_limit integer DEFAULT 50)
+RETURNS jsonb
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
+AS $$
+DECLARE
+    v_limit integer := greatest(1, least(p_limit, 100));
+BEGIN
+    PERFORM private.require_operator();
+    RETURN (
+        WITH page AS (
+            SELECT e, e.received_at, row_number() OVER (ORDER BY e.received_at DESC, e.event_id) AS n
+            FROM private.payment_events AS e
+            WHERE (p_outcome IS NULL OR e.outcome = p_outcome) AND (p_before IS NULL OR e.received_at < p_before)
+            ORDER BY e.received_at DESC, e.event_id LIMIT v_limit + 1
+        )
+        SELECT jsonb_build_object(
+            'events', coalesce(jsonb_agg(private.payment_event_json(p.e) ORDER BY p.n) FILTER (WHERE p.n <= v_limit), '[]'),
+            'next', CASE WHEN count(*) > v_limit THEN min(p.received_at) FILTER (WHERE p.n <= v_limit) END)
+        FROM page AS p);
+END;
+$$;
+COMMENT ON FUNCTION public.list_payment_events IS 'For finance: what providers reported, newest first: {events, next}.';
+GRANT EXECUTE ON FUNCTION public.list_payment_events TO authenticated, service_role;
+
+CREATE FUNCTION public.get_payment_event(p_provider text, p_event_id text) RETURNS jsonb
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+BEGIN ATOMIC
+    SELECT private.payment_event_json(e) || jsonb_build_object('payload', e.payload)
+    FROM private.payment_events AS e
+    WHERE e.payment_provider = p_provider AND e.event_id = p_event_id;
+END;
+COMMENT ON FUNCTION public.get_payment_event IS 'One event with its payload, to be read again, or null.';
+GRANT EXECUTE ON FUNCTION public.get_payment_event TO service_role;
+
+CREATE FUNCTION public.replay_payment_event(p_provider text, p_event_id text, p_facts jsonb, p_actor_id uuid DEFAULT NULL) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+DECLARE
+    v_event private.payment_events;
+BEGIN
+    UPDATE private.payment_events AS e SET facts = p_facts, payment_id = p_facts -> 0 ->> 'payment_id'
+    WHERE e.payment_provider = p_provider AND e.event_id = p_event_id
+    RETURNING * INTO v_event;
+    IF v_event.event_id IS NULL THEN
+        PERFORM private.fail('LW004', 'There is no such event.', 'List the events first.');
+    END IF;
+    PERFORM private.process_event(v_event),
+        private.audit(p_actor_id, 'payment_event_replayed', p_provider || ' ' || p_event_id);
+    SELECT * INTO v_event FROM private.payment_events WHERE payment_provider = p_provider AND event_id = p_event_id;
+    RETURN private.payment_event_json(v_event);
+END;
+$$;
+COMMENT ON FUNCTION public.replay_payment_event IS 'Acts on an event once more, by facts read anew from its payload: PaymentEvent.';
+GRANT EXECUTE ON FUNCTION public.replay_payment_event TO service_role;

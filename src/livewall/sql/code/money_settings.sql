@@ -1,0 +1,59 @@
+-- livewall: after foundation, identity, ledger, purchases
+-- The rules of money, and the trail of every change to them, whoever makes it and by whatever way.
+
+CREATE FUNCTION private.record_money_settings() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+BEGIN
+    PERFORM private.audit(auth.uid(), 'money_settings_changed', 'money_settings', jsonb_build_object(
+        'before', to_jsonb(OLD) - 'only_row', 'after', to_jsonb(NEW) - 'only_row',
+        'reason', nullif(current_setting('livewall.reason', true), '')));
+    RETURN NULL;
+END;
+$$;
+CREATE TRIGGER money_settings_record AFTER UPDATE ON private.money_settings
+    FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION private.record_money_settings();
+CREATE TRIGGER money_settings_stay BEFORE DELETE OR TRUNCATE ON private.money_settings
+    FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
+
+CREATE FUNCTION private.money_settings_json() RETURNS jsonb
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+BEGIN ATOMIC
+    SELECT jsonb_build_object(
+        'limit_cents', private.usd_cents(m.purchase_limit), 'threshold_cents', private.usd_cents(m.approval_threshold),
+        'velocity', m.purchases_per_minute, 'daily_threshold_cents', private.usd_cents(m.daily_threshold),
+        'streamer_share_percent', m.streamer_share_percent)
+    FROM private.money_settings AS m;
+END;
+
+CREATE FUNCTION public.get_purchase_settings() RETURNS jsonb
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
+AS $$
+BEGIN
+    PERFORM private.require_operator();
+    RETURN private.money_settings_json();
+END;
+$$;
+COMMENT ON FUNCTION public.get_purchase_settings IS 'For finance: {limit_cents, threshold_cents, velocity, daily_threshold_cents, streamer_share_percent}.';
+GRANT EXECUTE ON FUNCTION public.get_purchase_settings TO authenticated, service_role;
+
+CREATE FUNCTION public.configure_purchases(p_changes jsonb, p_reason text) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+DECLARE
+    v_changes jsonb;
+BEGIN
+    PERFORM private.require_staff('admin'), set_config('livewall.reason', private.require_reason(p_reason), true);
+    v_changes := private.money_settings_json() || p_changes;
+    IF jsonb_typeof(p_changes) IS DISTINCT FROM 'object' OR (SELECT count(*) FROM jsonb_object_keys(v_changes)) <> 5 THEN
+        PERFORM private.fail('LW006', 'There is no such setting.', 'Use limit_cents, threshold_cents, velocity, daily_threshold_cents, streamer_share_percent.');
+    END IF;
+    UPDATE private.money_settings
+    SET purchase_limit = (v_changes ->> 'limit_cents')::bigint / 100.0, approval_threshold = (v_changes ->> 'threshold_cents')::bigint / 100.0,
+        purchases_per_minute = (v_changes ->> 'velocity')::integer, daily_threshold = (v_changes ->> 'daily_threshold_cents')::bigint / 100.0,
+        streamer_share_percent = (v_changes ->> 'streamer_share_percent')::integer;
+    RETURN private.money_settings_json();
+END;
+$$;
+COMMENT ON FUNCTION public.configure_purchases IS 'For admins: changes what is named, with a reason for the audit log: the settings after it.';
+GRANT EXECUTE ON FUNCTION public.configure_purchases TO authenticated;

@@ -1,0 +1,367 @@
+-- livewall: after foundation, ledger, gifts, purchases
+-- What payment providers report: an inbox, facts that merge in any order, and the calls that they owe us an answer to.
+
+-- How final a report is: a later one never gives way to an earlier one, whichever is heard first.
+CREATE FUNCTION private.finality(p_status text) RETURNS integer
+LANGUAGE sql IMMUTABLE
+RETURN array_position(ARRAY['pending', 'open', 'succeeded', 'lost', 'won', 'canceled', 'failed'], p_status);
+
+CREATE FUNCTION private.merge_step(p_purchase_id uuid, p_fact jsonb) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = ''
+BEGIN ATOMIC
+    UPDATE public.coin_purchases AS c
+    SET payment_step = p_fact ->> 'kind', payment_step_at = (p_fact ->> 'at')::timestamptz
+    WHERE c.id = p_purchase_id
+        AND (c.payment_step_at IS NULL OR (c.payment_step_at, c.payment_step) < ((p_fact ->> 'at')::timestamptz, p_fact ->> 'kind'));
+END;
+
+-- Money that does not fit what was ordered, or whom it was ordered by, waits for a person.
+CREATE FUNCTION private.mismatch(p_purchase public.coin_purchases, p_cents bigint, p_currency text) RETURNS text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+RETURN CASE
+    WHEN p_purchase.completed_at IS NOT NULL THEN p_purchase.hold_reason
+    WHEN p_currency <> 'usd' THEN 'currency_mismatch'
+    WHEN p_cents <> private.usd_cents(p_purchase.usd_amount) THEN 'amount_mismatch'
+    WHEN p_purchase.usd_amount > p_purchase.max_purchase_limit THEN 'purchase_over_limit'
+    WHEN NOT EXISTS (SELECT FROM public.profiles AS p WHERE p.id = p_purchase.profile_id) THEN 'buyer_gone'
+    ELSE p_purchase.hold_reason END;
+
+CREATE FUNCTION private.merge_money(p_purchase_id uuid, p_fact jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+DECLARE
+    v_cents bigint := p_fact ->> 'amount_cents';
+    v_currency text := lower(p_fact ->> 'currency');
+    v_is_captured boolean := p_fact ->> 'kind' = 'captured';
+BEGIN
+    IF v_cents IS NULL OR v_cents <= 0 OR v_currency IS NULL OR v_currency !~ '^[a-z]{3}$' THEN
+        PERFORM private.fail('LW078', 'A payment is a positive amount in a currency.', 'Look at the event.', p_fact);
+    END IF;
+    UPDATE public.coin_purchases AS c
+    SET authorized_cents = greatest(c.authorized_cents, v_cents),
+        authorized_at = coalesce(c.authorized_at, private.clock()),
+        capture_before = coalesce(c.capture_before, (p_fact ->> 'capture_before')::timestamptz),
+        captured_cents = CASE WHEN v_is_captured THEN greatest(c.captured_cents, v_cents) ELSE c.captured_cents END,
+        captured_at = CASE WHEN v_is_captured THEN coalesce(c.captured_at, private.clock()) ELSE c.captured_at END,
+        currency = CASE WHEN c.captured_cents > 0 THEN c.currency ELSE v_currency END,
+        card_country = coalesce(c.card_country, upper(p_fact ->> 'card_country')),
+        hold_reason = private.mismatch(c, v_cents, v_currency)
+    WHERE c.id = p_purchase_id;
+END;
+$$;
+
+CREATE FUNCTION private.merge_refund(p_purchase public.coin_purchases, p_fact jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+BEGIN
+    INSERT INTO private.refunds AS r (payment_provider, refund_id, purchase_id, amount_cents, status)
+    VALUES (p_purchase.payment_provider, p_fact ->> 'refund_id', p_purchase.id, (p_fact ->> 'amount_cents')::bigint, p_fact ->> 'status')
+    ON CONFLICT ON CONSTRAINT refunds_once DO UPDATE SET status = excluded.status
+    WHERE private.finality(excluded.status) > private.finality(r.status);
+    UPDATE public.coin_purchases AS c
+    SET refunded_cents = (SELECT coalesce(sum(r.amount_cents), 0) FROM private.refunds AS r WHERE r.purchase_id = c.id AND r.status = 'succeeded')
+    WHERE c.id = p_purchase.id;
+END;
+$$;
+
+CREATE FUNCTION private.merge_dispute(p_purchase public.coin_purchases, p_fact jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+BEGIN
+    INSERT INTO private.disputes AS d (payment_provider, dispute_id, purchase_id, amount_cents, status)
+    VALUES (p_purchase.payment_provider, p_fact ->> 'dispute_id', p_purchase.id, (p_fact ->> 'amount_cents')::bigint, p_fact ->> 'status')
+    ON CONFLICT ON CONSTRAINT disputes_once DO UPDATE SET status = excluded.status
+    WHERE private.finality(excluded.status) > private.finality(d.status);
+    UPDATE public.coin_purchases AS c
+    SET disputed_cents = coalesce((SELECT sum(d.amount_cents) FROM private.disputes AS d WHERE d.purchase_id = c.id AND d.status <> 'won'), 0),
+        dispute_state = (SELECT max(d.status) FILTER (WHERE d.status = 'lost') FROM private.disputes AS d WHERE d.purchase_id = c.id)
+    WHERE c.id = p_purchase.id;
+    UPDATE public.coin_purchases AS c SET dispute_state = 'open'
+    WHERE c.id = p_purchase.id
+        AND EXISTS (SELECT FROM private.disputes AS d WHERE d.purchase_id = c.id AND d.status = 'open');
+END;
+$$;
+
+CREATE FUNCTION private.merge_fact(p_purchase public.coin_purchases, p_fact jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+BEGIN
+    CASE p_fact ->> 'kind'
+        WHEN 'requires_action', 'processing', 'failed' THEN PERFORM private.merge_step(p_purchase.id, p_fact);
+        WHEN 'authorized', 'captured' THEN PERFORM private.merge_money(p_purchase.id, p_fact);
+        WHEN 'refund' THEN PERFORM private.merge_refund(p_purchase, p_fact);
+        WHEN 'dispute' THEN PERFORM private.merge_dispute(p_purchase, p_fact);
+        WHEN 'canceled' THEN
+            UPDATE public.coin_purchases SET canceled_at = coalesce(canceled_at, private.clock()) WHERE id = p_purchase.id;
+        WHEN 'capture_failed' THEN
+            UPDATE public.coin_purchases SET capture_failed_at = coalesce(capture_failed_at, private.clock()) WHERE id = p_purchase.id;
+        ELSE PERFORM private.fail('LW005', 'There is no such kind of fact.', 'See docs/payments.md.', p_fact);
+    END CASE;
+END;
+$$;
+
+-- Facts about one purchase, whose row is locked here; then its state follows.
+CREATE FUNCTION private.apply_facts(p_purchase_id uuid, p_facts jsonb) RETURNS public.coin_purchases
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+DECLARE
+    v_purchase public.coin_purchases := private.lock_purchase(p_purchase_id);
+    v_fact jsonb;
+BEGIN
+    FOR v_fact IN SELECT value FROM jsonb_array_elements(p_facts) LOOP
+        PERFORM private.merge_fact(v_purchase, v_fact);
+    END LOOP;
+    RETURN private.settle_purchase(p_purchase_id, v_fact ->> 'kind');
+END;
+$$;
+
+-- Money that arrives ------------------------------------------------------------------------------------------------
+
+-- The purchase that a payment or an event of its was recorded as. LW076 if it was recorded with other content.
+CREATE FUNCTION private.recorded_purchase(
+    p_profile_id uuid, p_payment_provider text, p_event_id text, p_payment_id text, p_coins bigint, p_usd_amount numeric)
+RETURNS public.coin_purchases
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+DECLARE
+    v_purchase public.coin_purchases;
+BEGIN
+    SELECT * INTO v_purchase FROM public.coin_purchases AS c
+    WHERE c.payment_provider = p_payment_provider AND (c.provider_payment_id = p_payment_id OR c.provider_event_id = p_event_id)
+    ORDER BY c.provider_payment_id = p_payment_id DESC LIMIT 1;
+    IF v_purchase.id IS NOT NULL AND (v_purchase.profile_id, v_purchase.provider_payment_id, v_purchase.coin_amount, v_purchase.usd_amount)
+        IS DISTINCT FROM (p_profile_id, p_payment_id, p_coins, p_usd_amount)
+    THEN
+        PERFORM private.fail('LW076', 'This payment was reported before, with other content.', 'Look at both reports before anything else.',
+            jsonb_build_object('purchase_id', v_purchase.id));
+    END IF;
+    RETURN v_purchase;
+END;
+$$;
+
+CREATE FUNCTION private.check_amounts(p_coins bigint, p_usd_amount numeric) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = ''
+AS $$
+BEGIN
+    IF p_coins IS NULL OR p_coins < 1 OR p_usd_amount IS NULL OR p_usd_amount = 'NaN' OR p_usd_amount <= 0
+        OR p_usd_amount >= 100000000 OR round(p_usd_amount, 2) <> p_usd_amount
+    THEN
+        PERFORM private.fail('LW078', 'A purchase has whole coins and whole cents, more than none of each.', 'Correct the amounts.',
+            jsonb_build_object('coin_amount', p_coins, 'usd_amount', p_usd_amount::text));
+    END IF;
+END;
+$$;
+
+-- The settled payment of a purchase: of one created before, found by its payment, or of one first heard of here, which is
+-- admitted under the same rules and raises what breaks them.
+CREATE FUNCTION public.process_coin_purchase(
+    p_profile_id uuid, p_platform text, p_payment_provider text, p_provider_event_id text, p_provider_payment_id text,
+    p_coin_amount bigint, p_usd_amount numeric, p_ip_address inet DEFAULT NULL, p_country_code text DEFAULT NULL,
+    p_user_agent text DEFAULT NULL, p_metadata jsonb DEFAULT '{}') RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+DECLARE
+    v_purchase public.coin_purchases;
+    v_rule record;
+BEGIN
+    IF coalesce(p_provider_event_id, '') = '' OR coalesce(p_provider_payment_id, '') = '' THEN
+        PERFORM private.fail('LW005', 'A payment has an event and a payment id.', 'Send both as the provider gave them.');
+    ELSIF NOT EXISTS (SELECT FROM public.profiles WHERE id = p_profile_id) THEN
+        PERFORM private.fail('LW004', 'There is no such person.', 'Check p_profile_id.');
+    END IF;
+    PERFORM private.check_amounts(p_coin_amount, p_usd_amount), private.lock_buyer(p_profile_id);
+    v_purchase := private.recorded_purchase(
+        p_profile_id, p_payment_provider, p_provider_event_id, p_provider_payment_id, p_coin_amount, p_usd_amount);
+    IF v_purchase.id IS NULL THEN
+        v_rule := private.admit_purchase(p_profile_id, p_usd_amount);
+        INSERT INTO public.coin_purchases (profile_id, platform, payment_provider, provider_event_id, provider_payment_id, coin_amount,
+            usd_amount, max_purchase_limit, requires_approval, ip_address, country_code, user_agent, metadata)
+        VALUES (p_profile_id, p_platform, p_payment_provider, p_provider_event_id, p_provider_payment_id, p_coin_amount,
+            p_usd_amount, v_rule.max_purchase_limit, v_rule.requires_approval, p_ip_address, upper(p_country_code),
+            left(p_user_agent, 500), coalesce(p_metadata, '{}'))
+        RETURNING * INTO v_purchase;
+    END IF;
+    v_purchase := private.apply_facts(v_purchase.id, jsonb_build_array(jsonb_build_object(
+        'kind', 'captured', 'amount_cents', private.usd_cents(p_usd_amount), 'currency', 'usd')));
+    PERFORM private.unpark(p_payment_provider, p_provider_payment_id);
+    SELECT * INTO v_purchase FROM public.coin_purchases WHERE id = v_purchase.id;
+    RETURN private.purchase_json(v_purchase);
+END;
+$$;
+COMMENT ON FUNCTION public.process_coin_purchase IS 'Records a settled payment and credits it, or holds it for approval: Purchase. Once per event and per payment.';
+GRANT EXECUTE ON FUNCTION public.process_coin_purchase TO service_role;
+
+-- Money that is there although it may not: kept, held and visible. The rule it broke is the reason.
+CREATE FUNCTION private.hold_payment(p_provider text, p_event_id text, p_fact jsonb, p_reason text) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+DECLARE
+    v_id uuid;
+BEGIN
+    INSERT INTO public.coin_purchases (profile_id, platform, payment_provider, provider_event_id, provider_payment_id, coin_amount,
+        usd_amount, max_purchase_limit, hold_reason)
+    SELECT (p_fact ->> 'profile_id')::uuid, coalesce(p_fact ->> 'platform', 'web'), p_provider, p_event_id, p_fact ->> 'payment_id',
+           (p_fact ->> 'coin_amount')::bigint, (p_fact ->> 'amount_cents')::numeric / 100, m.purchase_limit, p_reason
+    FROM private.money_settings AS m
+    RETURNING id INTO v_id;
+    PERFORM private.apply_facts(v_id, jsonb_build_array(p_fact)),
+        private.audit(NULL, 'payment_held', v_id::text, jsonb_build_object('reason', p_reason));
+END;
+$$;
+
+CREATE FUNCTION private.settle_unannounced(p_provider text, p_event_id text, p_fact jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+BEGIN
+    PERFORM public.process_coin_purchase((p_fact ->> 'profile_id')::uuid, coalesce(p_fact ->> 'platform', 'web'), p_provider, p_event_id,
+        p_fact ->> 'payment_id', (p_fact ->> 'coin_amount')::bigint, (p_fact ->> 'amount_cents')::numeric / 100);
+EXCEPTION
+    WHEN SQLSTATE 'LW070' THEN PERFORM private.hold_payment(p_provider, p_event_id, p_fact, 'purchase_over_limit');
+    WHEN SQLSTATE 'LW071' THEN PERFORM private.hold_payment(p_provider, p_event_id, p_fact, 'too_many_purchases');
+END;
+$$;
+
+-- The inbox ---------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION public.receive_payment_event(
+    p_provider text, p_event_id text, p_type text, p_digest text, p_payload jsonb, p_facts jsonb DEFAULT NULL) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+DECLARE
+    v_known private.payment_events;
+BEGIN
+    INSERT INTO private.payment_events AS e (payment_provider, event_id, type, payment_id, digest, payload, facts)
+    VALUES (p_provider, p_event_id, p_type, p_facts -> 0 ->> 'payment_id', p_digest, p_payload, p_facts)
+    ON CONFLICT ON CONSTRAINT payment_events_once DO NOTHING;
+    IF FOUND THEN
+        RETURN jsonb_build_object('event_id', p_event_id, 'is_new', true, 'is_conflict', false);
+    END IF;
+    SELECT * INTO v_known FROM private.payment_events WHERE payment_provider = p_provider AND event_id = p_event_id;
+    IF v_known.digest <> p_digest THEN
+        -- Told as a result, not raised: the alert has to be committed.
+        PERFORM private.audit(NULL, 'payment_event_altered', p_provider || ' ' || p_event_id,
+            jsonb_build_object('known', v_known.digest, 'received', p_digest));
+    END IF;
+    RETURN jsonb_build_object('event_id', p_event_id, 'is_new', false, 'is_conflict', v_known.digest <> p_digest);
+END;
+$$;
+COMMENT ON FUNCTION public.receive_payment_event IS 'Stores a verified event of a provider: {event_id, is_new, is_conflict}. A known id with other content is an alert.';
+GRANT EXECUTE ON FUNCTION public.receive_payment_event TO service_role;
+
+-- The purchase that a fact is about: by its payment, or by our own id, which the payment carries since it was made.
+CREATE FUNCTION private.purchase_of_fact(p_provider text, p_fact jsonb) RETURNS uuid
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+DECLARE
+    v_id uuid;
+BEGIN
+    SELECT c.id INTO v_id FROM public.coin_purchases AS c
+    WHERE c.payment_provider = p_provider AND c.provider_payment_id = p_fact ->> 'payment_id';
+    IF v_id IS NULL THEN
+        UPDATE public.coin_purchases AS c SET provider_payment_id = p_fact ->> 'payment_id'
+        WHERE c.id = (p_fact ->> 'purchase_id')::uuid AND c.payment_provider = p_provider AND c.provider_payment_id IS NULL
+        RETURNING c.id INTO v_id;
+    END IF;
+    RETURN v_id;
+END;
+$$;
+
+CREATE FUNCTION private.act_on_event(p_event private.payment_events) RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+DECLARE
+    v_fact jsonb;
+    v_purchase_id uuid;
+    v_outcome text := 'ignored';
+BEGIN
+    FOR v_fact IN SELECT value FROM jsonb_array_elements(coalesce(p_event.facts, '[]')) LOOP
+        v_purchase_id := private.purchase_of_fact(p_event.payment_provider, v_fact);
+        IF v_purchase_id IS NOT NULL THEN
+            PERFORM private.apply_facts(v_purchase_id, jsonb_build_array(v_fact));
+        ELSIF v_fact ->> 'kind' = 'captured' AND v_fact ->> 'profile_id' IS NOT NULL AND v_fact ->> 'coin_amount' IS NOT NULL THEN
+            PERFORM private.settle_unannounced(p_event.payment_provider, p_event.event_id, v_fact);
+        ELSE
+            RETURN 'parked';
+        END IF;
+        v_outcome := 'applied';
+    END LOOP;
+    RETURN v_outcome;
+END;
+$$;
+
+-- Whatever an event does to us, it stays in the inbox with what went wrong, and is tried again.
+CREATE FUNCTION private.process_event(p_event private.payment_events) RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+DECLARE
+    v_outcome text;
+    v_error text;
+BEGIN
+    BEGIN
+        v_outcome := private.act_on_event(p_event);
+    EXCEPTION WHEN OTHERS THEN
+        v_outcome := 'failed';
+        v_error := format('%s: %s', SQLSTATE, SQLERRM);
+    END;
+    UPDATE private.payment_events AS e
+    SET outcome = v_outcome, error = v_error, attempts = e.attempts + 1,
+        next_attempt_at = private.clock() + least(interval '1 hour', interval '1 second' * 2 ^ least(e.attempts, 12))
+    WHERE e.payment_provider = p_event.payment_provider AND e.event_id = p_event.event_id;
+    RETURN v_outcome;
+END;
+$$;
+
+CREATE FUNCTION public.process_payment_events(p_limit integer DEFAULT 100) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+DECLARE
+    v_event private.payment_events;
+    v_processed integer := 0;
+BEGIN
+    FOR v_event IN
+        SELECT * FROM private.payment_events AS e
+        WHERE e.outcome IN ('waiting', 'failed') AND e.next_attempt_at <= private.clock()
+        ORDER BY e.next_attempt_at LIMIT p_limit FOR UPDATE SKIP LOCKED
+    LOOP
+        PERFORM private.process_event(v_event);
+        v_processed := v_processed + 1;
+    END LOOP;
+    RETURN jsonb_build_object('processed', v_processed);
+END;
+$$;
+COMMENT ON FUNCTION public.process_payment_events IS 'Acts on the events that wait: {processed}. Run every second.';
+GRANT EXECUTE ON FUNCTION public.process_payment_events TO service_role;
+
+-- Events that came before their purchase.
+CREATE FUNCTION private.unpark(p_provider text, p_payment_id text) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+DECLARE
+    v_event private.payment_events;
+BEGIN
+    FOR v_event IN
+        SELECT * FROM private.payment_events AS e
+        WHERE e.payment_provider = p_provider AND e.payment_id = p_payment_id AND e.outcome = 'parked'
+        ORDER BY e.received_at, e.event_id FOR UPDATE
+    LOOP
+        PERFORM private.process_event(v_event);
+    END LOOP;
+END;
+$$;
+
+CREATE FUNCTION public.attach_payment(p_purchase_id uuid, p_provider_payment_id text) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+DECLARE
+    v_purchase public.coin_purchases := private.lock_purchase(p_purchase_id);
+BEGIN
+    IF coalesce(v_purchase.provider_payment_id, p_provider_payment_id) <> p_provider_payment_id THEN
+        PERFORM private.fail('LW076', 'This purchase has another payment.', 'Look at both payments.');
+    END IF;
+    UPDATE public.coin_purchases SET provider_payment_id = p_provider_payment_id WHERE id = p_purchase_id;
+    PERFORM private.settle_purchase(p_purchase_id, 'attached'), private.unpark(v_purchase.payment_provider, p_provider_payment_id);
+    RETURN private.purchase_event_json(p_purchase_id);
+END;
+$$;
+COMMENT ON FUNCTION public.attach_payment IS 'The provider''s payment for a purchase; applies what was heard of it before: Purchase.';
+GRANT EXECUTE ON FUNCTION public.attach_payment TO service_role;
