@@ -16,14 +16,16 @@ BEGIN ATOMIC
 END;
 
 -- Money that does not fit what was ordered, or whom it was ordered by, waits for a person.
-CREATE FUNCTION private.mismatch(p_purchase public.coin_purchases, p_cents bigint, p_currency text) RETURNS text
+CREATE FUNCTION private.mismatch(p_purchase public.coin_purchases, p_is_captured boolean, p_cents bigint, p_currency text) RETURNS text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
 RETURN CASE
-    WHEN p_purchase.completed_at IS NOT NULL THEN p_purchase.hold_reason
+    WHEN p_purchase.completed_at IS NOT NULL OR (p_purchase.captured_cents > 0 AND NOT p_is_captured) THEN p_purchase.hold_reason
     WHEN p_currency <> 'usd' THEN 'currency_mismatch'
     WHEN p_cents <> private.usd_cents(p_purchase.usd_amount) THEN 'amount_mismatch'
     WHEN p_purchase.usd_amount > p_purchase.max_purchase_limit THEN 'purchase_over_limit'
     WHEN NOT EXISTS (SELECT FROM public.profiles AS p WHERE p.id = p_purchase.profile_id) THEN 'buyer_gone'
+    -- What came counts, not what was set aside before; whichever of the two is heard of first.
+    WHEN p_is_captured AND p_purchase.captured_cents = 0 AND p_purchase.hold_reason IN ('currency_mismatch', 'amount_mismatch') THEN NULL
     ELSE p_purchase.hold_reason END;
 
 CREATE FUNCTION private.merge_money(p_purchase_id uuid, p_fact jsonb) RETURNS void
@@ -40,12 +42,12 @@ BEGIN
     UPDATE public.coin_purchases AS c
     SET authorized_cents = greatest(c.authorized_cents, v_cents),
         authorized_at = coalesce(c.authorized_at, private.clock()),
-        capture_before = coalesce(c.capture_before, (p_fact ->> 'capture_before')::timestamptz),
+        capture_before = least(c.capture_before, (p_fact ->> 'capture_before')::timestamptz),
         captured_cents = CASE WHEN v_is_captured THEN greatest(c.captured_cents, v_cents) ELSE c.captured_cents END,
         captured_at = CASE WHEN v_is_captured THEN coalesce(c.captured_at, private.clock()) ELSE c.captured_at END,
         currency = CASE WHEN c.captured_cents > 0 THEN c.currency ELSE v_currency END,
         card_country = coalesce(c.card_country, upper(p_fact ->> 'card_country')),
-        hold_reason = private.mismatch(c, v_cents, v_currency)
+        hold_reason = private.mismatch(c, v_is_captured, v_cents, v_currency)
     WHERE c.id = p_purchase_id;
 END;
 $$;

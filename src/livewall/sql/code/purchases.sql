@@ -61,8 +61,9 @@ RETURN CASE
         WHEN p_purchase.dispute_state = 'lost' THEN 'dispute_lost'
         WHEN private.is_credited(p_purchase) THEN 'completed'
         ELSE 'held' END
-    WHEN p_purchase.capture_failed_at IS NOT NULL THEN 'failed'
+    -- First, because what is canceled fails to be captured, too, and either may be heard of first.
     WHEN p_purchase.canceled_at IS NOT NULL THEN 'canceled'
+    WHEN p_purchase.capture_failed_at IS NOT NULL THEN 'failed'
     WHEN p_purchase.decision = 'approve' THEN 'approved'
     WHEN p_purchase.authorized_cents > 0 AND private.needs_decision(p_purchase) THEN 'held'
     WHEN p_purchase.payment_step IN ('processing', 'failed') THEN p_purchase.payment_step
@@ -160,8 +161,7 @@ BEGIN
         ARRAY[p_purchase.currency, p_purchase.currency, p_purchase.currency, 'coins', 'coins', 'coins'],
         ARRAY[-v_held - v_cents, v_held, v_cents, -v_coins, v_buyer.to_wallet, v_coins - v_buyer.to_wallet]);
     UPDATE public.coin_purchases
-    SET posted_coins = posted_coins + v_coins, posted_cents = posted_cents + v_cents, posted_held_cents = posted_held_cents + v_held,
-        completed_at = CASE WHEN v_is_credited THEN coalesce(completed_at, private.clock()) END
+    SET posted_coins = posted_coins + v_coins, posted_cents = posted_cents + v_cents, posted_held_cents = posted_held_cents + v_held
     WHERE id = p_purchase.id;
     IF v_coins <> 0 THEN
         PERFORM private.tell('wallet', p_purchase.profile_id);
@@ -205,7 +205,11 @@ BEGIN
     SELECT * INTO v_purchase FROM public.coin_purchases WHERE id = p_purchase_id;
     v_before := v_purchase.status;
     PERFORM private.post_purchase(v_purchase, p_cause), private.order_what_was_decided(v_purchase);
-    UPDATE public.coin_purchases AS c SET status = private.purchase_status(c) WHERE c.id = p_purchase_id RETURNING * INTO v_purchase;
+    -- Completed also if nothing was left to post, because the refund was heard of before the payment.
+    UPDATE public.coin_purchases AS c
+    SET status = private.purchase_status(c), completed_at = CASE WHEN private.is_credited(c) THEN coalesce(c.completed_at, private.clock()) END
+    WHERE c.id = p_purchase_id
+    RETURNING * INTO v_purchase;
     IF v_purchase.status <> v_before THEN
         PERFORM private.tell('purchase', v_purchase.profile_id, p_purchase_id);
     END IF;

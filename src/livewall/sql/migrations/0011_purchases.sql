@@ -204,6 +204,7 @@ FROM (VALUES
     ('disputed', 'rejected', 'rejected, what is left goes back'),
     ('disputed', 'expired', 'nobody decided in time, what is left goes back'),
     ('dispute_lost', 'completed', 'the funds were reinstated'),
+    ('dispute_lost', 'disputed', 'disputed a second time'),
     ('dispute_lost', 'held', 'the funds were reinstated'),
     ('dispute_lost', 'refunded', 'it was refunded as well')
 ) AS drawn (from_status, to_status, because)
