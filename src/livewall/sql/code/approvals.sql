@@ -259,7 +259,9 @@ AS $$
 DECLARE
     v_event private.payment_events;
 BEGIN
-    UPDATE private.payment_events AS e SET facts = p_facts, payment_id = p_facts -> 0 ->> 'payment_id'
+    -- Whatever can not be read any more stays as it was read.
+    UPDATE private.payment_events AS e
+    SET facts = coalesce(p_facts, e.facts), payment_id = coalesce(p_facts -> 0 ->> 'payment_id', e.payment_id)
     WHERE e.payment_provider = p_provider AND e.event_id = p_event_id
     RETURNING * INTO v_event;
     IF v_event.event_id IS NULL THEN

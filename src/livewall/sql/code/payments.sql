@@ -207,7 +207,8 @@ BEGIN
     FROM private.money_settings AS m
     RETURNING id INTO v_id;
     PERFORM private.apply_facts(v_id, jsonb_build_array(p_fact)),
-        private.audit(NULL, 'payment_held', v_id::text, jsonb_build_object('reason', p_reason));
+        private.audit(NULL, 'payment_held', v_id::text, jsonb_build_object('reason', p_reason)),
+        private.unpark(p_provider, p_fact ->> 'payment_id');
 END;
 $$;
 
@@ -215,6 +216,10 @@ CREATE FUNCTION private.settle_unannounced(p_provider text, p_event_id text, p_f
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
 AS $$
 BEGIN
+    IF lower(p_fact ->> 'currency') <> 'usd' THEN
+        PERFORM private.hold_payment(p_provider, p_event_id, p_fact, 'currency_mismatch');
+        RETURN;
+    END IF;
     PERFORM public.process_coin_purchase((p_fact ->> 'profile_id')::uuid, coalesce(p_fact ->> 'platform', 'web'), p_provider, p_event_id,
         p_fact ->> 'payment_id', (p_fact ->> 'coin_amount')::bigint, (p_fact ->> 'amount_cents')::numeric / 100);
 EXCEPTION
@@ -322,7 +327,8 @@ DECLARE
 BEGIN
     FOR v_event IN
         SELECT * FROM private.payment_events AS e
-        WHERE e.outcome IN ('waiting', 'failed') AND e.next_attempt_at <= private.clock()
+        -- The parked, too: their payment may have been attached by a transaction that did not see them parked yet.
+        WHERE e.outcome IN ('waiting', 'failed', 'parked') AND e.next_attempt_at <= private.clock()
         ORDER BY e.next_attempt_at LIMIT p_limit FOR UPDATE SKIP LOCKED
     LOOP
         PERFORM private.process_event(v_event);
@@ -357,7 +363,9 @@ AS $$
 DECLARE
     v_purchase public.coin_purchases := private.lock_purchase(p_purchase_id);
 BEGIN
-    IF coalesce(v_purchase.provider_payment_id, p_provider_payment_id) <> p_provider_payment_id THEN
+    IF coalesce(p_provider_payment_id, '') = '' THEN
+        PERFORM private.fail('LW005', 'A payment has an id.', 'Send it as the provider gave it.');
+    ELSIF v_purchase.provider_payment_id <> p_provider_payment_id THEN
         PERFORM private.fail('LW076', 'This purchase has another payment.', 'Look at both payments.');
     END IF;
     UPDATE public.coin_purchases SET provider_payment_id = p_provider_payment_id WHERE id = p_purchase_id;

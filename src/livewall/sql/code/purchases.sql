@@ -38,17 +38,20 @@ CREATE FUNCTION private.taken_cents(p_purchase public.coin_purchases) RETURNS bi
 LANGUAGE sql IMMUTABLE
 RETURN least(p_purchase.captured_cents, p_purchase.refunded_cents + p_purchase.disputed_cents);
 
--- Coins for the money that came and stayed: never more than were bought; what is taken back is rounded down.
+-- Coins for the money that came: never more than were bought.
+CREATE FUNCTION private.coins_paid(p_purchase public.coin_purchases) RETURNS bigint
+LANGUAGE sql IMMUTABLE
+RETURN CASE WHEN NOT private.is_credited(p_purchase) THEN 0
+    WHEN p_purchase.currency <> 'usd' THEN p_purchase.coin_amount
+    ELSE floor(p_purchase.coin_amount::numeric * least(p_purchase.captured_cents, private.usd_cents(p_purchase.usd_amount))
+        / private.usd_cents(p_purchase.usd_amount))::bigint END;
+
+-- Coins for the money that came and stayed: what is taken back is rounded down.
 CREATE FUNCTION private.coins_due(p_purchase public.coin_purchases) RETURNS bigint
 LANGUAGE sql IMMUTABLE
-BEGIN ATOMIC
-    SELECT CASE WHEN private.is_credited(p_purchase)
-        THEN paid.coins - floor(paid.coins::numeric * private.taken_cents(p_purchase) / p_purchase.captured_cents)::bigint
-        ELSE 0 END
-    FROM (SELECT CASE WHEN p_purchase.currency <> 'usd' THEN p_purchase.coin_amount
-        ELSE floor(p_purchase.coin_amount::numeric * least(p_purchase.captured_cents, private.usd_cents(p_purchase.usd_amount))
-            / private.usd_cents(p_purchase.usd_amount))::bigint END) AS paid (coins);
-END;
+RETURN CASE WHEN NOT private.is_credited(p_purchase) THEN 0
+    ELSE private.coins_paid(p_purchase)
+        - floor(private.coins_paid(p_purchase)::numeric * private.taken_cents(p_purchase) / p_purchase.captured_cents)::bigint END;
 
 CREATE FUNCTION private.purchase_status(p_purchase public.coin_purchases) RETURNS text
 LANGUAGE sql IMMUTABLE
@@ -86,7 +89,7 @@ RETURN jsonb_build_object(
     'usd_cents', private.usd_cents(p_purchase.usd_amount), 'requires_approval', p_purchase.requires_approval,
     'hold_reason', p_purchase.hold_reason, 'decide_by', private.decide_by(p_purchase), 'created_at', p_purchase.purchased_at,
     'completed_at', p_purchase.completed_at, 'refunded_cents', p_purchase.refunded_cents,
-    'refunded_coins', CASE WHEN p_purchase.completed_at IS NULL THEN 0 ELSE p_purchase.coin_amount - p_purchase.posted_coins END,
+    'refunded_coins', private.coins_paid(p_purchase) - p_purchase.posted_coins,
     'disputed_cents', p_purchase.disputed_cents);
 
 CREATE FUNCTION private.purchase_event_json(p_purchase_id uuid) RETURNS jsonb

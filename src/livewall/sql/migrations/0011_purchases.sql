@@ -151,7 +151,7 @@ CREATE TABLE private.payment_events (
     CONSTRAINT payment_events_once PRIMARY KEY (payment_provider, event_id),
     CONSTRAINT payment_events_outcome_known CHECK (outcome IN ('waiting', 'applied', 'parked', 'ignored', 'failed'))
 );
-CREATE INDEX payment_events_open ON private.payment_events (next_attempt_at) WHERE outcome IN ('waiting', 'failed');
+CREATE INDEX payment_events_open ON private.payment_events (next_attempt_at) WHERE outcome IN ('waiting', 'failed', 'parked');
 CREATE INDEX payment_events_by_payment ON private.payment_events (payment_provider, payment_id);
 CREATE INDEX payment_events_by_time ON private.payment_events (received_at DESC);
 
