@@ -60,6 +60,11 @@ BEGIN
     VALUES (p_purchase.payment_provider, p_fact ->> 'refund_id', p_purchase.id, (p_fact ->> 'amount_cents')::bigint, p_fact ->> 'status')
     ON CONFLICT ON CONSTRAINT refunds_once DO UPDATE SET status = excluded.status
     WHERE private.finality(excluded.status) > private.finality(r.status);
+    -- The buyer still waits for this money, and no status may say so.
+    IF FOUND AND p_fact ->> 'status' IN ('failed', 'canceled') THEN
+        PERFORM private.audit(NULL, 'refund_failed', p_purchase.id::text,
+            jsonb_build_object('refund_id', p_fact ->> 'refund_id', 'usd_cents', (p_fact ->> 'amount_cents')::bigint));
+    END IF;
     UPDATE public.coin_purchases AS c
     SET refunded_cents = (SELECT coalesce(sum(r.amount_cents), 0) FROM private.refunds AS r WHERE r.purchase_id = c.id AND r.status = 'succeeded')
     WHERE c.id = p_purchase.id;

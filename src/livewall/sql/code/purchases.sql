@@ -185,7 +185,8 @@ CREATE FUNCTION private.order_what_was_decided(p_purchase public.coin_purchases)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
-    v_left bigint := p_purchase.captured_cents - private.taken_cents(p_purchase);
+    -- What other refunds are giving back already is not given back twice.
+    v_left bigint := private.refundable_cents(p_purchase);
 BEGIN
     IF p_purchase.decision = 'approve' AND p_purchase.captured_cents = 0 AND p_purchase.canceled_at IS NULL THEN
         PERFORM private.order_call(p_purchase.id, 'capture', p_purchase.authorized_cents, 'capture');
