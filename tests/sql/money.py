@@ -46,7 +46,9 @@ async def give_coins(world: World, who: Person, coins: int, cents: int = 100) ->
     return await settle(world, who, p_coin_amount=coins, p_usd_amount=f"{cents / 100:.2f}")
 
 
-async def settle(world: World, who: Person, **more: object) -> Purchase:
+async def settle(
+    world: World, who: Person, by: Person | str = "service_role", **more: object
+) -> Purchase:
     """Record a settled payment as `process_coin_purchase` takes it."""
     payment = payment_id()
     arguments: dict[str, object] = {
@@ -58,7 +60,7 @@ async def settle(world: World, who: Person, **more: object) -> Purchase:
         "p_coin_amount": COINS,
         "p_usd_amount": f"{CENTS / 100:.2f}",
     }
-    return await world.call("service_role", "process_coin_purchase", **(arguments | more))
+    return await world.call(by, "process_coin_purchase", **(arguments | more))
 
 
 # -- buying as the server does it

@@ -274,7 +274,8 @@ BEGIN
     SELECT coalesce(sum(c.usd_amount), 0) INTO v_day
     FROM public.coin_purchases AS c
     WHERE c.profile_id = p_profile_id AND c.purchased_at > private.clock() - interval '24 hours'
-        AND c.status NOT IN ('failed', 'canceled', 'rejected', 'expired');
+        -- The failed count: a good card may follow a bad one on the same purchase.
+        AND c.status NOT IN ('canceled', 'rejected', 'expired');
     max_purchase_limit := v_rule.purchase_limit;
     requires_approval := p_usd_amount > v_rule.approval_threshold OR coalesce(v_day + p_usd_amount > v_rule.daily_threshold, false);
 END;
