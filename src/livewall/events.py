@@ -101,7 +101,7 @@ def _deliver_gift(hub: Hub, event: Event) -> None:
     gift, message = payload.gift, payload.message
     if event.stream_id is not None:
         topics = (event.stream_id, gift.recipient_id)
-        hub.to_topics(topics, GiftEvent(event.stream_id, gift), sender_id=gift.sender_id)
+        hub.to_onlookers(topics, GiftEvent(event.stream_id, gift), gift.sender_id)
         if message is not None:
             hub.to_chat(event.stream_id, ChatEvent(message), sender_id=gift.sender_id)
     for profile_id in (gift.sender_id, gift.recipient_id):

@@ -223,18 +223,23 @@ class Hub:
         """Tell the staff who decide about money."""
         self._deliver({c for c in self.clients.values() if c.roles & FINANCE}, message)
 
-    def to_topics(
-        self, topics: Iterable[UUID], message: ToClient, sender_id: UUID | None = None
-    ) -> None:
-        """Tell whoever shows one of these, and whoever reads a snapshot this moment.
+    def to_topics(self, topics: Iterable[UUID], message: ToClient) -> None:
+        """Tell whoever shows one of these, and whoever reads a snapshot this moment."""
+        self._deliver(self._showing(topics) | self.loading, message)
+
+    def to_onlookers(self, topics: Iterable[UUID], message: ToClient, sender_id: UUID) -> None:
+        """Tell whoever shows one of these of something passing that is in no snapshot.
 
         Nobody in a blocked pair with the sender hears it.
         """
+        onlookers = {c for c in self._showing(topics) if sender_id not in c.blocked}
+        self._deliver(onlookers, message)
+
+    def _showing(self, topics: Iterable[UUID]) -> set[Client]:
         reached: set[Client] = set()
         for topic in topics:
             reached |= self._topics.get(topic, set())
-        reached |= self.loading
-        self._deliver({c for c in reached if sender_id not in c.blocked}, message)
+        return reached
 
     def to_everybody(self, message: ToClient) -> None:
         """Tell every socket."""
