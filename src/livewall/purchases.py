@@ -115,6 +115,7 @@ async def list_coin_packs(caller: Anybody, server: TheServer) -> CoinPacks:
         "purchase_over_limit",
         "too_many_purchases",
         "idempotency_conflict",
+        "event_conflict",
         "invalid_argument",
         "payments_off",
         "provider_away",

@@ -33,6 +33,12 @@ LARGEST_EVENT = 256 * 1024
 API_PATHS = ("/api/", "/docs", "/healthz", "/readyz", "/metrics", "/webhooks/")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+# Scripts, frames and calls, as Stripe's guide to security asks for them.
+STRIPE_SOURCES = (
+    " https://js.stripe.com https://*.js.stripe.com",
+    " https://js.stripe.com https://*.js.stripe.com https://hooks.stripe.com",
+    " https://api.stripe.com",
+)
 HOST = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}")
 log = structlog.get_logger()
 
@@ -46,16 +52,19 @@ FIXED_HEADERS = [
 ]
 
 
-def content_policy(host: str) -> bytes:
+def content_policy(host: str, payments: str = "none") -> bytes:
     """Return the Content-Security-Policy: everything from here, nothing inline.
 
-    Safari does not take `self` for sockets, so our own host is named for them.
+    Safari does not take `self` for sockets, so our own host is named for them. Stripe allows its
+    card form only with its own script, from its own address.
     """
     sockets = f" ws://{host} wss://{host}" if HOST.fullmatch(host) else ""
+    scripts, frames, calls = STRIPE_SOURCES if payments == "stripe" else ("", " 'none'", "")
     return (
         "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
-        "object-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
-        f"media-src 'self' blob:; connect-src 'self'{sockets}"
+        f"object-src 'none'; script-src 'self'{scripts}; frame-src{frames}; style-src 'self'; "
+        "img-src 'self' blob: data:; media-src 'self' blob:; "
+        f"connect-src 'self'{sockets}{calls}"
     ).encode()
 
 
@@ -133,7 +142,10 @@ class _Reply:
     def _headers(self) -> list[tuple[bytes, bytes]]:
         headers = [
             *FIXED_HEADERS,
-            (b"content-security-policy", content_policy(self._host)),
+            (
+                b"content-security-policy",
+                content_policy(self._host, self._server.settings.payments),
+            ),
             (b"x-request-id", self.request_id.encode()),
         ]
         if self._server.callers.secure:

@@ -1,12 +1,12 @@
 """The inbox: what payment providers report is stored first and acted on after."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from typing import Annotated
 
 from litestar import get, post
 from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
 from litestar.openapi.spec.enums import OpenAPIType
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath, FromQuery, QueryParameter
 
 from livewall.errors import Refusal
 from livewall.money import EventOutcome, PaymentEvent, PaymentEvents
@@ -14,6 +14,11 @@ from livewall.payments import PaymentProvider, inbox
 from livewall.payments.inbox import Received
 from livewall.routing import AnyRequest, PageSize, SignedInCaller, TheServer, problems
 from livewall.server import Server
+
+# Text, because a number would pass for a time, too; the database reads it.
+Time = Annotated[
+    str | None, QueryParameter(max_length=40, pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.+Z-]+$")
+]
 
 
 @dataclass
@@ -60,7 +65,7 @@ async def list_events(
     person: SignedInCaller,
     server: TheServer,
     outcome: FromQuery[EventOutcome | None] = None,
-    before: FromQuery[datetime | None] = None,
+    before: Time = None,
     limit: PageSize = 50,
 ) -> PaymentEvents:
     """What providers reported. Finance and admins only."""
@@ -69,7 +74,7 @@ async def list_events(
         "list_payment_events",
         PaymentEvents,
         p_outcome=outcome,
-        p_before=None if before is None else before.isoformat(),
+        p_before=before,
         p_limit=limit,
     )
 
