@@ -88,7 +88,8 @@ def _print_checks(checks: list[Check]) -> None:
 def _working(what: str) -> Progress:
     """Show on a terminal that work goes on, and for how long already."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    progress = Progress(*columns, console=Console(stderr=True), transient=True)
+    console = Console(stderr=True)
+    progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
     progress.add_task(what, total=None)
     return progress
 

@@ -37,6 +37,7 @@ CATALOGUE: dict[str, Entry] = {
     "already_an_account": Entry(409, "Already an account", "LW014", "Sign out first."),
     "session_closed": Entry(401, "Session has ended", "LW015", "Sign in again."),
     "profile_text_refused": Entry(422, "Profile text refused", "LW016", "Shorten the text."),
+    "accounts_elsewhere": Entry(409, "Accounts are kept elsewhere", "LW017", "Sign in there."),
     "identity_mismatch": Entry(403, "Somebody else's name", "LW020", "Act for yourself only."),
     "stream_not_live": Entry(409, "Stream is not live", "LW021", "Wait until it is live."),
     "blocked": Entry(403, "Blocked", "LW022", "One of you has blocked the other."),
@@ -98,6 +99,8 @@ BY_SQLSTATE = {entry.sqlstate: code for code, entry in CATALOGUE.items() if entr
 
 # Constraints state rules; whoever breaks one directly hears the same code as through a function.
 BY_CONSTRAINT: dict[str, str] = {
+    # A token that outlived its account at an outside sign-in service.
+    "profiles_are_users": "invalid_token",
     "profiles_name_unlike_others": "name_taken",
     "profiles_name_unique": "name_taken",
     "profiles_name_well_formed": "name_invalid",

@@ -106,7 +106,7 @@ async def current_session(visit: TheVisit, server: TheServer) -> Response[Curren
     return Response(CurrentSession(account), headers=NO_STORE, cookies=[proof])
 
 
-@post("/api/session/guest", responses=problems("name_invalid", "name_taken"))
+@post("/api/session/guest", responses=problems("name_invalid", "name_taken", "accounts_elsewhere"))
 async def continue_as_guest(
     data: JSONBody[NewGuest], visit: TheVisit, server: TheServer
 ) -> Response[SignedIn]:
@@ -119,7 +119,13 @@ async def continue_as_guest(
 
 @post(
     "/api/accounts",
-    responses=problems("name_invalid", "name_taken", "already_an_account", "profile_text_refused"),
+    responses=problems(
+        "name_invalid",
+        "name_taken",
+        "already_an_account",
+        "profile_text_refused",
+        "accounts_elsewhere",
+    ),
 )
 async def create_account(
     data: JSONBody[NewAccount], visit: TheVisit, server: TheServer

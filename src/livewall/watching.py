@@ -10,15 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from livewall import heartbeats, metrics
+from livewall import metrics, pending
 from livewall.changes import Changes
 from livewall.db import Database
 from livewall.errors import Refusal
-from livewall.heartbeats import Beat, HeartbeatWriter, Tile
+from livewall.heartbeats import HeartbeatWriter
 from livewall.hub import Client, Hub
 from livewall.media import MediaPlane, Member
 from livewall.media.peer import PeerPlane
 from livewall.messages import MOST_ACTIVE, MOST_TILES, Error, Heartbeat, PublisherLost
+from livewall.pending import Beat, Leave, Tile
 from livewall.shapes import StreamChange
 
 # Room between two sequences of a client for heartbeats that the server writes on its own, when a
@@ -33,7 +34,7 @@ FORGET_SECONDS = 300.0
 class _Session:
     sequence: int = -1
     own: int = 0
-    heard_at: float = field(default_factory=heartbeats.now)
+    heard_at: float = field(default_factory=pending.now)
 
     def stored(self) -> int:
         return self.sequence * STEP + self.own
@@ -78,7 +79,7 @@ class Presence:
         if session is None:
             return
         for stream_id in [None] if stream_ids is None else sorted(set(stream_ids)):
-            self.writer.leave(heartbeats.Leave(*member, session.stored(), stream_id))
+            self.writer.leave(Leave(*member, session.stored(), stream_id, session.heard_at))
             if stream_id is None:
                 self.plane.drop_all(member)
             else:
@@ -87,7 +88,7 @@ class Presence:
     def _advance(self, member: Member, sequence: int) -> _Session | None:
         """Return the session, or None for a sequence that is not newer than the last one."""
         session = self._sessions.setdefault(member, _Session())
-        session.heard_at = heartbeats.now()
+        session.heard_at = pending.now()
         if sequence <= session.sequence:
             return None
         session.sequence = sequence
@@ -115,17 +116,17 @@ class Presence:
         session = self._sessions.setdefault(member, _Session())
         session.own = min(session.own + 1, STEP - 1)
         key = Tile(member.profile_id, member.session_id, stream_id)
-        self.writer.beat(Beat(key, session.stored(), WATCHING, heartbeats.now()))
+        self.writer.beat(Beat(key, session.stored(), WATCHING, pending.now()))
 
     def tick(self) -> None:
         """Free what belongs to silent sessions; forget sessions long gone."""
-        now = heartbeats.now()
+        now = pending.now()
         self.plane.expire(now)
         for member in [m for m, s in self._sessions.items() if now - s.heard_at > FORGET_SECONDS]:
             if self._hub.of_session(*member) is None:
                 del self._sessions[member]
 
-    # What the writer tells (heartbeats.Listener).
+    # What the writer tells (`heartbeats.Listener`).
 
     def changed(self, changes: Sequence[StreamChange], heard_at: dict[UUID, float]) -> None:
         """Pass on what a batch changed."""

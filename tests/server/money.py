@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 import functools
 import hmac
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import httpx
@@ -29,8 +29,9 @@ from livewall.payments import (
 )
 from livewall.settings import Settings
 from tests.databases import Database
-from tests.server.world import Json, Live, Visitor, serving, settings_for
+from tests.server.world import Json, Live, Tab, Visitor, serving, settings_for
 
+T = TypeVar("T")
 SECRET = b"what the fake provider signs with"
 
 
@@ -185,15 +186,34 @@ async def held(live: Live, provider: FakeProvider, buyer: Visitor) -> Json:
     return await status(buyer, purchase, "held")
 
 
+async def eventually(ask: Callable[[], Awaitable[T]], fits: Callable[[T], bool]) -> T:
+    """Ask again and again until the answer fits; return it."""
+    answer = await ask()
+    for _ in range(100):
+        if fits(answer):
+            return answer
+        await asyncio.sleep(0.05)
+        answer = await ask()
+    raise AssertionError(f"never so, but {answer}")
+
+
 async def status(buyer: Visitor, purchase: Json, wanted: str) -> Json:
     """Wait until a purchase has this status; return it as the buyer sees it."""
-    found: Json = {}
-    for _ in range(100):
-        found = (await buyer.http.get(f"/api/purchases/{purchase['id']}")).json()
-        if found["status"] == wanted:
-            return found
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"never {wanted}, but {found}")
+
+    async def ask() -> Json:
+        return (await buyer.http.get(f"/api/purchases/{purchase['id']}")).json()
+
+    return await eventually(ask, lambda found: found["status"] == wanted)
+
+
+async def told(tab: Tab, purchase: Json, wanted: str) -> Json:
+    """Wait until a socket hears that a purchase has this status; return what it heard."""
+
+    def fits(message: Json) -> bool:
+        found = message.get("purchase", {})
+        return (found.get("id"), found.get("status")) == (purchase["id"], wanted)
+
+    return (await tab.find(fits, f"purchase that is {wanted}"))["purchase"]
 
 
 async def coins(visitor: Visitor) -> int:

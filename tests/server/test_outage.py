@@ -30,7 +30,7 @@ from tests.server.world import (
 
 
 @contextlib.asynccontextmanager
-async def _away(cluster: Cluster, database: Database) -> AsyncGenerator[None]:
+async def away(cluster: Cluster, database: Database) -> AsyncGenerator[None]:
     """Cut every connection to this test's database and let nobody in until the block ends."""
     await cluster.execute(f"ALTER DATABASE {database.name} ALLOW_CONNECTIONS false")
     await cluster.execute(
@@ -54,7 +54,7 @@ async def _eventually(http: httpx.AsyncClient, path: str, status: int) -> httpx.
 async def test_requests_get_503_while_the_database_is_away(live: Live, cluster: Cluster) -> None:
     http = live.visitor().http
     assert (await http.get("/readyz")).status_code == 200
-    async with _away(cluster, live.database):
+    async with away(cluster, live.database):
         answer = await http.get("/api/streams")
         assert (answer.status_code, answer.json()["code"]) == (503, "database_away")
         assert int(answer.headers["retry-after"]) >= 1
@@ -67,7 +67,7 @@ async def test_requests_get_503_while_the_database_is_away(live: Live, cluster: 
 async def test_heartbeats_outlive_an_outage(live: Live, cluster: Cluster) -> None:
     studio, stream_id = await (await live.guest("ada")).go_live()
     tab = await (await live.guest()).tab()
-    async with _away(cluster, live.database):
+    async with away(cluster, live.database):
         await asyncio.sleep(0.3)
         await tab.watch(stream_id, is_unmuted=False)
         await tab.watch(stream_id)
@@ -100,7 +100,7 @@ async def test_a_socket_that_comes_during_an_outage_is_told_to_come_back(
 ) -> None:
     viewer = await live.guest()
     await viewer.http.get("/api/grid")  # its session is known to be open
-    async with _away(cluster, live.database):
+    async with away(cluster, live.database):
         tab = await viewer.connect()
         await tab.say(type="hello", protocol=1, session_id=str(tab.session_id))
         assert (await tab.expect("error"))["problem"]["code"] == "database_away"

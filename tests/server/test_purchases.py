@@ -23,6 +23,7 @@ from tests.server.money import (
     send,
     staff,
     status,
+    told,
 )
 from tests.server.world import Live, serving, settings_for
 
@@ -59,9 +60,8 @@ async def test_from_the_pack_to_the_coins(shop: Live, provider: FakeProvider) ->
     assert await coins(ada) == 0
     assert (await send(shop, report(captured(provider, purchase)))).json() == {"is_new": True}
     await tab.expect("wallet")
-    event = await tab.expect("purchase")
-    assert event["purchase"] == (await ada.http.get(f"/api/purchases/{purchase['id']}")).json()
-    assert event["purchase"]["status"] == "completed"
+    heard = await told(tab, purchase, "completed")
+    assert heard == (await ada.http.get(f"/api/purchases/{purchase['id']}")).json()
     assert (await ada.http.get("/api/wallet")).json() == {
         "coins": 700,
         "debt": 0,

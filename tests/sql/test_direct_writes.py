@@ -8,7 +8,7 @@ import pytest
 
 from livewall.code_catalog import Connection
 from tests.databases import Person
-from tests.sql.world import Beat, World, become, refused, tab
+from tests.sql.world import Beat, Leave, World, become, refused, tab
 
 INSERT = """
 INSERT INTO active_viewers
@@ -18,6 +18,10 @@ VALUES ($1, $2, true, true, true, true)
 UPSERT = f"""{INSERT} ON CONFLICT (viewer_id, session_id, live_stream_id)
 DO UPDATE SET is_active = true, is_unmuted = true, is_visible = true, is_subscribed = true
 """
+ALL_DOWN = (
+    "UPDATE active_viewers"
+    " SET is_active = false, is_unmuted = false, is_visible = false, is_subscribed = false"
+)
 PREVIEWS = "INSERT INTO active_viewers (live_stream_id) SELECT unnest($1::uuid[])"
 
 
@@ -129,6 +133,46 @@ async def test_direct_writes_obey_the_other_limits(world: World) -> None:
         await world.done(viewer, INSERT, stream, tab())
     with refused("LW004"):
         await world.done(viewer, INSERT, tab(), tab())
+
+
+@pytest.mark.spec("S6", "S14")
+@pytest.mark.abuse("A2")
+async def test_demand_may_be_lowered_after_the_stream_has_ended_but_not_raised(
+    world: World,
+) -> None:
+    viewer, streamer = await world.people("viewer", "streamer")
+    stream = await world.live(streamer)
+    await world.done(viewer, INSERT, stream, tab())
+    await world.call(streamer, "stop_stream")
+    heard = await world.now()
+    await world.advance(10)
+    with refused("LW021"):
+        await world.done(viewer, "UPDATE active_viewers SET is_active = true")
+    assert await world.done(viewer, "UPDATE active_viewers SET is_visible = false") == 1
+    for raising in ("is_visible = true", "is_active = false, is_visible = true"):
+        with refused("LW021"):
+            await world.done(viewer, f"UPDATE active_viewers SET {raising}")
+    for _ in range(2):
+        assert await world.done(viewer, ALL_DOWN) == 1
+    assert await world.rows("SELECT last_active_at FROM active_viewers") == [(heard,)]
+    await world.live(streamer)
+    assert not await world.is_published(stream)
+
+
+@pytest.mark.spec("S6", "S12")
+@pytest.mark.abuse("A9")
+async def test_lowering_brings_back_no_tile_that_is_gone(world: World) -> None:
+    viewer = await world.person("viewer")
+    streams = await cast(world, 13)
+    await world.beat(*(Beat(viewer, stream, 1, flags=4) for stream in streams[:12]))
+    await world.leave(Leave(viewer, 2, streams[0]))
+    await world.beat(Beat(viewer, streams[12], 3, flags=4))
+    assert await world.done(viewer, ALL_DOWN) == 13
+    kept = "SELECT count(*) FROM active_viewers WHERE NOT has_left"
+    assert await world.rows(kept) == [(12,)]
+    await world.advance(61)
+    assert await world.done(viewer, ALL_DOWN) == 13
+    assert await world.cleanup() == 13
 
 
 @pytest.mark.spec("S6")

@@ -29,6 +29,7 @@ const words: Record<string, string> = {
   link_refused: "Links start with http:// or https://. Check the address.",
   too_many_links: "A profile has up to 10 links. Remove one first.",
   already_an_account: "You already have an account here.",
+  accounts_elsewhere: "This site keeps its accounts elsewhere. Sign in there.",
   blocked: "You and this person can not reach each other: one of you has blocked the other.",
   stream_not_live: "This stream has just ended.",
   not_live: "You are not live at the moment.",

@@ -22,6 +22,7 @@ from livewall.payments import (
 from livewall.payments.stripe_events import (
     READERS,
     IntentObject,
+    RefundList,
     RefundObject,
     intent_facts,
     moment,
@@ -90,9 +91,10 @@ class Stripe:
                 {"idempotency_key": intent.idempotency_key},
             ),
         )
-        if not answer.client_secret:
+        made = _shape(answer, IntentObject)
+        if not made.client_secret:
             raise ProviderRefused("Stripe gave no secret to pay with.")
-        return Started(answer.id, CardForm(answer.client_secret, self._publishable_key))
+        return Started(made.id, CardForm(made.client_secret, self._publishable_key))
 
     async def capture(self, payment_id: str, amount_cents: int, idempotency_key: str) -> list[Fact]:
         """Capture, or find out that it was captured or canceled already."""
@@ -163,7 +165,7 @@ class Stripe:
                 {"payment_intent": payment_id, "limit": REFUNDS_OF_A_PAYMENT}
             ),
         )
-        made = [_shape(refund, RefundObject) for refund in answer.data]
+        made = _shape(answer, RefundList).data
         return next((r for r in made if (r.metadata or {}).get("call") == idempotency_key), None)
 
     def read_event(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent:
@@ -172,7 +174,8 @@ class Stripe:
             stripe.WebhookSignature.verify_header(  # pyright: ignore[reportUnknownMemberType]
                 body, headers.get("stripe-signature"), self._webhook_secret, MOST_AGE
             )
-        except (stripe.SignatureVerificationError, UnicodeDecodeError):
+        except (stripe.SignatureVerificationError, UnicodeDecodeError, TypeError):
+            # TypeError: a signature with letters beyond ASCII, which can not be compared.
             raise Refusal("bad_signature") from None
         try:
             payload = msgspec.json.decode(body, type=dict[str, object])
@@ -195,7 +198,7 @@ class Stripe:
             event = msgspec.convert(payload, _Envelope)
             return reader(event.data.object, moment(event.created))
         except (msgspec.ValidationError, ValueError, OverflowError, OSError) as error:
-            log.error("event_not_understood", event=payload.get("id"), error=str(error))  # noqa: TRY400
+            log.error("event_not_understood", id=payload.get("id"), error=str(error))  # noqa: TRY400
             return None
 
     async def run(self) -> None:

@@ -65,7 +65,7 @@ class RefundObject(msgspec.Struct):
 
 
 class RefundList(msgspec.Struct):
-    """The refunds of a charge, in events of old API versions only."""
+    """Refunds; of a charge in events of old API versions only."""
 
     data: list[RefundObject]
 

@@ -85,18 +85,20 @@ BEGIN
 END
 $$;
 
--- A Supabase project keeps its own auth.users: the owner of our tables then only refers to it.
+-- A Supabase project keeps its own auth.users: the owner of our tables then only refers to it. A GRANT by somebody who
+-- may not pass the privilege on is no error but a warning, so look again afterwards.
 DO $$
 BEGIN
     IF pg_catalog.to_regclass('auth.users') IS NOT NULL
-        AND NOT (
-            pg_catalog.has_table_privilege('livewall_owner', 'auth.users', 'SELECT')
-            AND pg_catalog.has_table_privilege('livewall_owner', 'auth.users', 'REFERENCES')
-            AND pg_catalog.has_table_privilege('livewall_owner', 'auth.users', 'INSERT')
-            AND pg_catalog.has_table_privilege('livewall_owner', 'auth.users', 'DELETE')
-        )
+        AND NOT pg_catalog.has_table_privilege('livewall_owner', 'auth.users', 'REFERENCES')
     THEN
-        GRANT SELECT, REFERENCES, INSERT, DELETE ON auth.users TO livewall_owner;
+        GRANT REFERENCES ON auth.users TO livewall_owner;
+    END IF;
+    IF NOT pg_catalog.has_schema_privilege('livewall_owner', 'auth', 'USAGE')
+        OR NOT pg_catalog.has_table_privilege('livewall_owner', pg_catalog.to_regclass('auth.users'), 'REFERENCES')
+    THEN
+        RAISE EXCEPTION 'schema auth is not ours, and % may not pass on the rights to it. Let its owner run: '
+            'GRANT USAGE ON SCHEMA auth TO livewall_owner; GRANT REFERENCES ON auth.users TO livewall_owner', current_user;
     END IF;
 END
 $$;

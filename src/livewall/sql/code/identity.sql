@@ -77,13 +77,35 @@ END;
 $$;
 GRANT EXECUTE ON FUNCTION private.profile_by_name TO anon, authenticated;
 
+-- Whether auth.users is our own. In a Supabase project it belongs to its sign-in service, which alone adds and removes
+-- accounts; our owner may only refer to it.
+CREATE FUNCTION private.accounts_are_ours() RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+BEGIN ATOMIC
+    SELECT pg_catalog.pg_get_userbyid(c.relowner) = 'livewall_owner'
+    FROM pg_catalog.pg_class AS c
+    WHERE c.oid = 'auth.users'::regclass;
+END;
+
+CREATE FUNCTION private.require_own_accounts() RETURNS void
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
+AS $$
+BEGIN
+    IF NOT private.accounts_are_ours() THEN
+        PERFORM private.fail('LW017', 'Accounts are not kept here.', 'Sign in with the service that this site uses for accounts.');
+    END IF;
+END;
+$$;
+
 CREATE FUNCTION private.create_person(p_id uuid, p_name text, p_display_name text, p_is_guest boolean) RETURNS public.profiles
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
     v_profile public.profiles;
 BEGIN
-    INSERT INTO auth.users (id, is_anonymous) VALUES (p_id, p_is_guest) ON CONFLICT (id) DO NOTHING;
+    IF private.accounts_are_ours() THEN
+        INSERT INTO auth.users (id, is_anonymous) VALUES (p_id, p_is_guest) ON CONFLICT (id) DO NOTHING;
+    END IF;
     INSERT INTO public.profiles (id, name, display_name, is_guest)
     VALUES (p_id, p_name, coalesce(nullif(private.clean_text(p_display_name), ''), btrim(p_name)), p_is_guest)
     RETURNING * INTO v_profile;
@@ -112,6 +134,7 @@ CREATE FUNCTION public.create_guest(p_name text DEFAULT NULL) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
 AS $$
 BEGIN
+    PERFORM private.require_own_accounts();
     IF p_name IS NULL THEN
         RETURN private.profile_json(private.create_person_with_any_name(gen_random_uuid(), 'guest', true));
     END IF;
@@ -130,6 +153,7 @@ AS $$
 DECLARE
     v_profile public.profiles;
 BEGIN
+    PERFORM private.require_own_accounts();
     IF p_guest_id IS NULL THEN
         v_profile := private.create_person(gen_random_uuid(), p_name, p_display_name, false);
     ELSE
@@ -276,19 +300,35 @@ END;
 COMMENT ON FUNCTION public.update_profile IS 'Changes what a person may edit of their own profile: Profile.';
 GRANT EXECUTE ON FUNCTION public.update_profile TO authenticated;
 
+-- Whoever deletes a person: they themselves below, or an outside sign-in service whose deletion cascades to the profile.
+CREATE FUNCTION private.forget_person() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+BEGIN
+    -- Words said in others' chats stay in place without their author and their text.
+    UPDATE public.chat_messages SET body = '', deleted_at = private.clock() WHERE sender_id = OLD.id AND deleted_at IS NULL;
+    -- The cascade would take the viewing records without telling the streams that were watched.
+    PERFORM private.end_watching(OLD.id);
+    RETURN OLD;
+END;
+$$;
+CREATE TRIGGER profiles_forget_person BEFORE DELETE ON public.profiles
+    FOR EACH ROW EXECUTE FUNCTION private.forget_person();
+
 CREATE FUNCTION public.delete_account() RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
     v_caller uuid := auth.uid();
 BEGIN
-    -- Words said in others' chats stay in place without their author and their text.
-    UPDATE public.chat_messages SET body = '', deleted_at = private.clock() WHERE sender_id = v_caller AND deleted_at IS NULL;
-    -- The cascade would take the viewing records without telling the streams that were watched.
-    PERFORM private.end_watching(v_caller);
-    DELETE FROM auth.users WHERE id = v_caller;
+    -- The viewer's lock comes before the lock of any row, as everywhere.
+    PERFORM private.lock_viewer(v_caller);
+    DELETE FROM public.profiles WHERE id = v_caller;
+    IF private.accounts_are_ours() THEN
+        DELETE FROM auth.users WHERE id = v_caller;
+    END IF;
     RETURN to_jsonb(v_caller);
 END;
 $$;
-COMMENT ON FUNCTION public.delete_account IS 'Removes the caller and their personal data.';
+COMMENT ON FUNCTION public.delete_account IS 'Removes the caller and their personal data; an account of an outside sign-in service stays there.';
 GRANT EXECUTE ON FUNCTION public.delete_account TO authenticated;

@@ -155,8 +155,8 @@ BEGIN
     v_buyer := private.move_coins(p_purchase.profile_id, v_coins);
     PERFORM private.post(
         private.posting_kind(p_purchase, v_coins, v_held, p_cause), p_purchase.id,
-        ARRAY[private.account_of(NULL, 'provider', p_purchase.currency), private.account_of(NULL, 'suspense', p_purchase.currency),
-            private.account_of(NULL, 'money_to_coins', p_purchase.currency), 4, v_buyer.wallet_id, v_buyer.debt_id],
+        ARRAY[private.platform_account('provider', p_purchase.currency), private.platform_account('suspense', p_purchase.currency),
+            private.platform_account('money_to_coins', p_purchase.currency), 4, v_buyer.wallet_id, v_buyer.debt_id],
         ARRAY[p_purchase.currency, p_purchase.currency, p_purchase.currency, 'coins', 'coins', 'coins'],
         ARRAY[-v_held - v_cents, v_held, v_cents, -v_coins, v_buyer.to_wallet, v_coins - v_buyer.to_wallet]);
     UPDATE public.coin_purchases

@@ -186,7 +186,13 @@ BEGIN
     INSERT INTO private.publisher_leases (live_stream_id, session_id, expires_at)
     VALUES (v_stream.id, p_session_id, v_now + (SELECT lease_time FROM private.settings))
     ON CONFLICT (live_stream_id) DO UPDATE SET session_id = excluded.session_id, expires_at = excluded.expires_at;
-    UPDATE public.live_streams SET live_available = true, title = coalesce(p_title, title) WHERE id = v_stream.id
+    -- Who publishes is news like any other, though no column shows it: the sweep of every server finds it, and of two
+    -- takeovers whose answers overtake each other the later one counts.
+    UPDATE public.live_streams
+    SET live_available = true, title = coalesce(p_title, title),
+        revision = revision + (v_holder IS NOT NULL)::integer,
+        changed_at = CASE WHEN v_holder IS NULL THEN changed_at ELSE v_now END
+    WHERE id = v_stream.id
     RETURNING * INTO v_stream;
     RETURN jsonb_build_object(
         'stream', private.stream_json(v_stream), 'change', private.stream_changes(ARRAY[v_stream.id]) -> 0,
