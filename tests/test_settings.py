@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from livewall.db import Database
+from livewall.payments import open_provider
+from livewall.payments.sandbox import Sandbox
 from livewall.settings import PEERS_SEE_ADDRESSES, Settings, SettingsError, describe, load, read
 
 SECRET = "a secret of at least thirty-two bytes"
@@ -105,6 +108,47 @@ def test_descriptions_mask_secrets_and_name_their_source() -> None:
     assert shown["LIVEWALL_PORT"].source == "default"
     assert all(each.description for each in shown.values())
     assert "hidden" not in repr(read(environ))
+
+
+STRIPE = {
+    "LIVEWALL_PAYMENTS": "stripe",
+    "LIVEWALL_STRIPE_SECRET_KEY": "sk_test_hidden",
+    "LIVEWALL_STRIPE_PUBLISHABLE_KEY": "pk_test_shown",
+    "LIVEWALL_STRIPE_WEBHOOK_SECRET": "whsec_hidden",
+}
+
+
+def test_the_sandbox_is_for_development_only() -> None:
+    accepted = {**PRODUCTION, "LIVEWALL_ACCEPT_PEER_ADDRESSES": PEERS_SEE_ADDRESSES}
+    assert read({}).payments == "sandbox"
+    assert read(accepted).payments == "none"
+    with pytest.raises(SettingsError, match="sells coins for nothing") as caught:
+        load({**accepted, "LIVEWALL_PAYMENTS": "sandbox"})
+    assert "\n" not in str(caught.value)
+    # Settings that were never read: whoever makes them by hand gets no sandbox either.
+    assert open_provider(Settings(env="production"), Database("")) is None
+    assert isinstance(open_provider(Settings(), Database("")), Sandbox)
+
+
+@pytest.mark.parametrize("missing", list(STRIPE)[1:])
+def test_stripe_needs_its_three_keys_each_in_its_place(missing: str) -> None:
+    assert read(STRIPE).payments == "stripe"
+    for value in ("", "nonsense", "sk_", "pk_", "whsec_"):
+        if value and STRIPE[missing].startswith(value):
+            continue
+        with pytest.raises(SettingsError, match=f"needs {missing}, which begins with") as caught:
+            read({**STRIPE, missing: value})
+        assert "\n" not in str(caught.value)
+
+
+def test_stripes_secrets_are_masked_and_its_address_is_encrypted() -> None:
+    shown = {each.variable: each.value for each in describe(read(STRIPE), STRIPE)}
+    assert "hidden" not in str(shown) + repr(read(STRIPE))
+    assert shown["LIVEWALL_STRIPE_PUBLISHABLE_KEY"] == "pk_test_shown"
+    local = {**STRIPE, "LIVEWALL_STRIPE_API_BASE": "http://localhost:8420"}
+    assert read(local).stripe_api_base
+    with pytest.raises(SettingsError, match="must be https"):
+        read({**local, **PRODUCTION})
 
 
 def test_a_turn_server_without_a_way_in_is_refused() -> None:

@@ -45,6 +45,7 @@ auth.users
 private.bans private.chat_buckets private.chat_mutes private.chat_reports private.code_files
 private.code_objects private.credentials private.job_runs private.live_intervals private.previews
 private.publish_intervals private.publisher_leases private.records_since
+private.sandbox_events private.sandbox_payments
 private.schema_migrations private.server_starts
 private.sessions private.settings private.staff_roles
 private.audit_log private.disputes private.events private.ledger_accounts private.ledger_queue
@@ -96,6 +97,9 @@ FUNCTIONS = {
         public.get_payment_event public.process_coin_purchase public.process_payment_events
         public.receive_payment_event public.replay_payment_event public.take_events
         public.take_provider_calls
+        public.act_on_sandbox_payment public.cancel_sandbox_payment
+        public.capture_sandbox_payment public.create_sandbox_payment public.get_sandbox_payment
+        public.note_sandbox_delivery public.refund_sandbox_payment public.take_sandbox_events
     """,
     "l": "public.call_as",
 }

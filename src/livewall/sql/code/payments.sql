@@ -16,14 +16,16 @@ BEGIN ATOMIC
 END;
 
 -- Money that does not fit what was ordered, or whom it was ordered by, waits for a person.
-CREATE FUNCTION private.mismatch(p_purchase public.coin_purchases, p_cents bigint, p_currency text) RETURNS text
+CREATE FUNCTION private.mismatch(p_purchase public.coin_purchases, p_is_captured boolean, p_cents bigint, p_currency text) RETURNS text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
 RETURN CASE
-    WHEN p_purchase.completed_at IS NOT NULL THEN p_purchase.hold_reason
+    WHEN p_purchase.completed_at IS NOT NULL OR (p_purchase.captured_cents > 0 AND NOT p_is_captured) THEN p_purchase.hold_reason
     WHEN p_currency <> 'usd' THEN 'currency_mismatch'
     WHEN p_cents <> private.usd_cents(p_purchase.usd_amount) THEN 'amount_mismatch'
     WHEN p_purchase.usd_amount > p_purchase.max_purchase_limit THEN 'purchase_over_limit'
     WHEN NOT EXISTS (SELECT FROM public.profiles AS p WHERE p.id = p_purchase.profile_id) THEN 'buyer_gone'
+    -- What came counts, not what was set aside before; whichever of the two is heard of first.
+    WHEN p_is_captured AND p_purchase.captured_cents = 0 AND p_purchase.hold_reason IN ('currency_mismatch', 'amount_mismatch') THEN NULL
     ELSE p_purchase.hold_reason END;
 
 CREATE FUNCTION private.merge_money(p_purchase_id uuid, p_fact jsonb) RETURNS void
@@ -40,12 +42,12 @@ BEGIN
     UPDATE public.coin_purchases AS c
     SET authorized_cents = greatest(c.authorized_cents, v_cents),
         authorized_at = coalesce(c.authorized_at, private.clock()),
-        capture_before = coalesce(c.capture_before, (p_fact ->> 'capture_before')::timestamptz),
+        capture_before = least(c.capture_before, (p_fact ->> 'capture_before')::timestamptz),
         captured_cents = CASE WHEN v_is_captured THEN greatest(c.captured_cents, v_cents) ELSE c.captured_cents END,
         captured_at = CASE WHEN v_is_captured THEN coalesce(c.captured_at, private.clock()) ELSE c.captured_at END,
         currency = CASE WHEN c.captured_cents > 0 THEN c.currency ELSE v_currency END,
         card_country = coalesce(c.card_country, upper(p_fact ->> 'card_country')),
-        hold_reason = private.mismatch(c, v_cents, v_currency)
+        hold_reason = private.mismatch(c, v_is_captured, v_cents, v_currency)
     WHERE c.id = p_purchase_id;
 END;
 $$;
@@ -58,6 +60,11 @@ BEGIN
     VALUES (p_purchase.payment_provider, p_fact ->> 'refund_id', p_purchase.id, (p_fact ->> 'amount_cents')::bigint, p_fact ->> 'status')
     ON CONFLICT ON CONSTRAINT refunds_once DO UPDATE SET status = excluded.status
     WHERE private.finality(excluded.status) > private.finality(r.status);
+    -- The buyer still waits for this money, and no status may say so.
+    IF FOUND AND p_fact ->> 'status' IN ('failed', 'canceled') THEN
+        PERFORM private.audit(NULL, 'refund_failed', p_purchase.id::text,
+            jsonb_build_object('refund_id', p_fact ->> 'refund_id', 'usd_cents', (p_fact ->> 'amount_cents')::bigint));
+    END IF;
     UPDATE public.coin_purchases AS c
     SET refunded_cents = (SELECT coalesce(sum(r.amount_cents), 0) FROM private.refunds AS r WHERE r.purchase_id = c.id AND r.status = 'succeeded')
     WHERE c.id = p_purchase.id;
@@ -205,7 +212,8 @@ BEGIN
     FROM private.money_settings AS m
     RETURNING id INTO v_id;
     PERFORM private.apply_facts(v_id, jsonb_build_array(p_fact)),
-        private.audit(NULL, 'payment_held', v_id::text, jsonb_build_object('reason', p_reason));
+        private.audit(NULL, 'payment_held', v_id::text, jsonb_build_object('reason', p_reason)),
+        private.unpark(p_provider, p_fact ->> 'payment_id');
 END;
 $$;
 
@@ -213,6 +221,10 @@ CREATE FUNCTION private.settle_unannounced(p_provider text, p_event_id text, p_f
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
 AS $$
 BEGIN
+    IF lower(p_fact ->> 'currency') <> 'usd' THEN
+        PERFORM private.hold_payment(p_provider, p_event_id, p_fact, 'currency_mismatch');
+        RETURN;
+    END IF;
     PERFORM public.process_coin_purchase((p_fact ->> 'profile_id')::uuid, coalesce(p_fact ->> 'platform', 'web'), p_provider, p_event_id,
         p_fact ->> 'payment_id', (p_fact ->> 'coin_amount')::bigint, (p_fact ->> 'amount_cents')::numeric / 100);
 EXCEPTION
@@ -320,7 +332,8 @@ DECLARE
 BEGIN
     FOR v_event IN
         SELECT * FROM private.payment_events AS e
-        WHERE e.outcome IN ('waiting', 'failed') AND e.next_attempt_at <= private.clock()
+        -- The parked, too: their payment may have been attached by a transaction that did not see them parked yet.
+        WHERE e.outcome IN ('waiting', 'failed', 'parked') AND e.next_attempt_at <= private.clock()
         ORDER BY e.next_attempt_at LIMIT p_limit FOR UPDATE SKIP LOCKED
     LOOP
         PERFORM private.process_event(v_event);
@@ -355,7 +368,9 @@ AS $$
 DECLARE
     v_purchase public.coin_purchases := private.lock_purchase(p_purchase_id);
 BEGIN
-    IF coalesce(v_purchase.provider_payment_id, p_provider_payment_id) <> p_provider_payment_id THEN
+    IF coalesce(p_provider_payment_id, '') = '' THEN
+        PERFORM private.fail('LW005', 'A payment has an id.', 'Send it as the provider gave it.');
+    ELSIF v_purchase.provider_payment_id <> p_provider_payment_id THEN
         PERFORM private.fail('LW076', 'This purchase has another payment.', 'Look at both payments.');
     END IF;
     UPDATE public.coin_purchases SET provider_payment_id = p_provider_payment_id WHERE id = p_purchase_id;
