@@ -299,7 +299,7 @@ async def test_who_owes_is_told_so_and_how_it_ends(site: Site, open_in: OpenWind
     await expect_lines(
         ben,
         "coins",
-        ("Coins taken back for the refund of P-1", "−70", "-50 coins"),  # noqa: RUF001
+        ("Coins taken back for the refund of P-1", "−70", "−50 coins"),  # noqa: RUF001
         ("Heart for", "−50", "20 coins"),  # noqa: RUF001
         ("Coins bought, P-1", "+70", "70 coins"),
     )
