@@ -1,4 +1,4 @@
-"""Gifts: the sender pays, the streamer earns, the platform keeps the rest; told once and in order."""
+"""Gifts: the sender pays, the streamer earns, the platform keeps the rest; told in order."""
 
 import asyncio
 from typing import Any
@@ -345,12 +345,12 @@ async def test_the_blocked_do_not_read_of_each_others_gifts(world: World, by: st
 @pytest.mark.spec("D5")
 async def test_gifts_are_told_in_the_order_they_were_sent(world: World) -> None:
     fan, streamer = await rich(world, 10_000)
-    sent = [(await gift(world, fan, streamer))["gift_id"] for _ in range(60)]
-    await deliver(world)
-    # Rows that were there before leave holes, which later ones fill: storage has no order.
-    more = [(await gift(world, fan, streamer))["gift_id"] for _ in range(60)]
-    await deliver(world)
-    assert [event["payload"]["gift"]["id"] for event in await told(world)] == sent + more
+    sent = [(await gift(world, fan, streamer))["gift_id"] for _ in range(20)]
+    # What was delivered leaves holes that later rows fill: then storage has another order.
+    await world.call("service_role", "deliver_outbox", p_limit=10)
+    await world.admin.execute("VACUUM private.outbox")
+    sent += [(await gift(world, fan, streamer))["gift_id"] for _ in range(20)]
+    assert [event["payload"]["gift"]["id"] for event in await told(world)] == sent
 
 
 @pytest.mark.spec("D5")
@@ -364,14 +364,10 @@ async def test_whoever_polls_misses_nothing(world: World) -> None:
     busy = True
 
     async def keep_sending(number: int) -> None:
+        call = "SELECT public.process_gift($1, 'rose', 1, NULL, $2) ->> 'gift_id'"
         for turn in range(15):
-            sent.append(
-                await people[number].fetchval(
-                    "SELECT public.process_gift($1, 'rose', 1, NULL, $2) ->> 'gift_id'",
-                    streamer.id,
-                    f"key-{number}-{turn:04}",
-                )
-            )
+            id_ = await people[number].fetchval(call, streamer.id, f"key-{number}-{turn:04}")
+            sent.append(id_)
 
     async def keep_delivering(number: int) -> None:
         while busy:

@@ -46,7 +46,8 @@ BEGIN
         captured_cents = CASE WHEN v_is_captured THEN greatest(c.captured_cents, v_cents) ELSE c.captured_cents END,
         captured_at = CASE WHEN v_is_captured THEN coalesce(c.captured_at, private.clock()) ELSE c.captured_at END,
         currency = CASE WHEN c.captured_cents > 0 THEN c.currency ELSE v_currency END,
-        card_country = coalesce(c.card_country, upper(p_fact ->> 'card_country')),
+        card_country = CASE WHEN EXISTS (SELECT FROM public.profiles AS p WHERE p.id = c.profile_id)
+            THEN coalesce(c.card_country, upper(p_fact ->> 'card_country')) END,
         hold_reason = private.mismatch(c, v_is_captured, v_cents, v_currency)
     WHERE c.id = p_purchase_id;
 END;
@@ -319,6 +320,10 @@ BEGIN
     SET outcome = v_outcome, error = v_error, attempts = e.attempts + 1,
         next_attempt_at = private.clock() + least(interval '1 hour', interval '1 second' * 2 ^ least(e.attempts, 12))
     WHERE e.payment_provider = p_event.payment_provider AND e.event_id = p_event.event_id;
+    -- About somebody who is gone: what it says of them goes, too.
+    PERFORM private.redact_payment_events(c.profile_id) FROM public.coin_purchases AS c
+    WHERE c.payment_provider = p_event.payment_provider AND c.provider_payment_id = p_event.payment_id
+        AND NOT EXISTS (SELECT FROM public.profiles AS p WHERE p.id = c.profile_id);
     RETURN v_outcome;
 END;
 $$;

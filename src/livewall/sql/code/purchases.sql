@@ -362,24 +362,3 @@ END;
 $$;
 COMMENT ON FUNCTION public.get_my_purchase IS 'One purchase of the caller''s: Purchase.';
 GRANT EXECUTE ON FUNCTION public.get_my_purchase TO authenticated;
-
--- Whoever goes leaves amounts behind, and nothing that says who it was. What waits for a decision is given back.
-CREATE FUNCTION private.forget_buyer() RETURNS trigger
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
-AS $$
-DECLARE
-    v_id uuid;
-BEGIN
-    UPDATE private.payment_events AS e SET payload = '{"redacted": true}'
-    FROM public.coin_purchases AS c
-    WHERE c.profile_id = OLD.id AND e.payment_provider = c.payment_provider AND e.payment_id = c.provider_payment_id;
-    UPDATE public.coin_purchases SET ip_address = NULL, country_code = NULL, user_agent = NULL, card_country = NULL, metadata = '{}'
-    WHERE profile_id = OLD.id;
-    FOR v_id IN SELECT id FROM public.coin_purchases WHERE profile_id = OLD.id AND status = 'held' ORDER BY id FOR NO KEY UPDATE LOOP
-        UPDATE public.coin_purchases SET decision = 'reject', decided_at = private.clock() WHERE id = v_id;
-        PERFORM private.settle_purchase(v_id, 'decision'), private.audit(NULL, 'purchase_rejected', v_id::text, '{"reason": "the buyer deleted their account"}');
-    END LOOP;
-    RETURN NULL;
-END;
-$$;
-CREATE TRIGGER profiles_forget_buyer AFTER DELETE ON public.profiles FOR EACH ROW EXECUTE FUNCTION private.forget_buyer();
