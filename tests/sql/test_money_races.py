@@ -248,3 +248,44 @@ async def test_gifts_and_a_refund_of_their_coins_race(database: Database) -> Non
     assert await admin.fetchval(balances, "wallet") == 0
     assert set(said) <= {"ok", "LW080", "LW081"}
     await assert_well(database)
+
+
+@pytest.mark.spec("S26")
+@pytest.mark.abuse("A28")
+async def test_servers_that_act_on_the_same_payments_never_deadlock(database: Database) -> None:
+    service = await database.as_role("service_role")
+    clerk, *buyers = [await database.person(f"person.{number}") for number in range(5)]
+    await service.execute("SELECT public.grant_staff_role($1, 'finance')", clerk.id)
+    payments = [payment_id() for _ in buyers]
+    for buyer, payment in zip(buyers, payments, strict=True):
+        facts = [captured(payment, 10_000, profile_id=str(buyer.id), coin_amount=10_000)]
+        await service.execute(TELL, key(), json.dumps(facts))
+    await service.execute(ACT)
+    waiting = [await large_purchase(service, buyer) for buyer in buyers]
+    for number in range(60):
+        # Events of all of them, in one order for half of the batches and in another for the rest.
+        for payment in payments if number % 20 < 10 else payments[::-1]:
+            refund = {"kind": "refund", "refund_id": f"{payment} {number}", "status": "succeeded"}
+            facts = [captured(payment) | refund | {"amount_cents": 10}]
+            await service.execute(TELL, key(), json.dumps(facts))
+    for _, payment in waiting:
+        await service.execute(TELL, key(), json.dumps([captured(payment, LARGE_CENTS)]))
+    workers = [await database.as_role("service_role") for _ in range(4)]
+    deciding = await database.as_person(clerk)
+
+    async def act(worker: Connection) -> None:
+        for _ in range(8):
+            await worker.execute("SELECT public.process_payment_events(20)")
+
+    async def decide_all() -> None:
+        for purchase, _ in waiting:
+            await deciding.execute(
+                "SELECT public.decide_purchase($1, 'approve', 'meanwhile')", purchase["id"]
+            )
+
+    await asyncio.gather(*(act(worker) for worker in workers), decide_all())
+    admin = await database.admin()
+    failed = "SELECT error FROM private.payment_events WHERE outcome <> 'applied'"
+    assert [row["error"] for row in await admin.fetch(failed)] == []
+    assert await admin.fetchval(WALLETS) == 4 * (10_000 - 600 + 2_275_000)
+    await assert_well(database)

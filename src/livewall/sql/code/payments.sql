@@ -328,23 +328,25 @@ BEGIN
 END;
 $$;
 
+-- One server at a time: two of them would wait for each other's wallets.
 CREATE FUNCTION public.process_payment_events(p_limit integer DEFAULT 100) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
+    v_events private.payment_events[];
     v_event private.payment_events;
-    v_processed integer := 0;
 BEGIN
-    FOR v_event IN
-        SELECT * FROM private.payment_events AS e
+    PERFORM pg_advisory_xact_lock(hashtextextended('payment events', 0));
+    v_events := ARRAY(
+        SELECT e FROM private.payment_events AS e
         -- The parked, too: their payment may have been attached by a transaction that did not see them parked yet.
         WHERE e.outcome IN ('waiting', 'failed', 'parked') AND e.next_attempt_at <= private.clock()
-        ORDER BY e.next_attempt_at LIMIT p_limit FOR UPDATE SKIP LOCKED
-    LOOP
+        ORDER BY e.next_attempt_at LIMIT p_limit FOR UPDATE SKIP LOCKED);
+    PERFORM private.lock_purchases_of(v_events);
+    FOREACH v_event IN ARRAY v_events LOOP
         PERFORM private.process_event(v_event);
-        v_processed := v_processed + 1;
     END LOOP;
-    RETURN jsonb_build_object('processed', v_processed);
+    RETURN jsonb_build_object('processed', cardinality(v_events));
 END;
 $$;
 COMMENT ON FUNCTION public.process_payment_events IS 'Acts on the events that wait: {processed}. Run every second.';
@@ -360,7 +362,8 @@ BEGIN
     FOR v_event IN
         SELECT * FROM private.payment_events AS e
         WHERE e.payment_provider = p_provider AND e.payment_id = p_payment_id AND e.outcome = 'parked'
-        ORDER BY e.received_at, e.event_id FOR UPDATE
+        -- Somebody else may be at one of them; it comes up again.
+        ORDER BY e.received_at, e.event_id FOR UPDATE SKIP LOCKED
     LOOP
         PERFORM private.process_event(v_event);
     END LOOP;
