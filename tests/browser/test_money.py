@@ -2,9 +2,11 @@
 
 import re
 
+import httpx
 import pytest
 from playwright.async_api import Route, expect
 
+from tests.browser.cable import cable_to
 from tests.browser.conftest import OpenWindow
 from tests.browser.money import (
     buy,
@@ -76,6 +78,7 @@ async def test_coins_bought_become_a_gift_before_the_streamers_eyes(
 @pytest.mark.spec("D7")
 async def test_a_very_large_pack_waits_for_a_second_person(site: Site, open_in: OpenWindow) -> None:
     ben = await create_account(await open_in(site, 1), "ben")
+    ben.forgive("403")
     await buy(ben, LARGE)
     await expect(newest_purchase(ben)).to_contain_text("Held for approval")
     await expect(newest_purchase(ben)).to_contain_text("Your card is not charged before that.")
@@ -92,6 +95,9 @@ async def test_a_very_large_pack_waits_for_a_second_person(site: Site, open_in: 
 
     # The buyer's page was never touched.
     await expect_coins(ben, "2,275,000 coins")
+    await ben.page.get_by_role("button", name="You are").click()
+    await expect(ben.page.get_by_role("button", name="Operator's console")).to_have_count(0)
+    assert (await ben.ask("/api/admin/purchases/held"))["code"] == "not_allowed"
     await expect(newest_purchase(ben)).to_contain_text("Completed")
     await fay.page.get_by_role("link", name="Audit", exact=True).click()
     entry = fay.page.get_by_role("row").filter(has_text="purchase approved")
@@ -126,6 +132,58 @@ async def test_nobody_decides_about_their_own_purchase_and_a_rejected_one_costs_
     await newest_purchase(fay).get_by_role("link").click()
     await expect(fay.page.get_by_test_id("receipt")).to_contain_text("Your card was not charged.")
     await expect_coins(fay, "0 coins")
+
+
+@pytest.mark.spec("S25")
+@pytest.mark.spec("D7")
+async def test_an_admin_changes_from_where_on_a_second_person_is_asked(
+    site: Site, open_in: OpenWindow
+) -> None:
+    gus = await create_staff(site, await open_in(site, 0), "gus", "admin")
+    page = gus.page
+    await open_console(gus)
+    await page.get_by_role("link", name="Settings", exact=True).click()
+    save = page.get_by_role("button", name="Save settings")
+    await page.get_by_label("Approval over, in US dollars").fill("five")
+    await page.get_by_label("Reason").fill("A quiet week")
+    await expect(save).to_be_disabled()
+    await page.get_by_label("Approval over, in US dollars").fill("5.00")
+    await save.click()
+    await expect(page.get_by_text("The settings are saved.")).to_be_visible()
+    await page.get_by_role("link", name="Audit", exact=True).click()
+    await expect(page.get_by_role("row").filter(has_text="A quiet week")).to_contain_text("gus")
+
+    ben = await create_account(await open_in(site, 1), "ben")
+    await buy(ben, "350 coins for $4.99")
+    await expect_coins(ben, "350 coins")
+    await buy(ben, "700 coins for $9.99")
+    await expect(newest_purchase(ben)).to_contain_text("Held for approval")
+    await expect(page.get_by_role("link", name="1 waiting")).to_be_visible()
+
+
+@pytest.mark.spec("D4")
+async def test_what_was_paid_while_the_line_was_cut_is_there_after_it(
+    site: Site, open_in: OpenWindow
+) -> None:
+    async with cable_to(site.port) as cable:
+        ben = await open_in(site, 1)
+        ben.url = cable.url
+        ben.forgive("WebSocket connection", "ERR_")
+        await create_account(ben, "ben")
+        await order(ben, "70 coins for $0.99")
+        payment = ben.page.url.rpartition("/")[2]
+        await ben.page.get_by_role("link", name="Back to the wallet").click()
+        await expect(newest_purchase(ben)).to_contain_text("Not paid yet")
+
+        cable.cut()
+        await expect(ben.page.get_by_text("Connection lost.")).to_be_visible()
+        async with httpx.AsyncClient(trust_env=False) as elsewhere:
+            paid = await elsewhere.post(f"{site.url}/api/sandbox/payments/{payment}/pay")
+        assert paid.status_code == 200
+        cable.mend()
+        await ben.page.get_by_role("button", name="Try now").click()
+        await expect_coins(ben, "70 coins")
+        await expect(newest_purchase(ben)).to_contain_text("Completed")
 
 
 @pytest.mark.spec("D4")
@@ -241,7 +299,7 @@ async def test_who_owes_is_told_so_and_how_it_ends(site: Site, open_in: OpenWind
     await expect_lines(
         ben,
         "coins",
-        ("Coins taken back for the refund of P-1", "−70", "-50 coins"),  # noqa: RUF001
+        ("Coins taken back for the refund of P-1", "−70", "−50 coins"),  # noqa: RUF001
         ("Heart for", "−50", "20 coins"),  # noqa: RUF001
         ("Coins bought, P-1", "+70", "70 coins"),
     )

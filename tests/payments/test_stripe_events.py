@@ -37,6 +37,7 @@ START = datetime.fromtimestamp(1795600000, UTC)
 WEEK = START + timedelta(days=7)
 AUTO: dict[str, Any] = {"payment_id": "pi_3TLwAutoPay0000001", "amount_cents": 1999}
 MANUAL: dict[str, Any] = {"payment_id": "pi_3TLwManualPay00002", "amount_cents": 3250000}
+LESS = MANUAL | {"amount_cents": 3000000}
 OURS: dict[str, Any] = {"currency": "usd", "purchase_id": PURCHASE}
 REFUND: dict[str, Any] = {
     "payment_id": "pi_3TLwAutoPay0000001",
@@ -59,6 +60,7 @@ EXPECTED: dict[str, list[Fact] | None] = {
     "payment_intent.processing": [Processing(**AUTO, **OURS, **after(55))],
     "payment_intent.amount_capturable_updated": [Authorized(**MANUAL, **OURS, **after(61))],
     "payment_intent.amount_capturable_updated-expanded": [AUTHORIZED],
+    "payment_intent.amount_capturable_updated-nothing": [],
     "payment_intent.succeeded": [Captured(**AUTO, **OURS, **after(62))],
     "payment_intent.succeeded-jpy": [
         Captured(**AUTO, **after(62), currency="jpy", purchase_id=PURCHASE)
@@ -66,6 +68,7 @@ EXPECTED: dict[str, list[Fact] | None] = {
     "payment_intent.succeeded-foreign": [
         Captured(payment_id="pi_3TLwOtherShop00009", amount_cents=1999, currency="usd", **after(62))
     ],
+    "payment_intent.succeeded-less": [Captured(**LESS, **OURS, **after(401))],
     "payment_intent.payment_failed": [
         Failed(**AUTO, **OURS, **after(58), reason="insufficient_funds")
     ],
@@ -74,6 +77,7 @@ EXPECTED: dict[str, list[Fact] | None] = {
     "charge.succeeded-manual": [AUTHORIZED],
     "charge.succeeded-no-payment": [],
     "charge.captured": [Captured(**MANUAL, **OURS, **after(400), card_country="DE")],
+    "charge.captured-less": [Captured(**LESS, **OURS, **after(401), card_country="DE")],
     "charge.refunded": [],
     "charge.refunded-listed": [
         Refund(**REFUND, **after(7300), status="succeeded"),

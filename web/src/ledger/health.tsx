@@ -30,23 +30,21 @@ export function LedgerHealth() {
     };
   }, []);
   const heard = status.value;
-  if (isAway.value) return <p class="health quiet">Ledger's state is not known right now</p>;
+  if (isAway.value) return <p class="health quiet">Ledger state unknown</p>;
   if (heard === null) return <p class="health quiet">Asking the ledger…</p>;
   return (
     <p class="health numbers" data-testid="ledger-health" data-healthy={heard.is_healthy}>
       <span class="health-dot" aria-hidden="true" />
-      <span role="status">{heard.is_healthy ? "Ledger balanced" : behind(heard)}</span>
+      <span role="status">{heard.is_healthy ? "Ledger balanced" : `Ledger is behind by ${Math.round(heard.oldest_unsealed_seconds ?? 0)} s`}</span>
       <span class="quiet health-more" title={`Head ${heard.head}, ${heard.transactions} transactions sealed`}>
-        head {shortHead(heard.head)}
-        {heard.sealed_at !== null && ` · ${lasting(heard.sealed_at, Math.max(Date.parse(heard.sealed_at), now.value + clockOffset.value))} ago`}
+        {heard.is_healthy ? sealed(heard, now.value + clockOffset.value) : `${heard.unsealed} not sealed · run livewall ledger verify`}
       </span>
     </p>
   );
 }
 
-function behind({ unsealed, oldest_unsealed_seconds: oldest }: LedgerStatus): string {
-  return `Ledger is behind: ${unsealed} not sealed, the oldest for ${Math.round(oldest ?? 0)} s. Run livewall ledger verify`;
+/** `head 9f3c…e1 · 12 s ago`: enough to compare with an exported head. */
+function sealed({ head, sealed_at }: LedgerStatus, now: number): string {
+  const short = `head ${head.slice(0, 4)}…${head.slice(-2)}`;
+  return sealed_at === null ? short : `${short} · ${lasting(sealed_at, Math.max(Date.parse(sealed_at), now))} ago`;
 }
-
-/** `9f3c…e1`: enough to compare with an exported head. */
-const shortHead = (head: string): string => `${head.slice(0, 4)}…${head.slice(-2)}`;

@@ -1,4 +1,5 @@
 import type { Currency, StatementEntry } from "../protocol";
+import { count } from "../ui/words";
 
 /** One line of a statement in words: what happened, with whom. */
 export function entryWords(entry: StatementEntry, currency: Currency): string {
@@ -21,8 +22,5 @@ export function receiptOf(entry: StatementEntry): string | null {
   return entry.kind in purchaseKinds ? `/wallet/purchases/${entry.source_id}` : null;
 }
 
-/** `+500` or `−10`, with a real minus sign, so that the columns line up. */
-export function signed(amount: number): string {
-  const digits = new Intl.NumberFormat("en-US").format(Math.abs(amount));
-  return amount < 0 ? `−${digits}` : `+${digits}`;
-}
+/** `+500` or `−10`. */
+export const signed = (amount: number): string => (amount < 0 ? count(amount) : `+${count(amount)}`);

@@ -55,9 +55,5 @@ effect(() => {
 });
 
 on("wallet", changed);
-on("gift", ({ gift }) => {
-  const who = whoAmI.value;
-  if (gift.recipient_id === who || gift.sender_id === who) changed();
-});
 // A snapshot stands for every event that was missed.
 on("snapshot", changed);

@@ -1,8 +1,8 @@
 import type { Checkout, Purchase } from "../protocol";
 import { navigate } from "../router";
 
-/** What the page for cards needs to know. It is a page of its own, loaded anew, because only its
- * content policy lets Stripe in; so this waits in the tab's storage, and never stands in an address. */
+/** What the page for cards needs to know. That page is loaded anew and left by loading another, so that
+ * Stripe's script runs beside nothing else; so this waits in the tab's storage, and is in no address. */
 export interface CardPayment {
   purchase: Purchase;
   client_secret: string;

@@ -67,9 +67,9 @@ function CardForm({ payment }: { payment: CardPayment }) {
         <button type="submit" class="button primary" disabled={state.value !== "ready"}>
           {state.value === "paying" ? "Paying…" : `Pay ${dollars(purchase.usd_cents)}`}
         </button>
-        <Link class="button" href={receiptPath(purchase.id)}>
+        <a class="button" href={receiptPath(purchase.id)}>
           Not now
-        </Link>
+        </a>
       </div>
     </form>
   );

@@ -1,6 +1,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { get } from "../api";
+import { walletChanges } from "../ledger/wallet-state";
 import { inWords } from "../problems";
 import type { CoinPack } from "../protocol";
 import { Coins } from "../ui/coin";
@@ -18,7 +19,10 @@ export function Packs({ mayBuy }: { mayBuy: boolean }) {
       .then((answer) => (packs.value = answer.packs))
       .catch((error: unknown) => (problem.value = inWords(error)));
   };
-  useEffect(load, []);
+  // What failed is tried again when the connection is back.
+  useEffect(() => {
+    if (packs.value === null) load();
+  }, [walletChanges.value]);
   return (
     <section aria-labelledby="packs-title">
       <h2 id="packs-title" class="section-title">

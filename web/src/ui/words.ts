@@ -5,7 +5,8 @@ const compact = new Intl.NumberFormat("en-US", { notation: "compact", maximumFra
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const calendar = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
 
-export const count = (value: number): string => number.format(value);
+/** With a real minus sign, as wide as a digit. */
+export const count = (value: number): string => number.format(value).replace("-", "−");
 /** `99,999`, then `2.3M`: where there is no room for every digit. */
 export const brief = (value: number): string => (Math.abs(value) < 100_000 ? count(value) : compact.format(value));
 /** `$25,000.00`, from whole cents. */

@@ -119,18 +119,19 @@ END;
 
 -- Folding and sealing ----------------------------------------------------------------------------------------------
 
--- What a seal says: every transaction with every entry, as text, in order, behind the hash of the seal before.
+-- What a seal says: every transaction with every entry and whose it is, as text, in order, behind the hash of the seal before.
 CREATE FUNCTION private.seal_hash(p_previous bytea, p_transaction_ids bigint[]) RETURNS bytea
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
 SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off
 BEGIN ATOMIC
     SELECT sha256(p_previous || convert_to(coalesce(string_agg(
         concat_ws('|', t.id, t.kind, t.source_id, (extract(epoch FROM t.created_at) * 1000000)::bigint,
-            e.line, e.account_id, e.currency, e.amount),
+            e.line, e.account_id, a.kind, a.profile_id, e.currency, e.amount),
         E'\n' ORDER BY t.id, e.line), ''), 'UTF8'))
     FROM unnest(p_transaction_ids) AS sealed (id)
     LEFT JOIN private.ledger_transactions AS t ON t.id = sealed.id
-    LEFT JOIN public.ledger_entries AS e ON e.transaction_id = t.id;
+    LEFT JOIN public.ledger_entries AS e ON e.transaction_id = t.id
+    LEFT JOIN private.ledger_accounts AS a ON a.id = e.account_id;
 END;
 
 CREATE FUNCTION private.first_hash() RETURNS bytea

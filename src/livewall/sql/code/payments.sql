@@ -46,7 +46,8 @@ BEGIN
         captured_cents = CASE WHEN v_is_captured THEN greatest(c.captured_cents, v_cents) ELSE c.captured_cents END,
         captured_at = CASE WHEN v_is_captured THEN coalesce(c.captured_at, private.clock()) ELSE c.captured_at END,
         currency = CASE WHEN c.captured_cents > 0 THEN c.currency ELSE v_currency END,
-        card_country = coalesce(c.card_country, upper(p_fact ->> 'card_country')),
+        card_country = CASE WHEN EXISTS (SELECT FROM public.profiles AS p WHERE p.id = c.profile_id)
+            THEN coalesce(c.card_country, upper(p_fact ->> 'card_country')) END,
         hold_reason = private.mismatch(c, v_is_captured, v_cents, v_currency)
     WHERE c.id = p_purchase_id;
 END;
@@ -319,27 +320,33 @@ BEGIN
     SET outcome = v_outcome, error = v_error, attempts = e.attempts + 1,
         next_attempt_at = private.clock() + least(interval '1 hour', interval '1 second' * 2 ^ least(e.attempts, 12))
     WHERE e.payment_provider = p_event.payment_provider AND e.event_id = p_event.event_id;
+    -- About somebody who is gone: what it says of them goes, too.
+    PERFORM private.redact_payment_events(c.profile_id) FROM public.coin_purchases AS c
+    WHERE c.payment_provider = p_event.payment_provider AND c.provider_payment_id = p_event.payment_id
+        AND NOT EXISTS (SELECT FROM public.profiles AS p WHERE p.id = c.profile_id);
     RETURN v_outcome;
 END;
 $$;
 
+-- One server at a time: two of them would wait for each other's wallets.
 CREATE FUNCTION public.process_payment_events(p_limit integer DEFAULT 100) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
+    v_events private.payment_events[];
     v_event private.payment_events;
-    v_processed integer := 0;
 BEGIN
-    FOR v_event IN
-        SELECT * FROM private.payment_events AS e
+    PERFORM pg_advisory_xact_lock(hashtextextended('payment events', 0));
+    v_events := ARRAY(
+        SELECT e FROM private.payment_events AS e
         -- The parked, too: their payment may have been attached by a transaction that did not see them parked yet.
         WHERE e.outcome IN ('waiting', 'failed', 'parked') AND e.next_attempt_at <= private.clock()
-        ORDER BY e.next_attempt_at LIMIT p_limit FOR UPDATE SKIP LOCKED
-    LOOP
+        ORDER BY e.next_attempt_at LIMIT p_limit FOR UPDATE SKIP LOCKED);
+    PERFORM private.lock_purchases_of(v_events);
+    FOREACH v_event IN ARRAY v_events LOOP
         PERFORM private.process_event(v_event);
-        v_processed := v_processed + 1;
     END LOOP;
-    RETURN jsonb_build_object('processed', v_processed);
+    RETURN jsonb_build_object('processed', cardinality(v_events));
 END;
 $$;
 COMMENT ON FUNCTION public.process_payment_events IS 'Acts on the events that wait: {processed}. Run every second.';
@@ -355,7 +362,8 @@ BEGIN
     FOR v_event IN
         SELECT * FROM private.payment_events AS e
         WHERE e.payment_provider = p_provider AND e.payment_id = p_payment_id AND e.outcome = 'parked'
-        ORDER BY e.received_at, e.event_id FOR UPDATE
+        -- Somebody else may be at one of them; it comes up again.
+        ORDER BY e.received_at, e.event_id FOR UPDATE SKIP LOCKED
     LOOP
         PERFORM private.process_event(v_event);
     END LOOP;

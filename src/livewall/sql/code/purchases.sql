@@ -238,6 +238,27 @@ BEGIN
 END;
 $$;
 
+-- All purchases that a batch of events is about, locked in one order before any wallet is: whoever decides about one of
+-- them, or moves coins of the same buyer, waits or is waited for, but never both.
+CREATE FUNCTION private.lock_purchases_of(p_events private.payment_events[]) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+BEGIN
+    PERFORM FROM public.coin_purchases AS c
+    WHERE c.id IN (
+        WITH fact AS (
+            SELECT e.payment_provider, f.fact ->> 'payment_id' AS payment_id, f.fact ->> 'purchase_id' AS purchase_id
+            FROM unnest(p_events) AS e
+            CROSS JOIN jsonb_array_elements(CASE WHEN jsonb_typeof(e.facts) = 'array' THEN e.facts ELSE '[]' END) AS f (fact)
+        )
+        SELECT p.id FROM fact AS f
+        JOIN public.coin_purchases AS p ON p.payment_provider = f.payment_provider AND p.provider_payment_id = f.payment_id
+        UNION
+        SELECT f.purchase_id::uuid FROM fact AS f WHERE f.purchase_id ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$')
+    ORDER BY c.id FOR NO KEY UPDATE;
+END;
+$$;
+
 -- Buying ------------------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION private.lock_buyer(p_profile_id uuid) RETURNS void
@@ -362,24 +383,3 @@ END;
 $$;
 COMMENT ON FUNCTION public.get_my_purchase IS 'One purchase of the caller''s: Purchase.';
 GRANT EXECUTE ON FUNCTION public.get_my_purchase TO authenticated;
-
--- Whoever goes leaves amounts behind, and nothing that says who it was. What waits for a decision is given back.
-CREATE FUNCTION private.forget_buyer() RETURNS trigger
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
-AS $$
-DECLARE
-    v_id uuid;
-BEGIN
-    UPDATE private.payment_events AS e SET payload = '{"redacted": true}'
-    FROM public.coin_purchases AS c
-    WHERE c.profile_id = OLD.id AND e.payment_provider = c.payment_provider AND e.payment_id = c.provider_payment_id;
-    UPDATE public.coin_purchases SET ip_address = NULL, country_code = NULL, user_agent = NULL, card_country = NULL, metadata = '{}'
-    WHERE profile_id = OLD.id;
-    FOR v_id IN SELECT id FROM public.coin_purchases WHERE profile_id = OLD.id AND status = 'held' ORDER BY id FOR NO KEY UPDATE LOOP
-        UPDATE public.coin_purchases SET decision = 'reject', decided_at = private.clock() WHERE id = v_id;
-        PERFORM private.settle_purchase(v_id, 'decision'), private.audit(NULL, 'purchase_rejected', v_id::text, '{"reason": "the buyer deleted their account"}');
-    END LOOP;
-    RETURN NULL;
-END;
-$$;
-CREATE TRIGGER profiles_forget_buyer AFTER DELETE ON public.profiles FOR EACH ROW EXECUTE FUNCTION private.forget_buyer();

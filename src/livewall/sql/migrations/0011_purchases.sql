@@ -192,6 +192,7 @@ FROM (VALUES
     ('held', 'failed', 'the authorisation was lost'),
     ('approved', 'completed', 'captured and credited'),
     ('approved', 'failed', 'the capture was refused'),
+    ('approved', 'rejected', 'the buyer deleted their account, the money goes back'),
     ('completed', 'refunded', 'all of it was refunded'),
     ('completed', 'disputed', 'the buyer disputes it'),
     ('refunded', 'completed', 'the refund failed'),
