@@ -233,16 +233,17 @@ async def test_the_same_key_is_the_same_gift_and_other_content_is_refused(world:
     fan, streamer = await rich(world)
     other = await world.person("other")
     stream = await world.live(streamer)
-    again = {"p_idempotency_key": "one-key-of-mine", "p_live_stream_id": stream}
+    again: dict[str, Any] = {"p_idempotency_key": "one-key-of-mine", "p_live_stream_id": stream}
     first = await gift(world, fan, streamer, **again)
     for _ in range(3):
         assert await gift(world, fan, streamer, **again) == first | {"is_repeat": True}
-    for changed in (
+    changes: list[dict[str, Any]] = [
         {"p_gift_type_id": "heart"},
         {"p_slot_index": 4},
         {"p_live_stream_id": None},
         {"p_recipient_id": other.id},
-    ):
+    ]
+    for changed in changes:
         with refused("LW075"):
             await gift(world, fan, streamer, **(again | changed))
     assert (await wallet(world, fan))["coins"] == 990

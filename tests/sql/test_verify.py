@@ -297,7 +297,7 @@ async def test_an_older_head_is_in_the_chain(world: World) -> None:
     assert await verify(world, first) == {}
     await lived_in(world)
     older = await head(world)
-    await gift(world, *[await somebody(world, name) for name in ("fan", "streamer")])
+    await gift(world, await somebody(world, "fan"), await somebody(world, "streamer"))
     await fold(world)
     assert await head(world) != older
     for exported in (first, older, older.upper()):
