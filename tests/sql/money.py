@@ -184,10 +184,11 @@ async def process(world: World) -> int:
 
 async def outcome(world: World, event: str) -> tuple[str, str | None]:
     """Return what became of an event, and what went wrong."""
-    [row] = await world.rows(
+    rows = await world.rows(
         "SELECT outcome, error FROM private.payment_events WHERE event_id = $1", event
     )
-    return row[0], row[1]
+    assert len(rows) == 1
+    return rows[0][0], rows[0][1]
 
 
 async def calls(world: World, purchase: Purchase) -> list[tuple[str, int]]:

@@ -77,7 +77,7 @@ SELECT to_jsonb(state) FROM (
 $$;
 
 -- Each state that the orders come to, with the number of the first order that came to it.
-CREATE FUNCTION private.test_states(p_pack text, p_orders jsonb, p_decision text) RETURNS jsonb
+CREATE FUNCTION private.test_states(p_pack text, p_orders jsonb, p_decision text, p_name text) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 DECLARE
     v_states jsonb := '{}';
@@ -85,7 +85,7 @@ DECLARE
 BEGIN
     FOR v_number IN 0 .. jsonb_array_length(p_orders) - 1 LOOP
         v_state := private.test_state(private.test_play(
-            p_pack, 'pay_' || v_number, p_orders -> v_number, p_decision, format('buyer.%s', 1000 + v_number)));
+            p_pack, format('pay %s.%s', p_name, v_number), p_orders -> v_number, p_decision, format('%s.%s', p_name, 1000 + v_number)));
         v_states := jsonb_build_object(v_state, v_number) || v_states;
     END LOOP;
     RETURN v_states;
@@ -115,20 +115,22 @@ async def open_theatre(world: World) -> None:
     )
 
 
-async def play(world: World, scenario: Scenario) -> dict[str, Sequence[Step]]:
+async def play(world: World, scenario: Scenario, number: int = 0) -> dict[str, Sequence[Step]]:
     """Play every order in a purchase of its own; return each state with one order that led to it.
 
     Several orders that end in several states: the events of this payment do not converge.
     """
     orders = list(permutations(scenario.steps))
     named = [
-        json.loads(json.dumps(order).replace(PAYMENT, f"pay_{n}")) for n, order in enumerate(orders)
+        json.loads(json.dumps(order).replace(PAYMENT, f"pay history{number}.{n}"))
+        for n, order in enumerate(orders)
     ]
     text = await world.admin.fetchval(
-        "SELECT private.test_states($1, $2, $3)",
+        "SELECT private.test_states($1, $2, $3, $4)",
         scenario.pack,
         json.dumps(named),
         scenario.decision,
+        f"history{number}",
     )
     return {state: orders[number] for state, number in json.loads(text).items()}
 

@@ -233,16 +233,17 @@ async def test_the_same_key_is_the_same_gift_and_other_content_is_refused(world:
     fan, streamer = await rich(world)
     other = await world.person("other")
     stream = await world.live(streamer)
-    again = {"p_idempotency_key": "one-key-of-mine", "p_live_stream_id": stream}
+    again: dict[str, Any] = {"p_idempotency_key": "one-key-of-mine", "p_live_stream_id": stream}
     first = await gift(world, fan, streamer, **again)
     for _ in range(3):
         assert await gift(world, fan, streamer, **again) == first | {"is_repeat": True}
-    for changed in (
+    changes: list[dict[str, Any]] = [
         {"p_gift_type_id": "heart"},
         {"p_slot_index": 4},
         {"p_live_stream_id": None},
         {"p_recipient_id": other.id},
-    ):
+    ]
+    for changed in changes:
         with refused("LW075"):
             await gift(world, fan, streamer, **(again | changed))
     assert (await wallet(world, fan))["coins"] == 990
@@ -280,6 +281,12 @@ async def test_the_same_gift_ten_times_at_once_is_one_gift(world: World) -> None
 # -- what is told
 
 
+def only(found: list[Any]) -> Any:
+    """Return the one thing that was found."""
+    assert len(found) == 1
+    return found[0]
+
+
 async def told(world: World, after: int = 0) -> list[Any]:
     """Deliver everything and return the gifts that servers hear of."""
     await deliver(world)
@@ -291,7 +298,7 @@ async def test_a_gift_is_told_to_chat_and_tile_once_it_is_committed(world: World
     fan, streamer = await rich(world)
     stream = await world.live(streamer)
     sent = await gift(world, fan, streamer, "star", p_live_stream_id=stream)
-    [event] = await told(world)
+    event = only(await told(world))
     assert (event["profile_id"], event["stream_id"]) == (str(streamer.id), str(stream))
     assert event["payload"]["gift"] == {
         "id": sent["gift_id"],
@@ -304,6 +311,7 @@ async def test_a_gift_is_told_to_chat_and_tile_once_it_is_committed(world: World
         "recipient_id": str(streamer.id),
     }
     message = event["payload"]["message"]
+    assert message is not None
     assert (message["type"], message["body"], message["sender"]["name"]) == (
         "gift",
         "⭐ Star · 100",
@@ -322,7 +330,7 @@ async def test_a_gift_is_told_to_chat_and_tile_once_it_is_committed(world: World
 async def test_a_gift_outside_of_a_stream_is_told_without_a_message(world: World) -> None:
     fan, streamer = await rich(world)
     await gift(world, fan, streamer)
-    [event] = await told(world)
+    event = only(await told(world))
     assert (event["stream_id"], event["payload"]["message"]) == (None, None)
 
 

@@ -113,7 +113,9 @@ async def test_the_rules_are_settings_with_a_trail(world: World) -> None:
     assert await world.rows("SELECT DISTINCT max_purchase_limit::text FROM coin_purchases") == [
         ("10.00",)
     ]
-    [(actor, subject, details)] = await audit(world, "money_settings_changed")
+    trail = await audit(world, "money_settings_changed")
+    assert len(trail) == 1
+    [(actor, subject, details)] = trail
     assert (actor, subject, details["reason"]) == (
         boss.id,
         "money_settings",

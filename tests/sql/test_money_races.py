@@ -77,9 +77,9 @@ async def assert_well(database: Database) -> None:
 @pytest.mark.spec("S26", "D5")
 @pytest.mark.abuse("A33")
 async def test_opposing_gifts_neither_deadlock_nor_lose_a_coin(database: Database) -> None:
-    pair = [await database.person(name) for name in ("one", "other")]
+    one, other = await database.person("one"), await database.person("other")
     service = await database.as_role("service_role")
-    for person in pair:
+    for person in (one, other):
         await coins_for(service, person, 5000)
     folder = await database.as_role("service_role")
     busy = True
@@ -99,7 +99,7 @@ async def test_opposing_gifts_neither_deadlock_nor_lose_a_coin(database: Databas
 
     folding = asyncio.create_task(keep_folding())
     # 2 x 500, over two connections for each direction.
-    await asyncio.gather(*(send(*order, 250) for order in (pair, pair[::-1], pair, pair[::-1])))
+    await asyncio.gather(*(send(*order, 250) for order in ((one, other), (other, one)) * 2))
     busy = False
     assert await folding > 3, "folds ran meanwhile"
     admin = await database.admin()

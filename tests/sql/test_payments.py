@@ -213,7 +213,7 @@ async def test_two_kinds_of_event_for_one_payment_give_one_credit(world: World) 
     )
     assert (await wallet(world, buyer))["coins"] == COINS
     assert (await look_up(world, purchase))["status"] == "completed"
-    assert await world.rows("SELECT count(*) FROM coin_purchases") == [(1,)]
+    assert await world.rows("SELECT captured_cents FROM coin_purchases") == [(CENTS,)]
 
 
 @pytest.mark.spec("S26")

@@ -1,6 +1,7 @@
 """Buying coins: who may buy what, once, and what is kept of it."""
 
 import asyncio
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -116,7 +117,11 @@ async def test_the_velocity_check_reads_its_index(world: World) -> None:
 @pytest.mark.spec("S24")
 async def test_address_country_and_browser_are_kept(world: World) -> None:
     buyer = await world.person("buyer")
-    where = {"p_ip_address": "2001:db8::7", "p_country_code": "de", "p_user_agent": "x" * 600}
+    where: dict[str, Any] = {
+        "p_ip_address": "2001:db8::7",
+        "p_country_code": "de",
+        "p_user_agent": "x" * 600,
+    }
     await buy(world, buyer, **where)
     await settle(world, buyer, **where, p_metadata={"order": 7})
     rows = await world.rows(
@@ -146,7 +151,7 @@ async def test_coins_and_price_come_from_the_catalogue(world: World) -> None:
     assert (store["coin_amount"], store["usd_cents"]) == (COINS, 1299)
     for tampered in ({"p_usd_amount": 1}, {"p_coin_amount": 1_000_000}):
         with refused("LW006"):
-            await buy(world, buyer, **tampered)
+            await buy(world, buyer, PACK, **tampered)
     for pack, platform in (("coins_1", "web"), (LARGE, "ios"), (PACK, "console")):
         with refused("LW004"):
             await buy(world, buyer, pack, p_platform=platform)
@@ -236,7 +241,7 @@ async def test_the_same_key_is_the_same_purchase_and_other_content_is_refused(
 @pytest.mark.abuse("A21", "A23")
 async def test_a_payment_is_recorded_once_by_event_and_by_payment(world: World) -> None:
     buyer, other = await world.people("buyer", "other")
-    ids = {"p_provider_event_id": "event", "p_provider_payment_id": "payment"}
+    ids: dict[str, Any] = {"p_provider_event_id": "event", "p_provider_payment_id": "payment"}
     first = await settle(world, buyer, **ids)
     assert await settle(world, buyer, **ids) == first
     assert await settle(world, buyer, **(ids | {"p_provider_event_id": "another"})) == first

@@ -212,8 +212,9 @@ TAMPERS = [
     ),
     Tamper(
         "a guard that stands elsewhere",
-        "DROP TRIGGER gifts_append_only ON gifts; CREATE TRIGGER gifts_append_only BEFORE DELETE"
-        " ON private.outbox FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change()",
+        "DROP TRIGGER gifts_append_only ON gifts; CREATE TRIGGER gifts_append_only BEFORE"
+        " UPDATE OR DELETE OR TRUNCATE ON private.outbox"
+        " FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change()",
         "DROP TRIGGER gifts_append_only ON private.outbox; CREATE TRIGGER gifts_append_only BEFORE"
         " UPDATE OR DELETE OR TRUNCATE ON gifts"
         " FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change()",
@@ -285,7 +286,8 @@ async def test_a_rewritten_history_does_not_have_the_exported_head(world: World)
         "UPDATE private.ledger_transactions SET created_at = created_at - interval '1 day'"
         f" WHERE id = 2; {GUARDED}"
     )
-    await fold(world)
+    # Each batch as it was, so that only the chain tells: the last seal has the same transactions.
+    assert (await fold(world, 1), await fold(world)) == (1, 4)
     assert await verify(world) == {}, "by itself the forged history is consistent"
     assert set(await verify(world, exported)) == {"exported_head_is_in_the_chain"}
     assert await verify(world, await head(world)) == {}
@@ -297,7 +299,7 @@ async def test_an_older_head_is_in_the_chain(world: World) -> None:
     assert await verify(world, first) == {}
     await lived_in(world)
     older = await head(world)
-    await gift(world, *[await somebody(world, name) for name in ("fan", "streamer")])
+    await gift(world, await somebody(world, "fan"), await somebody(world, "streamer"))
     await fold(world)
     assert await head(world) != older
     for exported in (first, older, older.upper()):

@@ -202,8 +202,6 @@ FROM (VALUES
     ('disputed', 'held', 'the dispute was won'),
     ('disputed', 'refunded', 'it was refunded meanwhile'),
     ('disputed', 'dispute_lost', 'the dispute was lost'),
-    ('disputed', 'rejected', 'rejected, what is left goes back'),
-    ('disputed', 'expired', 'nobody decided in time, what is left goes back'),
     ('dispute_lost', 'completed', 'the funds were reinstated'),
     ('dispute_lost', 'disputed', 'disputed a second time'),
     ('dispute_lost', 'held', 'the funds were reinstated'),
