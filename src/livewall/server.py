@@ -7,7 +7,7 @@ from livewall.callers import Callers
 from livewall.changes import Changes
 from livewall.db import SERVICE, Database
 from livewall.hub import Hub
-from livewall.limits import Limiter
+from livewall.limits import Limiter, Recent
 from livewall.payments import PaymentProvider, open_provider
 from livewall.payments.settlement import Settlement
 from livewall.settings import Settings
@@ -16,13 +16,19 @@ from livewall.watching import Presence
 
 @dataclass(frozen=True)
 class Limiters:
-    """How often one address, one name from one address, or one buyer may try."""
+    """How often one may try: by subscriber (see addresses.py), by account, or by both.
+
+    An account alone is a key for those whom it does not know (`known`): many addresses guess no
+    more than one, and their guessing keeps nobody out who signed in from the same address before.
+    """
 
     guests: Limiter
     accounts: Limiter
     sign_ins: Limiter
     passwords: Limiter
     purchases: Limiter
+    strangers: Limiter
+    known: Recent
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,8 @@ def assemble(settings: Settings) -> Server:
         sign_ins=Limiter(rate=0.5, burst=30),
         passwords=Limiter(rate=0.1, burst=10),
         purchases=Limiter(rate=0.5, burst=30),
+        strangers=Limiter(rate=0.1, burst=30),
+        known=Recent(),
     )
     return Server(
         id=uuid4(),

@@ -10,7 +10,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from difflib import get_close_matches
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 from urllib.parse import urlsplit, urlunsplit
@@ -18,6 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 from msgspec import Meta
 
+from livewall.addresses import is_loopback, parse_network
 from livewall.postgres_folder import prepare_folder, write_secret
 
 PREFIX = "LIVEWALL_"
@@ -289,28 +290,23 @@ def _refuse_plain(name: str, url: str) -> None:
         raise SettingsError(f"{name} {url!r} must begin with https:// in production.")
 
 
-def _refuse_wide(proxy: str) -> None:
-    try:
-        network = ip_network(proxy, strict=False)
-    except ValueError:
+def proxy_network(proxy: str) -> IPv4Network | IPv6Network:
+    """Return a trusted proxy as a network. Raises SettingsError."""
+    network = parse_network(proxy)
+    if network is None:
         raise SettingsError(
             f"LIVEWALL_TRUSTED_PROXIES {proxy!r} does not fit: use addresses or networks."
-        ) from None
+        )
+    return network
+
+
+def _refuse_wide(proxy: str) -> None:
+    network = proxy_network(proxy)
     if network.prefixlen < WIDEST_PROXIES[network.version]:
         raise SettingsError(
             f"LIVEWALL_TRUSTED_PROXIES {proxy!r} lets strangers choose their address: "
             "name the proxy."
         )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host, without its port, is this very machine."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _kept_secret(folder: Path) -> str:

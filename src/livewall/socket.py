@@ -72,9 +72,9 @@ class Sockets:
             log.exception("socket_broke")
             await line.refuse(Refusal("internal"))
         finally:
-            self._by_address[visit.address] -= 1
-            if not self._by_address[visit.address]:
-                del self._by_address[visit.address]
+            self._by_address[visit.subscriber] -= 1
+            if not self._by_address[visit.subscriber]:
+                del self._by_address[visit.subscriber]
 
     async def _admit(self, scope: WebSocketScope) -> Visit:
         """Return who connects; count them. Raises Refusal."""
@@ -89,9 +89,9 @@ class Sockets:
         if visit.caller.profile_id is None:
             raise Refusal("not_signed_in")
         limit = self._server.settings.sockets_per_address
-        if self._by_address[visit.address] >= limit:
+        if self._by_address[visit.subscriber] >= limit:
             raise Refusal("too_many_sockets", fields={"limit": limit})
-        self._by_address[visit.address] += 1
+        self._by_address[visit.subscriber] += 1
         return visit
 
     async def _serve(self, line: "_Line", visit: Visit) -> None:
