@@ -79,6 +79,7 @@ class Callers:
         self._proxies = [proxy_network(proxy) for proxy in settings.trusted_proxies]
         self._country_header = settings.country_header.lower()
         self._origin = _origin(settings.public_url)
+        self._host = settings.host.lower()
         self.secure = settings.production and not settings.public_url.startswith("http://")
         self.cookie = "__Host-livewall_session" if self.secure else "livewall_session"
 
@@ -198,6 +199,18 @@ class Callers:
         self._forgotten += 1
         for key in [key for key, (owner, _) in self._checked.items() if owner == profile_id]:
             del self._checked[key]
+
+    def check_host(self, headers: dict[str, str]) -> None:
+        """Refuse a name that is not ours, unless our address is set. Raises Refusal.
+
+        Without an address of our own the Origin is compared with the Host, and a stranger's name
+        can be made to lead to this machine. A page can not be served under an address in digits
+        but from that address, so those are no danger.
+        """
+        host = (urlsplit(f"//{headers.get('host', '')}").hostname or "").rstrip(".")
+        is_ours = not host or host == self._host or addresses.is_loopback(host)
+        if not self._origin and not is_ours and addresses.parse(host) is None:
+            raise Refusal("foreign_host", "", f"Set LIVEWALL_PUBLIC_URL to serve {host[:100]}.")
 
     def check_origin(self, headers: dict[str, str]) -> None:
         """Refuse a page of somebody else. Raises Refusal `foreign_origin`."""

@@ -217,6 +217,7 @@ async def update_profile(
     data: JSONBody[ProfileChange], person: SignedInCaller, server: TheServer
 ) -> Profile:
     """Change name, shown name or text."""
+    server.limiters.edits.check(str(person.profile_id))
     profile = await server.database.call(
         person,
         "update_profile",
@@ -227,15 +228,21 @@ async def update_profile(
     )
     for client in server.hub.of_profile(profile.id):
         client.resync()
-    await _show_new_name(server, person, profile)
+    if data.name is not None or data.display_name is not None:
+        await _show_new_name(server, person, profile)
     return profile
 
 
 async def _show_new_name(server: Server, person: SignedInCaller, profile: Profile) -> None:
-    """The streamer's name is part of their stream, and so of everybody's wall."""
+    """The streamer's name is part of their stream; everybody has a list of who is live."""
     page = await server.database.call(person, "get_profile", _Streamer, p_name=profile.name)
-    if page.stream is not None:
-        server.hub.to_everybody(StreamEvent(page.stream))
+    if page.stream is None:
+        return
+    event = StreamEvent(page.stream)
+    if page.stream.live_available:
+        server.hub.to_everybody(event)
+    else:
+        server.hub.to_topics((page.stream.id, profile.id), event)
 
 
 @delete("/api/me", responses=problems("not_signed_in"))

@@ -20,6 +20,7 @@ class Limiters:
 
     An account alone is a key for those whom it does not know (`known`): many addresses guess no
     more than one, and their guessing keeps nobody out who signed in from the same address before.
+    What everybody hears of, or somebody else does, is counted by the account that does it.
     """
 
     guests: Limiter
@@ -29,6 +30,9 @@ class Limiters:
     purchases: Limiter
     strangers: Limiter
     known: Recent
+    edits: Limiter
+    blocks: Limiter
+    previews: Limiter
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,9 @@ def assemble(settings: Settings) -> Server:
         purchases=Limiter(rate=0.5, burst=30),
         strangers=Limiter(rate=0.1, burst=30),
         known=Recent(),
+        edits=Limiter(rate=0.2, burst=10),
+        blocks=Limiter(rate=0.2, burst=20),
+        previews=Limiter(rate=1.5, burst=8),
     )
     return Server(
         id=uuid4(),

@@ -31,6 +31,7 @@ CLOSE_CODES = {
     "session_closed": 4401,
     "banned": 4403,
     "foreign_origin": 4403,
+    "foreign_host": 4403,
     "no_hello": 4408,
     "replaced": 4409,
     "too_large": 4413,
@@ -82,6 +83,7 @@ class Sockets:
             raise Refusal("invalid_message", "The socket is at /ws.")
         headers = read_headers(scope["headers"])
         callers = self._server.callers
+        callers.check_host(headers)
         peer = (scope["client"] or ("", 0))[0]
         visit = await callers.identify(headers, peer)
         if visit.proof != "bearer":

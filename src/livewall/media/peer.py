@@ -5,13 +5,14 @@ The streamer's browser is the only one that offers. `watchers` tells it who sits
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
 from livewall import metrics
 from livewall.errors import Refusal
 from livewall.hub import Client, Hub
+from livewall.limits import Limiter
 from livewall.media import Member
 from livewall.messages import (
     PublisherAway,
@@ -22,9 +23,13 @@ from livewall.messages import (
     ToClient,
     Waiting,
     WatchersEvent,
+    frame,
 )
 
 SILENCE = 60.0
+# What one side of a seat may send the other: an offer and its candidates are under 20 KB.
+SIGNAL_BYTES = 128 * 1024
+SIGNAL_BYTES_PER_SECOND = 4 * 1024
 
 Promoted = Callable[[Member, UUID], None]
 
@@ -61,6 +66,23 @@ class _Room:
     def members(self) -> list[Member]:
         return [*self.seats, *self.queue]
 
+    def seat_of(self, profile_id: UUID) -> Member | None:
+        """Which session of an account has its seat; an account has one, whatever it opens."""
+        return next((m for m in self.seats if m.profile_id == profile_id), None)
+
+    def line(self) -> list[Member]:
+        """Who waits for a seat: the first session of each account that has none."""
+        seated = {member.profile_id for member in self.seats}
+        first: dict[UUID, Member] = {}
+        for member in self.queue:
+            if member.profile_id not in seated:
+                first.setdefault(member.profile_id, member)
+        return list(first.values())
+
+    def positions(self) -> dict[UUID, int]:
+        """Return the place of each account in the line."""
+        return {member.profile_id: n for n, member in enumerate(self.line(), 1)}
+
 
 class PeerPlane:
     """The seats of all streams. `promoted` writes the heartbeat of somebody who got a seat."""
@@ -79,6 +101,7 @@ class PeerPlane:
         self._rooms: dict[UUID, _Room] = {}
         self._members: dict[Member, set[UUID]] = {}
         self._publishing: dict[Member, UUID] = {}
+        self._signals = Limiter(SIGNAL_BYTES_PER_SECOND, SIGNAL_BYTES)
 
     def ask(self, member: Member, stream_id: UUID) -> bool:
         """Take or keep a seat and return True, or take or keep a place in the queue."""
@@ -92,12 +115,27 @@ class PeerPlane:
         return place.media_id is not None
 
     def _sit(self, room: _Room, member: Member, place: _Place) -> None:
-        # Nobody overtakes the queue: a free seat belongs to its first member.
-        if len(room.seats) < self._limit and not room.queue:
-            place.media_id = uuid4()
-            room.seats[member] = place
-        else:
+        """Give a seat, or a place in the queue.
+
+        Nobody overtakes the queue: a free seat belongs to its first. The seat of an account moves
+        to its newest session: that is the tab its owner looks at.
+        """
+        own = room.seat_of(member.profile_id)
+        if own is not None:
+            self._stand_up(room, own)
+        elif len(room.seats) >= self._limit or room.line():
             room.queue[member] = place
+            return
+        place.media_id = uuid4()
+        room.seats[member] = place
+
+    def _stand_up(self, room: _Room, member: Member) -> None:
+        place = room.seats.pop(member)
+        place.media_id = None
+        place.seated = None
+        room.queue[member] = place
+        if place.confirmed:
+            self._tell(member, place, self._seat_event(room, member, place))
 
     def confirm(self, member: Member, stream_id: UUID, *, watching: bool) -> None:
         """Tell viewer and streamer of a seat, or of a place in the queue."""
@@ -126,11 +164,20 @@ class PeerPlane:
             return
         self._forget(member, stream_id)
         self._tell(member, place, SeatEvent(stream_id, "none"))
+        if place.media_id is not None:
+            self._hand_over(room, member.profile_id)
         self._promote(room)
         if place.confirmed:
             self._tell_viewers(room)
             self._tell_publisher(room)
         self._sweep_out(room)
+
+    def _hand_over(self, room: _Room, profile_id: UUID) -> None:
+        """The seat stays with an account as long as another of its tabs wants it."""
+        own = [m for m in room.queue if m.profile_id == profile_id]
+        present = [m for m in own if self._hub.of_session(*m) is not None]
+        if present:
+            self._give_seat(room, present[-1])
 
     def drop_all(self, member: Member) -> None:
         """Free every place of a session."""
@@ -143,14 +190,17 @@ class PeerPlane:
             self.drop_all(member)
 
     def _promote(self, room: _Room) -> None:
-        present = [m for m in room.queue if self._hub.of_session(*m) is not None]
+        present = [m for m in room.line() if self._hub.of_session(*m) is not None]
         for member in present[: max(0, self._limit - len(room.seats))]:
-            place = room.queue.pop(member)
-            place.media_id = uuid4()
-            # Told again once the heartbeat that makes them count is written.
-            place.confirmed = False
-            room.seats[member] = place
-            self._promoted(member, room.stream_id)
+            self._give_seat(room, member)
+
+    def _give_seat(self, room: _Room, member: Member) -> None:
+        place = room.queue.pop(member)
+        place.media_id = uuid4()
+        # Told again once the heartbeat that makes them count is written.
+        place.confirmed = False
+        room.seats[member] = place
+        self._promoted(member, room.stream_id)
 
     def set_publisher(self, stream_id: UUID, publisher: Member | None) -> None:
         """Bind a stream to the session that sends it, or close its room."""
@@ -232,7 +282,7 @@ class PeerPlane:
     def relay(self, client: Client, signal: Signal) -> None:
         """Pass a signal between a streamer and a viewer who holds that seat.
 
-        Raises Refusal `not_allowed` for anybody else.
+        Raises Refusal `not_allowed` for anybody else, `rate_limited` for more than it takes.
         """
         other = self._hub.of_connection(signal.to)
         room = self._shared_room(client, other, signal.media_id) if other else None
@@ -243,9 +293,16 @@ class PeerPlane:
                 "Wait for the next `seat` or `watchers`.",
                 {"media_id": str(signal.media_id)},
             )
-        metrics.SIGNALS.inc()
+        # A tab that watches its own stream is both sides.
+        wrong = "answer" if room.publisher == client.key else "offer"
+        if client is not other and signal.data.kind == wrong:
+            raise Refusal("not_allowed", "The streamer offers, the viewer answers.")
         event = SignalEvent(client.connection, room.stream_id, signal.media_id, signal.data)
-        other.tell(event)
+        text = frame(event)
+        # By accounts and not by seat: leaving and coming back brings no new allowance.
+        self._signals.check(f"{client.profile_id} {other.profile_id}", len(text))
+        metrics.SIGNALS.inc()
+        other.push(text)
 
     def _shared_room(self, client: Client, other: Client, media_id: UUID) -> _Room | None:
         for publisher, viewer in ((client, other), (other, client)):
@@ -271,10 +328,11 @@ class PeerPlane:
         metrics.WAITING.set(sum(len(room.queue) for room in self._rooms.values()))
 
     def _tell_viewers(self, room: _Room) -> None:
+        positions = room.positions()
         for member in room.members():
             place = room.place(member)
             if place is not None and place.confirmed:
-                self._tell(member, place, self._seat_event(room, member, place))
+                self._tell(member, place, self._seat_event(room, member, place, positions))
 
     def _tell(self, member: Member, place: _Place, event: SeatEvent) -> None:
         if place.told == event or (place.told is None and event.state == "none"):
@@ -284,10 +342,13 @@ class PeerPlane:
         if client is not None:
             client.tell(event)
 
-    def _seat_event(self, room: _Room, member: Member, place: _Place) -> SeatEvent:
+    def _seat_event(
+        self, room: _Room, member: Member, place: _Place, positions: dict[UUID, int] | None = None
+    ) -> SeatEvent:
         if place.media_id is None:
-            position = 1 + list(room.queue).index(member)
-            return SeatEvent(room.stream_id, "waiting", position=position)
+            known = room.positions() if positions is None else positions
+            # Who waits for the seat of another tab of theirs has nobody in front of them.
+            return SeatEvent(room.stream_id, "waiting", position=known.get(member.profile_id, 1))
         publisher = self._hub.of_session(*room.publisher) if room.publisher else None
         connection = publisher.connection if publisher else None
         return SeatEvent(room.stream_id, "granted", place.media_id, connection)
@@ -301,7 +362,7 @@ class PeerPlane:
         room.revision += 1
         seats = [self._seated(member, place) for member, place in room.seats.items()]
         seated = [seat for seat in seats if seat is not None]
-        confirmed = {m: place for m, place in room.queue.items() if place.confirmed}
+        confirmed = [member for member in room.line() if room.queue[member].confirmed]
         waiting = [Waiting(viewer.name) for viewer in self._clients(confirmed)]
         return WatchersEvent(room.stream_id, room.revision, seated, waiting)
 
@@ -315,7 +376,7 @@ class PeerPlane:
             place.seated = Seated(viewer.connection, place.media_id, viewer.name)
         return place.seated if place.confirmed else None
 
-    def _clients(self, members: dict[Member, _Place]) -> list[Client]:
+    def _clients(self, members: Iterable[Member]) -> list[Client]:
         found = (self._hub.of_session(*member) for member in members)
         return [client for client in found if client is not None]
 
