@@ -57,7 +57,7 @@ private.payment_events private.provider_calls private.purchase_transitions priva
 FUNCTIONS = {
     "aus": """
         auth.jwt auth.role auth.uid public.explain_publish_state
-        private.clean_text private.clock private.name_skeleton
+        private.clean_text private.clock private.mark_class private.name_skeleton
         private.acting_profile private.fail private.person_json private.profile_json
         private.stream_json
     """,
