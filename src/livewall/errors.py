@@ -30,6 +30,7 @@ CATALOGUE: dict[str, Entry] = {
     "not_found": Entry(404, "Not found", "LW004", "Check the address."),
     "invalid_argument": Entry(422, "Invalid argument", "LW005", "Correct it and send it again."),
     "unknown_argument": Entry(422, "Unknown argument", "LW006", "Check the names."),
+    "isolation_refused": Entry(409, "Isolation level refused", "LW007", "Use READ COMMITTED."),
     "name_invalid": Entry(422, "Name can not be used", "LW010", "Choose another name."),
     "name_taken": Entry(409, "Name is taken", "LW011", "Choose another name."),
     "link_refused": Entry(422, "Link refused", "LW012", "Use an http or https address."),

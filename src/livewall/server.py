@@ -33,6 +33,7 @@ class Limiters:
     edits: Limiter
     blocks: Limiter
     previews: Limiter
+    leaves: Limiter
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ def assemble(settings: Settings) -> Server:
         edits=Limiter(rate=0.2, burst=10),
         blocks=Limiter(rate=0.2, burst=20),
         previews=Limiter(rate=1.5, burst=8),
+        leaves=Limiter(rate=2, burst=40),
     )
     return Server(
         id=uuid4(),

@@ -374,8 +374,9 @@ DECLARE
             AND NOT EXISTS (SELECT FROM public.live_streams AS v WHERE v.streamer_id = p.id AND v.live_available)
         ORDER BY p.id);
 BEGIN
-    PERFORM private.lock_viewer(g.id) FROM (SELECT unnest(v_idle) AS id) AS g;
-    PERFORM private.remove_people(v_idle);
+    -- Whose lock is held is not idle, and not waited for.
+    PERFORM private.remove_people(ARRAY(
+        SELECT g.id FROM unnest(v_idle) AS g (id) WHERE pg_try_advisory_xact_lock(private.viewer_key(g.id))));
 END;
 $$;
 
