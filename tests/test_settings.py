@@ -88,6 +88,41 @@ def test_production_does_not_show_addresses_unasked() -> None:
     assert load(relayed).turn_relay_only
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("LIVEWALL_SECRET", "a" * 64, "LIVEWALL_SECRET is easy to guess"),
+        ("LIVEWALL_SECRET", "changeme" * 8, "LIVEWALL_SECRET is easy to guess"),
+        ("LIVEWALL_PUBLIC_URL", "http://live.example", "LIVEWALL_PUBLIC_URL 'http://live.example'"),
+        ("LIVEWALL_PUBLIC_URL", "live.example", "https://"),
+        ("LIVEWALL_JWKS_URL", "http://issuer.example/keys", "LIVEWALL_JWKS_URL"),
+        ("LIVEWALL_TRUSTED_PROXIES", "127.0.0.1,0.0.0.0/0", "'0.0.0.0/0' lets strangers"),
+        ("LIVEWALL_TRUSTED_PROXIES", "::/0", "'::/0' lets strangers"),
+        ("LIVEWALL_TRUSTED_PROXIES", "64.0.0.0/2", "'64.0.0.0/2' lets strangers"),
+        ("LIVEWALL_TRUSTED_PROXIES", "proxy", "'proxy' does not fit"),
+    ],
+)
+def test_production_refuses_what_is_only_safe_at_home(
+    variable: str, value: str, words: str
+) -> None:
+    accepted = {**PRODUCTION, "LIVEWALL_ACCEPT_PEER_ADDRESSES": PEERS_SEE_ADDRESSES}
+    with pytest.raises(SettingsError) as caught:
+        load({**accepted, variable: value})
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_production_takes_a_proxy_and_a_private_network_and_loopback() -> None:
+    environ = {
+        **PRODUCTION,
+        "LIVEWALL_ACCEPT_PEER_ADDRESSES": PEERS_SEE_ADDRESSES,
+        "LIVEWALL_TRUSTED_PROXIES": "127.0.0.1,10.0.0.0/8,fd00::/8",
+        "LIVEWALL_PUBLIC_URL": "http://127.0.0.1:8400",
+        "LIVEWALL_JWKS_URL": "https://issuer.example/keys",
+    }
+    assert load(environ).production
+
+
 def test_the_web_servers_address_is_derived_and_reveals_nothing() -> None:
     url = "postgresql://admin:pw@/livewall?host=%2Ftmp%2Fsocket&port=5432"
     settings = read({"DATABASE_URL": url, "LIVEWALL_SECRET": SECRET})

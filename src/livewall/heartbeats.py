@@ -5,6 +5,7 @@ write grows with its size, up to 100 ms. What can not be written yet waits in `p
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Protocol, TypeVar, cast
@@ -17,12 +18,15 @@ import structlog
 from livewall import metrics
 from livewall.db import AWAY, Database
 from livewall.errors import BY_SQLSTATE, Refusal
+from livewall.locked import Locked
 from livewall.pending import Beat, Lease, Leave, Pending, Tile, now
 from livewall.shapes import StreamChange
 
 LONGEST_PAUSE = 0.1
 SHORTEST_PAUSE = 0.005
 PAUSE_PER_ROW = 0.0002
+# Far longer than our own transactions hold a row, and short enough not to be felt.
+LOCK_TIMEOUT = "250ms"
 # After an outage more may wait; one statement for all of it would run into its timeout.
 MOST_AT_ONCE = 5_000
 RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0)
@@ -82,6 +86,7 @@ class HeartbeatWriter:
         self._database = database
         self._listener = listener
         self.pending = Pending()
+        self._locked = Locked()
         self._wake = asyncio.Event()
         self._is_away = False
 
@@ -125,15 +130,26 @@ class HeartbeatWriter:
             await asyncio.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
             failures += 1
 
+    def forget(self, viewer_id: UUID, session_id: UUID) -> None:
+        """Drop what a session said and nobody has written yet."""
+        self.pending.forget((viewer_id, session_id))
+
     async def _write_all(self, connection: asyncpg.Connection) -> None:
+        await connection.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
         while True:
-            await self._wake.wait()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), self._locked.wait())
             self._wake.clear()
-            batch, self.pending = self.pending, Pending()
+            if self._locked.is_due():
+                self.pending.add_all(await self._locked.look_again(connection))
+            batch, self.pending = self._locked.keep_back(self.pending), Pending()
             size = len(batch)
             try:
                 with metrics.FLUSH_SECONDS.time():
                     await self._write(connection, batch)
+            except asyncpg.LockNotAvailableError:
+                self._take_back(batch)
+                await self._locked.find(connection, batch)
             except BaseException:
                 self._take_back(batch)
                 raise
@@ -232,6 +248,8 @@ async def _is_done(
     except AWAY:
         raise
     except asyncpg.PostgresError as error:
+        if isinstance(error, asyncpg.LockNotAvailableError):
+            raise
         if len(items) > 1:
             return False
         kind = type(items[0]).__name__.lower()

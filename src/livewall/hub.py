@@ -18,6 +18,7 @@ FINANCE = frozenset({"finance", "admin"})
 # What may wait for one socket, in bytes. Whoever is further behind gets a snapshot instead.
 OUTBOX_BYTES = 256 * 1024
 FAREWELL_SECONDS = 1.0
+RESYNC_SECONDS = 5.0
 
 
 class Wire(NamedTuple):
@@ -60,6 +61,8 @@ class Client:
         self._stale = True
         self._task: asyncio.Task[None] | None = None
         self._closing: asyncio.Future[None] | None = None
+        self._resynced_at = float("-inf")
+        self._later: asyncio.TimerHandle | None = None
 
     @property
     def key(self) -> tuple[UUID, UUID]:
@@ -92,8 +95,19 @@ class Client:
 
     def resync(self) -> None:
         """Send a fresh snapshot, before whatever is queued."""
+        self._later = None
+        self._resynced_at = asyncio.get_running_loop().time()
         self._stale = True
         self._wake()
+
+    def resync_soon(self) -> None:
+        """The same for a cause that lies with others: not again and again, however often."""
+        loop = asyncio.get_running_loop()
+        wait = self._resynced_at + RESYNC_SECONDS - loop.time()
+        if wait <= 0:
+            self.resync()
+        elif self._later is None:
+            self._later = loop.call_later(wait, self.resync)
 
     def _forget_events(self) -> None:
         # Answers stay: somebody waits for exactly those.

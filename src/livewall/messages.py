@@ -73,7 +73,7 @@ class Leave(FromClient, tag="leave"):
     """An explicit goodbye to some streams, or to all of this session."""
 
     sequence: Count
-    stream_ids: Annotated[list[UUID], Meta(max_length=200)] | None = None
+    stream_ids: Annotated[list[UUID], Meta(max_length=MOST_TILES)] | None = None
 
 
 class GoLive(FromClient, tag="go_live"):

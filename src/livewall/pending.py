@@ -7,7 +7,7 @@ been cut for a while; those who are still there say it again within a heartbeat.
 
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
@@ -121,6 +121,30 @@ class Pending:
             self.add(intent)
         for lease in newer.leases():
             self.renew(lease)
+
+    def take_out(self, viewers: Set[UUID], streams: Set[UUID], leavers: Set[UUID]) -> "Pending":
+        """Remove and return what is of these viewers or about these streams.
+
+        Of `leavers` only a leave of everything, which is about streams it does not name.
+        """
+        taken = Pending()
+        for key in list(self._sessions):
+            said = self._sessions[key]
+            all_of_it = key[0] in viewers
+            about = streams | {None} if key[0] in leavers else streams
+            for stream_id in [id_ for id_ in said if all_of_it or id_ in about]:
+                taken.add(said.pop(stream_id))
+                self._count -= 1
+            if not said:
+                del self._sessions[key]
+        for lease in [lease for lease in self._leases.values() if lease.stream_id in streams]:
+            del self._leases[lease.stream_id]
+            taken.renew(lease)
+        return taken
+
+    def forget(self, session: Session) -> None:
+        """Drop what a session said."""
+        self._count -= len(self._sessions.pop(session, ()))
 
     def drop(self, kind: type[Intent]) -> None:
         """Forget the heartbeats, or the leaves: they are written."""

@@ -19,8 +19,17 @@ from livewall.errors import CATALOGUE, Problem, Refusal
 from livewall.server import Server
 
 PROBLEM_JSON = "application/problem+json"
-# What any call may answer: malformed, bad token, forged or banned, too fast, database away.
-ALWAYS = ("invalid_message", "invalid_token", "csrf", "rate_limited", "internal", "database_away")
+# What any call may answer: malformed, bad token, forged, too slow or too fast, database away.
+ALWAYS = (
+    "invalid_message",
+    "invalid_token",
+    "csrf",
+    "too_slow",
+    "foreign_host",
+    "rate_limited",
+    "internal",
+    "database_away",
+)
 BY_STATUS = {
     400: "invalid_message",
     401: "not_signed_in",

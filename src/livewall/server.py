@@ -7,7 +7,7 @@ from livewall.callers import Callers
 from livewall.changes import Changes
 from livewall.db import SERVICE, Database
 from livewall.hub import Hub
-from livewall.limits import Limiter
+from livewall.limits import Limiter, Recent
 from livewall.payments import PaymentProvider, open_provider
 from livewall.payments.settlement import Settlement
 from livewall.settings import Settings
@@ -16,13 +16,24 @@ from livewall.watching import Presence
 
 @dataclass(frozen=True)
 class Limiters:
-    """How often one address, one name from one address, or one buyer may try."""
+    """How often one may try: by subscriber (see addresses.py), by account, or by both.
+
+    An account alone is a key for those whom it does not know (`known`): many addresses guess no
+    more than one, and their guessing keeps nobody out who signed in from the same address before.
+    What everybody hears of, or somebody else does, is counted by the account that does it.
+    """
 
     guests: Limiter
     accounts: Limiter
     sign_ins: Limiter
     passwords: Limiter
     purchases: Limiter
+    strangers: Limiter
+    known: Recent
+    edits: Limiter
+    blocks: Limiter
+    previews: Limiter
+    leaves: Limiter
 
 
 @dataclass(frozen=True)
@@ -62,6 +73,12 @@ def assemble(settings: Settings) -> Server:
         sign_ins=Limiter(rate=0.5, burst=30),
         passwords=Limiter(rate=0.1, burst=10),
         purchases=Limiter(rate=0.5, burst=30),
+        strangers=Limiter(rate=0.1, burst=30),
+        known=Recent(),
+        edits=Limiter(rate=0.2, burst=10),
+        blocks=Limiter(rate=0.2, burst=20),
+        previews=Limiter(rate=1.5, burst=8),
+        leaves=Limiter(rate=2, burst=40),
     )
     return Server(
         id=uuid4(),

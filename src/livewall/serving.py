@@ -13,6 +13,7 @@ from litestar.types import ASGIApp
 
 from livewall import log
 from livewall.app import create_app
+from livewall.connections import RequestConnection, SocketConnection
 from livewall.settings import Settings
 
 BACKLOG = 2_048
@@ -45,7 +46,8 @@ def configure(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        ws="websockets-sansio",
+        http=RequestConnection,
+        ws=SocketConnection,
         ws_max_size=SOCKET_BYTES,
         ws_per_message_deflate=False,
         ws_ping_interval=20,

@@ -10,6 +10,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from difflib import get_close_matches
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 from urllib.parse import urlsplit, urlunsplit
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 from msgspec import Meta
 
+from livewall.addresses import is_loopback, parse_network
 from livewall.postgres_folder import prepare_folder, write_secret
 
 PREFIX = "LIVEWALL_"
@@ -26,6 +28,10 @@ STRIPE_KEYS = {
     "stripe_publishable_key": ("pk_",),
     "stripe_webhook_secret": ("whsec_",),
 }
+# Random bytes have more in any notation; a repeated character or word has fewer.
+SECRET_CHARACTERS = 10
+# A proxy is a machine or a private network. Wider than these is everybody.
+WIDEST_PROXIES = {4: 8, 6: 7}
 PEERS_SEE_ADDRESSES = "viewers and streamers see each other's addresses"
 
 
@@ -262,10 +268,44 @@ def _is_secret(kind: Any) -> bool:
 def _refuse_unsafe(settings: Settings) -> None:
     if not settings.secret:
         raise SettingsError("LIVEWALL_SECRET is needed in production: 32 random bytes or more.")
+    if len(set(settings.secret)) < SECRET_CHARACTERS:
+        raise SettingsError(
+            "LIVEWALL_SECRET is easy to guess: make one with `openssl rand -hex 32`."
+        )
+    _refuse_plain("LIVEWALL_PUBLIC_URL", settings.public_url)
+    _refuse_plain("LIVEWALL_JWKS_URL", settings.jwks_url)
+    for proxy in settings.trusted_proxies:
+        _refuse_wide(proxy)
     if not settings.turn_relay_only and not settings.accept_peer_addresses:
         raise SettingsError(
             "Without LIVEWALL_TURN_RELAY_ONLY=1 people see each other's addresses: set it, or "
             f'accept that with LIVEWALL_ACCEPT_PEER_ADDRESSES="{PEERS_SEE_ADDRESSES}".'
+        )
+
+
+def _refuse_plain(name: str, url: str) -> None:
+    """Without TLS whoever carries the bytes reads cookies, or replaces the keys of an issuer."""
+    parts = urlsplit(url)
+    if url and parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+        raise SettingsError(f"{name} {url!r} must begin with https:// in production.")
+
+
+def proxy_network(proxy: str) -> IPv4Network | IPv6Network:
+    """Return a trusted proxy as a network. Raises SettingsError."""
+    network = parse_network(proxy)
+    if network is None:
+        raise SettingsError(
+            f"LIVEWALL_TRUSTED_PROXIES {proxy!r} does not fit: use addresses or networks."
+        )
+    return network
+
+
+def _refuse_wide(proxy: str) -> None:
+    network = proxy_network(proxy)
+    if network.prefixlen < WIDEST_PROXIES[network.version]:
+        raise SettingsError(
+            f"LIVEWALL_TRUSTED_PROXIES {proxy!r} lets strangers choose their address: "
+            "name the proxy."
         )
 
 

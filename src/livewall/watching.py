@@ -28,6 +28,8 @@ STEP = 1_000
 WATCHING = 15
 SUBSCRIBED = 8
 FORGET_SECONDS = 300.0
+# An account has at most 8 open; the others are pages just closed, or somebody who invents them.
+MOST_SESSIONS = 16
 
 
 @dataclass
@@ -46,6 +48,7 @@ class Presence:
     def __init__(self, database: Database, hub: Hub, seats: int) -> None:
         self._hub = hub
         self._sessions: dict[Member, _Session] = {}
+        self._by_profile: dict[UUID, dict[Member, _Session]] = {}
         self._closing: dict[UUID, asyncio.Task[None]] = {}
         self.plane: MediaPlane = PeerPlane(hub, seats, self._promoted)
         self.changes = Changes(hub, self.plane)
@@ -87,13 +90,35 @@ class Presence:
 
     def _advance(self, member: Member, sequence: int) -> _Session | None:
         """Return the session, or None for a sequence that is not newer than the last one."""
-        session = self._sessions.setdefault(member, _Session())
+        session = self._session(member)
         session.heard_at = pending.now()
         if sequence <= session.sequence:
             return None
         session.sequence = sequence
         session.own = 0
         return session
+
+    def _session(self, member: Member) -> _Session:
+        """Return a session, for a new one in place of the longest silent of its account."""
+        known = self._sessions.get(member)
+        if known is not None:
+            return known
+        own = self._by_profile.get(member.profile_id, {})
+        if len(own) >= MOST_SESSIONS:
+            closed = [m for m in own if self._hub.of_session(*m) is None]
+            for silent in sorted(closed, key=lambda m: own[m].heard_at)[:1]:
+                self._forget(silent)
+        session = self._sessions[member] = _Session()
+        self._by_profile.setdefault(member.profile_id, {})[member] = session
+        return session
+
+    def _forget(self, member: Member) -> None:
+        del self._sessions[member]
+        own = self._by_profile[member.profile_id]
+        del own[member]
+        if not own:
+            del self._by_profile[member.profile_id]
+        self.writer.forget(*member)
 
     def _keep_lease(self, member: Member, stream_id: UUID) -> None:
         if not self.changes.knows(stream_id):
@@ -113,7 +138,7 @@ class Presence:
             client.tell(PublisherLost(stream_id, "taken_over" if taken else "lease_expired"))
 
     def _promoted(self, member: Member, stream_id: UUID) -> None:
-        session = self._sessions.setdefault(member, _Session())
+        session = self._session(member)
         session.own = min(session.own + 1, STEP - 1)
         key = Tile(member.profile_id, member.session_id, stream_id)
         self.writer.beat(Beat(key, session.stored(), WATCHING, pending.now()))
@@ -124,7 +149,7 @@ class Presence:
         self.plane.expire(now)
         for member in [m for m, s in self._sessions.items() if now - s.heard_at > FORGET_SECONDS]:
             if self._hub.of_session(*member) is None:
-                del self._sessions[member]
+                self._forget(member)
 
     # What the writer tells (`heartbeats.Listener`).
 

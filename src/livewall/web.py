@@ -1,5 +1,6 @@
 """What stands in front of every HTTP request: id, identity, forgery check, size limit, headers."""
 
+import asyncio
 import dataclasses
 import re
 import time
@@ -30,6 +31,7 @@ from livewall.server import Server
 LARGEST_BODY = 64 * 1024
 # A provider's event lists everything it knows about a payment.
 LARGEST_EVENT = 256 * 1024
+BODY_SECONDS = 20.0
 API_PATHS = ("/api/", "/docs", "/healthz", "/readyz", "/metrics", "/webhooks/")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -88,6 +90,9 @@ class Front:
             await self._serve(scope, receive, reply, headers)
         except Refusal as refusal:
             await reply.refuse(refusal)
+        except Exception:
+            log.exception("front_broke")
+            await reply.refuse(Refusal("internal"))
         finally:
             self._note(scope, reply.status, time.perf_counter() - started)
             structlog.contextvars.unbind_contextvars("request_id")
@@ -96,6 +101,7 @@ class Front:
         self, scope: HTTPScope, receive: Receive, reply: "_Reply", headers: dict[str, str]
     ) -> None:
         scope["state"] = {**scope["state"], "request_id": reply.request_id}
+        self._server.callers.check_host(headers)
         if not scope["path"].startswith(API_PATHS):
             await self._pages(scope, receive, reply)
             return
@@ -175,16 +181,24 @@ class _Reply:
 
 
 def _limited(receive: Receive, headers: dict[str, str], limit: int) -> Receive:
-    """Refuse a body over the limit, announced or not. Raises Refusal `too_large`."""
+    """Refuse a body over the limit, announced or not, and one that never ends. Raises Refusal."""
     announced = headers.get("content-length", "0")
     if announced.isdigit() and int(announced) > limit:
         raise _too_large(limit)
-    taken = 0
+    taken, complete = 0, False
+    until = asyncio.get_running_loop().time() + BODY_SECONDS
 
     async def limited() -> HTTPReceiveMessage | WebSocketReceiveMessage:
-        nonlocal taken
-        message = await receive()
+        nonlocal taken, complete
+        if complete:
+            return await receive()  # what comes now is the end of the connection
+        try:
+            async with asyncio.timeout_at(until):
+                message = await receive()
+        except TimeoutError as error:
+            raise Refusal("too_slow", f"A body may take {BODY_SECONDS:.0f} seconds.") from error
         if message["type"] == "http.request":
+            complete = not message["more_body"]
             taken += len(message["body"])
             if taken > limit:
                 raise _too_large(limit)

@@ -8,7 +8,7 @@ import pytest
 
 from livewall.code_catalog import Connection
 from tests.databases import Person
-from tests.sql.world import Beat, Leave, World, become, refused, tab
+from tests.sql.world import Beat, Leave, World, become, refused, tab, watched
 
 INSERT = """
 INSERT INTO active_viewers
@@ -279,3 +279,44 @@ async def test_a_direct_write_and_a_server_share_one_row(world: World) -> None:
     assert (await world.stream(stream))["active_viewer_count"] == 0
     await world.beat(Beat(viewer, stream, 11))
     assert (await world.stream(stream))["active_viewer_count"] == 1
+
+
+@pytest.mark.abuse("A20")
+@pytest.mark.abuse("A9")
+@pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
+async def test_no_rule_is_checked_against_an_old_snapshot(world: World, level: str) -> None:
+    streamer, viewer = await world.people("streamer", "viewer")
+    stream = await world.live(streamer)
+    writes: list[tuple[str, tuple[object, ...]]] = [
+        ("SELECT update_viewer_heartbeat($1)", (stream,)),
+        (
+            "INSERT INTO active_viewers (live_stream_id, session_id) VALUES ($1, $2)",
+            (stream, tab()),
+        ),
+        ("INSERT INTO follows (followee_id) VALUES ($1)", (streamer.id,)),
+        ("SELECT follow('streamer')", ()),
+        ("INSERT INTO chat_messages (live_stream_id, body) VALUES ($1, 'x')", (stream,)),
+        ("SELECT send_chat_message($1, 'x')", (stream,)),
+    ]
+    connection = await world.database.as_person(viewer)
+    for statement, arguments in writes:
+        await connection.execute(f"BEGIN ISOLATION LEVEL {level}")
+        await connection.execute("SELECT 1 FROM profiles")
+        with refused("LW007"):
+            await connection.fetch(statement, *arguments)
+        await connection.execute("ROLLBACK")
+    await world.call(streamer, "block", p_name="viewer")
+    assert await world.rows("SELECT 1 FROM active_viewers") == []
+
+
+@pytest.mark.abuse("A20")
+@pytest.mark.spec("S16")
+async def test_the_reconciler_finds_a_blocked_pair_however_it_came_about(world: World) -> None:
+    streamer, viewer, stream = await watched(world)
+    await world.admin.execute("ALTER TABLE blocks DISABLE TRIGGER USER")
+    await world.admin.execute(
+        "INSERT INTO blocks (blocker_id, blocked_id) VALUES ($1, $2)", viewer.id, streamer.id
+    )
+    await world.reconcile()
+    assert await world.rows("SELECT 1 FROM active_viewers") == []
+    assert (await world.stream(stream))["active_viewer_count"] == 0

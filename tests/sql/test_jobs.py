@@ -114,3 +114,50 @@ async def test_looking_for_old_records_reads_no_whole_table(world: World) -> Non
     await world.login.execute("SELECT pg_stat_force_next_flush()")
     read = "SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'sessions'"
     assert (await world.rows(read))[0][0] < 20_000
+
+
+@pytest.mark.spec("D1")
+@pytest.mark.abuse("A12")
+async def test_guests_go_with_their_last_session_but_nobody_with_money_history(
+    world: World,
+) -> None:
+    names = ("idle", "visiting", "paying", "staffed", "streaming", "talking")
+    guests = {name: await world.person(name, guest=True) for name in names}
+    member = await world.person("member")
+    stream = await world.live(member)
+    for person in (*guests.values(), member):
+        await world.admin.execute(
+            "INSERT INTO private.sessions (profile_id, expires_at) VALUES ($1, private.clock())",
+            person.id,
+        )
+    await world.admin.execute(
+        "INSERT INTO private.ledger_accounts (profile_id, kind, currency)"
+        " VALUES ($1, 'wallet', 'coins')",
+        guests["paying"].id,
+    )
+    await world.call(
+        "service_role", "grant_staff_role", p_profile_id=guests["staffed"].id, p_role="finance"
+    )
+    await world.call(
+        guests["talking"], "send_chat_message", p_live_stream_id=stream, p_body="a guest said"
+    )
+    everybody = "SELECT name FROM profiles ORDER BY name"
+    await world.advance(30 * DAY)
+    await world.call(
+        "service_role", "open_session", p_profile_id=guests["visiting"].id, p_lifetime="1 day"
+    )
+    await world.admin.execute("UPDATE private.settings SET guests_may_go_live = true")
+    await world.live(guests["streaming"])
+    await world.cleanup()
+    assert len(await world.rows(everybody)) == 7
+    await world.advance(1)
+    await world.cleanup()
+    assert [row[0] for row in await world.rows(everybody)] == [
+        "member",
+        "paying",
+        "staffed",
+        "streaming",
+        "visiting",
+    ]
+    assert await world.rows("SELECT sender_id, body FROM chat_messages") == [(None, "")]
+    assert await world.rows("SELECT 1 FROM auth.users WHERE id = $1", guests["idle"].id) == []

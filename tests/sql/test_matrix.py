@@ -57,7 +57,7 @@ private.payment_events private.provider_calls private.purchase_transitions priva
 FUNCTIONS = {
     "aus": """
         auth.jwt auth.role auth.uid public.explain_publish_state
-        private.clean_text private.clock private.name_skeleton
+        private.clean_text private.clock private.mark_class private.name_skeleton
         private.acting_profile private.fail private.person_json private.profile_json
         private.stream_json
     """,
@@ -87,7 +87,7 @@ FUNCTIONS = {
     """,
     "s": """
         public.cleanup_stale_viewers public.close_session public.configure public.create_account
-        public.create_guest public.ensure_profile public.find_credentials
+        public.create_guest public.ensure_profile public.find_credentials public.find_locked
         public.grant_staff_role public.job_runs public.open_session public.record_heartbeats
         public.record_job_run public.record_leaves public.record_publisher_heartbeats
         public.register_server_start public.renew_session public.set_password_hash

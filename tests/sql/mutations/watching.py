@@ -177,8 +177,8 @@ MUTATIONS = [
         edit(
             PRESENCE,
             (
-                "RETURN pg_advisory_xact_lock(hashtextextended('viewer ' || p_viewer_id::text, 0));",
-                "RETURN pg_notify('', NULL);",
+                "    PERFORM pg_advisory_xact_lock(private.viewer_key(p_viewer_id));\n",
+                "",
             ),
         ),
         test_direct_writes.test_two_direct_writes_race_for_the_last_tile,

@@ -51,10 +51,16 @@ AS $$
 DECLARE
     v_sessions_until timestamptz := private.clock() - (SELECT sessions_kept FROM private.settings);
     v_intervals_until timestamptz := private.clock() - (SELECT intervals_kept FROM private.settings);
+    v_people uuid[];
 BEGIN
-    DELETE FROM private.sessions WHERE id IN (
-        SELECT id FROM private.sessions WHERE least(expires_at, closed_at) < v_sessions_until
-        ORDER BY least(expires_at, closed_at) LIMIT p_most FOR UPDATE SKIP LOCKED);
+    WITH gone AS (
+        DELETE FROM private.sessions WHERE id IN (
+            SELECT id FROM private.sessions WHERE least(expires_at, closed_at) < v_sessions_until
+            ORDER BY least(expires_at, closed_at) LIMIT p_most FOR UPDATE SKIP LOCKED)
+        RETURNING profile_id
+    )
+    SELECT coalesce(array_agg(DISTINCT profile_id), '{}') INTO v_people FROM gone;
+    PERFORM private.remove_idle_guests(v_people);
     DELETE FROM private.publish_intervals WHERE id IN (
         SELECT id FROM private.publish_intervals WHERE ended_at < v_intervals_until
         ORDER BY ended_at LIMIT p_most FOR UPDATE SKIP LOCKED);

@@ -60,9 +60,59 @@ BEGIN
 END;
 $$;
 
+CREATE FUNCTION private.viewer_key(p_viewer_id uuid) RETURNS bigint
+LANGUAGE sql IMMUTABLE
+RETURN hashtextextended('viewer ' || p_viewer_id::text, 0);
+
+-- Whoever decides about somebody's tiles holds this, and sees what the one before has committed.
 CREATE FUNCTION private.lock_viewer(p_viewer_id uuid) RETURNS void
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = ''
-RETURN pg_advisory_xact_lock(hashtextextended('viewer ' || p_viewer_id::text, 0));
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+BEGIN
+    PERFORM private.require_present_view();
+    PERFORM pg_advisory_xact_lock(private.viewer_key(p_viewer_id));
+END;
+$$;
+
+-- A client who speaks SQL may hold its own lock, its rows and its stream for as long as it likes. Servers never wait for
+-- that long (lock_timeout); they ask here whose it is, and write for everybody else. Waits for nothing itself.
+CREATE FUNCTION public.find_locked(p_viewer_ids uuid[], p_stream_ids uuid[]) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+DECLARE
+    v_viewers uuid[];
+    v_streams uuid[];
+BEGIN
+    WITH free AS MATERIALIZED (
+        SELECT a.viewer_id, a.session_id, a.live_stream_id FROM public.active_viewers AS a
+        WHERE a.viewer_id = ANY (p_viewer_ids) FOR NO KEY UPDATE SKIP LOCKED
+    )
+    SELECT array_agg(v.id) INTO v_viewers
+    FROM (SELECT DISTINCT unnest(p_viewer_ids) AS id) AS v
+    WHERE NOT pg_try_advisory_xact_lock(private.viewer_key(v.id))
+        OR EXISTS (
+            SELECT FROM public.active_viewers AS a
+            WHERE a.viewer_id = v.id
+                AND (a.viewer_id, a.session_id, a.live_stream_id) NOT IN (SELECT f.viewer_id, f.session_id, f.live_stream_id FROM free AS f));
+    WITH asked AS MATERIALIZED (
+        SELECT unnest(p_stream_ids) AS id
+        UNION
+        SELECT a.live_stream_id FROM public.active_viewers AS a WHERE a.viewer_id = ANY (p_viewer_ids)
+    ), free AS MATERIALIZED (
+        SELECT s.id FROM public.live_streams AS s WHERE s.id IN (SELECT k.id FROM asked AS k) FOR NO KEY UPDATE SKIP LOCKED
+    )
+    SELECT array_agg(s.id) INTO v_streams
+    FROM public.live_streams AS s
+    WHERE s.id IN (SELECT k.id FROM asked AS k) AND s.id NOT IN (SELECT f.id FROM free AS f);
+    RETURN jsonb_build_object(
+        'viewers', coalesce(v_viewers, '{}'), 'streams', coalesce(v_streams, '{}'),
+        'leavers', ARRAY(
+            SELECT DISTINCT a.viewer_id FROM public.active_viewers AS a
+            WHERE a.viewer_id = ANY (p_viewer_ids) AND a.live_stream_id = ANY (v_streams)));
+END;
+$$;
+COMMENT ON FUNCTION public.find_locked IS 'Whose rows, lock or stream another transaction holds this moment: {viewers, streams, leavers: viewers at those streams}.';
+GRANT EXECUTE ON FUNCTION public.find_locked TO service_role;
 
 -- Beats that a plain renewal can not serve: a new row, a changed flag, a return after silence or after a leave. For
 -- these, and only these, admission is decided: p_codes gets a refusal per beat, or null.
