@@ -78,7 +78,8 @@ FUNCTIONS = {
         private.admit_direct_update private.admit_direct_write private.has_staff_role
         private.is_blocked_pair private.lock_acting_viewer private.may_moderate
         public.configure_purchases public.decide_purchase public.get_my_purchase
-        public.list_my_purchases public.list_statement public.my_wallet public.process_gift
+        public.admit_preview public.list_my_purchases public.list_statement
+        public.my_wallet public.process_gift
         public.refund_purchase private.my_ledger_accounts
     """,
     "us": """

@@ -48,12 +48,12 @@ WHERE p.schemaname = 'public' AND p.cmd <> 'ALL'
 ORDER BY 1;
 
 -- rule: definer_search_path
--- why: a SECURITY DEFINER function that searches schemas can be made to run somebody else's code as the owner.
--- fix: SET search_path = '' on the function, and write every name with its schema.
+-- why: whoever calls it could shadow a type that it names; with an empty search_path the caller's pg_temp comes first.
+-- fix: SET search_path = pg_catalog, pg_temp on the function, and write every other name with its schema.
 SELECT p.oid::regprocedure AS object
 FROM pg_proc AS p
-WHERE p.prosecdef AND p.proowner = 'livewall_owner'::regrole
-    AND NOT coalesce(p.proconfig && ARRAY['search_path=""', 'search_path='], false)
+WHERE p.proowner = 'livewall_owner'::regrole
+    AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (p.proconfig), NOT p.prosecdef AND p.proconfig IS NULL)
 ORDER BY 1;
 
 -- rule: function_not_public

@@ -85,6 +85,21 @@ BEGIN
 END
 $$;
 
+-- A caller who may make temporary objects may shadow names with them. Our functions look into pg_temp last; not to have
+-- one at all is better. Only the database's owner can take that away.
+DO $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM pg_catalog.pg_database AS d,
+            pg_catalog.aclexplode(coalesce(d.datacl, pg_catalog.acldefault('d', d.datdba))) AS acl
+        WHERE d.datname = pg_catalog.current_database() AND acl.grantee = 0 AND acl.privilege_type = 'TEMPORARY'
+            AND pg_catalog.pg_has_role(d.datdba, 'MEMBER')
+    ) THEN
+        EXECUTE pg_catalog.format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', pg_catalog.current_database());
+    END IF;
+END
+$$;
+
 -- Whatever role an API caller has, PUBLIC may write large objects, which no policy sees, and hold advisory locks, which the
 -- server's own work waits for. Only the owner of these functions can take that away, which is a superuser: as another
 -- administrator we leave it, and the writer's lock_timeout bounds what somebody's locks cost.

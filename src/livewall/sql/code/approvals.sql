@@ -2,7 +2,7 @@
 -- What people decide about money: approvals by a second person, refunds, the rules; and the calls that follow.
 
 CREATE FUNCTION private.history_json(p_profile_id uuid, p_but uuid) RETURNS jsonb
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT jsonb_build_object(
         'purchases', count(*) FILTER (WHERE c.completed_at IS NOT NULL),
@@ -15,7 +15,7 @@ BEGIN ATOMIC
 END;
 
 CREATE FUNCTION public.list_held_purchases() RETURNS jsonb
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM private.require_operator();
@@ -33,7 +33,7 @@ COMMENT ON FUNCTION public.list_held_purchases IS 'For finance: purchases that w
 GRANT EXECUTE ON FUNCTION public.list_held_purchases TO authenticated, service_role;
 
 CREATE FUNCTION private.require_reason(p_reason text) RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = ''
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_reason text := private.clean_text(p_reason);
@@ -47,7 +47,7 @@ $$;
 
 -- Maker and checker: whoever has the role and is not the buyer decides, once, before the deadline.
 CREATE FUNCTION public.decide_purchase(p_purchase_id uuid, p_decision text, p_reason text) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_caller uuid := private.require_staff('finance', 'admin');
@@ -77,7 +77,7 @@ GRANT EXECUTE ON FUNCTION public.decide_purchase TO authenticated;
 
 -- What of a purchase can still be given back: not refunded, not disputed, not ordered to be refunded already.
 CREATE FUNCTION private.refundable_cents(p_purchase public.coin_purchases) RETURNS bigint
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 RETURN p_purchase.captured_cents - p_purchase.disputed_cents
     - (SELECT coalesce(sum(r.amount_cents), 0)::bigint FROM private.refunds AS r
        WHERE r.purchase_id = p_purchase.id AND r.status IN ('pending', 'succeeded'))
@@ -85,7 +85,7 @@ RETURN p_purchase.captured_cents - p_purchase.disputed_cents
        WHERE p.purchase_id = p_purchase.id AND p.call = 'refund' AND p.done_at IS NULL AND p.failed_at IS NULL);
 
 CREATE FUNCTION public.refund_purchase(p_purchase_id uuid, p_usd_cents bigint, p_reason text, p_idempotency_key text) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_caller uuid := private.require_staff('finance', 'admin');
@@ -127,7 +127,7 @@ GRANT EXECUTE ON FUNCTION public.refund_purchase TO authenticated;
 
 -- Held too long: the money goes back, and both sides hear of it. Created a day ago and never paid: given up.
 CREATE FUNCTION public.expire_purchases(p_limit integer DEFAULT 100) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_purchase public.coin_purchases;
@@ -163,7 +163,7 @@ GRANT EXECUTE ON FUNCTION public.expire_purchases TO service_role;
 
 -- Whoever takes a call has until its next attempt to say how it went. The same idempotency key goes out every time.
 CREATE FUNCTION public.take_provider_calls(p_limit integer DEFAULT 10) RETURNS jsonb
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     WITH due AS (
         SELECT c.id FROM private.provider_calls AS c
@@ -187,7 +187,7 @@ GRANT EXECUTE ON FUNCTION public.take_provider_calls TO service_role;
 
 CREATE FUNCTION public.finish_provider_call(p_call_id bigint, p_facts jsonb DEFAULT NULL, p_error text DEFAULT NULL, p_is_final boolean DEFAULT false)
 RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_call private.provider_calls;
@@ -218,14 +218,14 @@ GRANT EXECUTE ON FUNCTION public.finish_provider_call TO service_role;
 -- The inbox as operators see it -------------------------------------------------------------------------------------
 
 CREATE FUNCTION private.payment_event_json(p_event private.payment_events) RETURNS jsonb
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 RETURN jsonb_build_object(
     'provider', p_event.payment_provider, 'event_id', p_event.event_id, 'type', p_event.type, 'payment_id', p_event.payment_id,
     'outcome', p_event.outcome, 'error', p_event.error, 'received_at', p_event.received_at, 'attempts', p_event.attempts);
 
 CREATE FUNCTION public.list_payment_events(p_outcome text DEFAULT NULL, p_before timestamptz DEFAULT NULL, p_limit integer DEFAULT 50)
 RETURNS jsonb
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_limit integer := greatest(1, least(p_limit, 100));
@@ -248,7 +248,7 @@ COMMENT ON FUNCTION public.list_payment_events IS 'For finance: what providers r
 GRANT EXECUTE ON FUNCTION public.list_payment_events TO authenticated, service_role;
 
 CREATE FUNCTION public.get_payment_event(p_provider text, p_event_id text) RETURNS jsonb
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT private.payment_event_json(e) || jsonb_build_object('payload', e.payload)
     FROM private.payment_events AS e
@@ -258,7 +258,7 @@ COMMENT ON FUNCTION public.get_payment_event IS 'One event with its payload, to 
 GRANT EXECUTE ON FUNCTION public.get_payment_event TO service_role;
 
 CREATE FUNCTION public.replay_payment_event(p_provider text, p_event_id text, p_facts jsonb, p_actor_id uuid DEFAULT NULL) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_event private.payment_events;

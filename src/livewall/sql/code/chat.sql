@@ -2,7 +2,7 @@
 -- Chat: sending under limits, history in pages without the blocked, deleting, reporting and muting.
 
 CREATE FUNCTION private.may_moderate(p_stream_id uuid, p_profile_id uuid) RETURNS boolean
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 RETURN private.has_staff_role(p_profile_id, 'moderator', 'admin')
     OR EXISTS (SELECT FROM public.live_streams AS s WHERE s.id = p_stream_id AND s.streamer_id = p_profile_id);
 GRANT EXECUTE ON FUNCTION private.may_moderate TO authenticated;
@@ -15,7 +15,7 @@ GRANT INSERT (live_stream_id, sender_id, type, body) ON public.chat_messages TO 
 
 -- Five messages at once, then one every two seconds. Raises with the time to wait.
 CREATE FUNCTION private.take_chat_token(p_profile_id uuid, p_now timestamptz) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_capacity CONSTANT double precision := 5;
@@ -36,7 +36,7 @@ END;
 $$;
 
 CREATE FUNCTION private.refuse_in_slow_mode(p_stream public.live_streams, p_sender_id uuid, p_now timestamptz) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_next timestamptz := (
@@ -55,7 +55,7 @@ $$;
 -- Holds for every message that a person writes, by function or by plain INSERT. The server's own messages come from the
 -- table's owner and pass untouched.
 CREATE FUNCTION private.check_chat_message() RETURNS trigger
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_caller uuid := private.require_caller();
@@ -141,7 +141,7 @@ COMMENT ON FUNCTION public.list_chat_messages IS 'A page of a chat, newest first
 GRANT EXECUTE ON FUNCTION public.list_chat_messages TO anon, authenticated;
 
 CREATE FUNCTION public.delete_chat_message(p_message_id bigint) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_caller uuid := private.require_caller();
@@ -161,7 +161,7 @@ COMMENT ON FUNCTION public.delete_chat_message IS 'Empties a message: its author
 GRANT EXECUTE ON FUNCTION public.delete_chat_message TO authenticated;
 
 CREATE FUNCTION public.report_chat_message(p_message_id bigint, p_reason text) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_caller uuid := private.require_caller();
@@ -181,7 +181,7 @@ COMMENT ON FUNCTION public.report_chat_message IS 'Tells moderators about a mess
 GRANT EXECUTE ON FUNCTION public.report_chat_message TO authenticated;
 
 CREATE FUNCTION private.require_moderator_of(p_stream_id uuid) RETURNS uuid
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_caller uuid := private.require_caller();
@@ -194,7 +194,7 @@ END;
 $$;
 
 CREATE FUNCTION public.mute_in_chat(p_live_stream_id uuid, p_name text, p_seconds integer) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_caller uuid := private.require_moderator_of(p_live_stream_id);
@@ -215,7 +215,7 @@ COMMENT ON FUNCTION public.mute_in_chat IS 'Keeps somebody from writing in one c
 GRANT EXECUTE ON FUNCTION public.mute_in_chat TO authenticated;
 
 CREATE FUNCTION public.unmute_in_chat(p_live_stream_id uuid, p_name text) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_other uuid := (private.profile_by_name(p_name)).id;

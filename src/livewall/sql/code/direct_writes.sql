@@ -14,7 +14,7 @@ RETURN (p_new.is_active <= p_old.is_active AND p_new.is_unmuted <= p_old.is_unmu
 -- of an ended stream, or one that is gone already and no longer counts as one of the wall's 12.
 -- The batch path runs as the table's owner and does not pay for this trigger.
 CREATE FUNCTION private.stamp_direct_write() RETURNS trigger
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_now timestamptz := private.clock();
@@ -34,7 +34,7 @@ CREATE TRIGGER active_viewers_stamp BEFORE UPDATE ON public.active_viewers
 -- all its streams are locked in order. Without a transition table, which the batch path would fill too: the rows that
 -- this transaction wrote name the streams, and where a subtransaction wrote them, all rows of the viewer do.
 CREATE FUNCTION private.follow_direct_write() RETURNS trigger
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_own uuid[];
@@ -53,7 +53,7 @@ CREATE TRIGGER active_viewers_follow AFTER INSERT OR UPDATE ON public.active_vie
     FOR EACH STATEMENT WHEN (current_user = 'authenticated') EXECUTE FUNCTION private.follow_direct_write();
 
 CREATE FUNCTION private.follow_direct_delete() RETURNS trigger
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM private.derive_publish_state(ARRAY(SELECT DISTINCT g.live_stream_id FROM gone AS g));
@@ -66,7 +66,7 @@ CREATE TRIGGER active_viewers_follow_delete AFTER DELETE ON public.active_viewer
 -- The acting profile, with its viewer lock taken. A subquery of USING runs once and before any row is locked, so a direct
 -- UPDATE takes lock and rows in the same order as a batch.
 CREATE FUNCTION private.lock_acting_viewer() RETURNS uuid
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_viewer uuid := private.acting_profile();
@@ -79,7 +79,7 @@ GRANT EXECUTE ON FUNCTION private.lock_acting_viewer TO authenticated;
 
 -- The policy check of a direct write: the same limits as the functions, raised with the same codes.
 CREATE FUNCTION private.admit_direct_write(p_stream_id uuid, p_viewer_id uuid, p_session_id uuid, p_is_active boolean) RETURNS boolean
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_code text;
@@ -99,7 +99,7 @@ GRANT EXECUTE ON FUNCTION private.admit_direct_write TO authenticated;
 -- The row as it was is still what a query finds: policies are checked before the new one is stored. Without an old row
 -- nothing compares as lower.
 CREATE FUNCTION private.admit_direct_update(p_new public.active_viewers) RETURNS boolean
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_old public.active_viewers;

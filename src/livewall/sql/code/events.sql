@@ -3,7 +3,7 @@
 
 -- A gift as sockets hear it.
 CREATE FUNCTION private.gift_event_json(p_gift public.gifts) RETURNS jsonb
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT jsonb_build_object(
         'id', p_gift.id, 'gift_type_id', t.id, 'title', t.title, 'emoji', t.emoji, 'price', p_gift.price,
@@ -13,7 +13,7 @@ BEGIN ATOMIC
 END;
 
 CREATE FUNCTION private.say_gift(p_gift public.gifts) RETURNS jsonb
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     INSERT INTO public.chat_messages AS m (live_stream_id, sender_id, type, body, gift_id)
     SELECT s.id, p.id, 'gift', t.emoji || ' ' || t.title || ' · ' || p_gift.price, p_gift.id
@@ -26,7 +26,7 @@ END;
 
 -- The outbox has one reader at a time, so the ids of events are in the order of their commits.
 CREATE FUNCTION public.deliver_outbox(p_limit integer DEFAULT 1000) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_item private.outbox;
@@ -63,7 +63,7 @@ COMMENT ON FUNCTION public.deliver_outbox IS 'Turns what transactions left to be
 GRANT EXECUTE ON FUNCTION public.deliver_outbox TO service_role;
 
 CREATE FUNCTION public.take_events(p_after bigint DEFAULT NULL) RETURNS jsonb
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     WITH fresh AS (
         SELECT e.* FROM private.events AS e WHERE p_after IS NOT NULL AND e.id > p_after ORDER BY e.id LIMIT 500

@@ -3,7 +3,7 @@
 
 -- What providers said about somebody: of their payments, and of a kind that we do not know but with a payment's id inside.
 CREATE FUNCTION private.redact_payment_events(p_profile_id uuid) RETURNS void
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     UPDATE private.payment_events AS e
     SET payload = '{"redacted": true}',
@@ -18,7 +18,7 @@ END;
 
 -- Servers have told it to their sockets long ago, but it stays for a while.
 CREATE FUNCTION private.redact_gift_events(p_profile_id uuid) RETURNS void
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     UPDATE private.events AS e
     SET payload = jsonb_set(jsonb_set(e.payload, '{gift,sender}', 'null'), '{message,sender}', 'null', false)
@@ -27,7 +27,7 @@ END;
 
 -- A capture that nobody has started on is not started any more. One that is under way ends in a refund.
 CREATE FUNCTION private.give_back_uncaptured(p_profile_id uuid) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_id uuid;
@@ -46,7 +46,7 @@ END;
 $$;
 
 CREATE FUNCTION private.forget_buyer() RETURNS trigger
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM private.redact_payment_events(OLD.id), private.redact_gift_events(OLD.id);

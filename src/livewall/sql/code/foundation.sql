@@ -3,7 +3,7 @@
 
 -- Raises one of Livewall's own errors. p_code is 'LWnnn' from the catalogue in errors.py and docs/errors.md.
 CREATE FUNCTION private.fail(p_code text, p_message text, p_hint text, p_fields jsonb DEFAULT '{}') RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = ''
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     RAISE EXCEPTION USING ERRCODE = p_code, MESSAGE = p_message, HINT = p_hint, DETAIL = p_fields::text;
@@ -12,7 +12,7 @@ $$;
 GRANT EXECUTE ON FUNCTION private.fail TO anon, authenticated, service_role;
 
 CREATE FUNCTION private.is_banned(p_profile_id uuid) RETURNS boolean
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT EXISTS (
         SELECT FROM private.bans AS b
@@ -21,13 +21,13 @@ END;
 
 -- The caller's profile, or null for nobody and for the banned: what policies compare owners with when rows are written.
 CREATE FUNCTION private.acting_profile() RETURNS uuid
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 RETURN CASE WHEN NOT private.is_banned(auth.uid()) THEN auth.uid() END;
 GRANT EXECUTE ON FUNCTION private.acting_profile TO anon, authenticated, service_role;
 
 -- The same for functions, which owe the caller a reason.
 CREATE FUNCTION private.require_caller() RETURNS uuid
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_caller uuid := auth.uid();
@@ -46,7 +46,7 @@ GRANT EXECUTE ON FUNCTION private.require_caller TO anon, authenticated;
 -- Limits and blocks are checked against what is committed now. A transaction that reads an older snapshot would not see
 -- the block or the tile that a concurrent one has just written, however well both are locked.
 CREATE FUNCTION private.require_present_view() RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = ''
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
@@ -58,7 +58,7 @@ $$;
 
 -- For tables whose rules look at other rows: a statement trigger, whoever writes.
 CREATE FUNCTION private.refuse_old_view() RETURNS trigger
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM private.require_present_view();
@@ -67,7 +67,7 @@ END;
 $$;
 
 CREATE FUNCTION private.has_staff_role(p_profile_id uuid, VARIADIC p_roles text[]) RETURNS boolean
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT EXISTS (SELECT FROM private.staff_roles AS r WHERE r.profile_id = p_profile_id AND r.role = ANY (p_roles));
 END;
@@ -77,7 +77,7 @@ GRANT EXECUTE ON FUNCTION private.has_staff_role TO authenticated;
 -- success and on error alike. The target is looked up in public only, and its EXECUTE privilege is checked after the
 -- switch, as the caller's role. Arguments are matched by name; one that the target does not have is refused.
 CREATE FUNCTION public.call_as(p_role text, p_claims jsonb, p_function text, p_args jsonb DEFAULT '{}') RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_names text;

@@ -21,7 +21,7 @@ COMMENT ON FUNCTION public.list_gift_types IS 'What can be given, cheapest first
 GRANT EXECUTE ON FUNCTION public.list_gift_types TO anon, authenticated;
 
 CREATE FUNCTION private.require_idempotency_key(p_key text) RETURNS void
-LANGUAGE plpgsql IMMUTABLE SET search_path = ''
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF p_key IS NULL OR p_key !~ '^[!-~]{8,100}$' THEN
@@ -32,7 +32,7 @@ $$;
 
 -- Who repeats a key gets the same id, and so meets the primary key: 128 bits of SHA-256 in the form of a UUID.
 CREATE FUNCTION private.gift_id(p_sender_id uuid, p_key text) RETURNS uuid
-LANGUAGE plpgsql IMMUTABLE SET search_path = ''
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM private.require_idempotency_key(p_key);
@@ -49,7 +49,7 @@ RETURN jsonb_build_object(
 -- The answer to a key that was used before: the first one if the content is the same, else a refusal. Null for a new key.
 CREATE FUNCTION private.repeated_gift(
     p_id uuid, p_recipient_id uuid, p_gift_type_id text, p_slot_index integer, p_live_stream_id uuid) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_gift public.gifts;
@@ -71,7 +71,7 @@ $$;
 -- Why a gift can not be sent at all.
 CREATE FUNCTION private.refuse_gift(
     p_sender_id uuid, p_recipient_id uuid, p_gift_type_id text, p_slot_index integer, p_live_stream_id uuid) RETURNS void
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF p_slot_index IS NULL OR p_slot_index NOT BETWEEN 1 AND 12 THEN
@@ -90,7 +90,7 @@ END;
 $$;
 
 CREATE FUNCTION private.refuse_spending(p_sender_id uuid, p_price bigint) RETURNS void
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_coins bigint := private.balance_of(p_sender_id, 'wallet');
@@ -109,7 +109,7 @@ $$;
 -- out why. The streamer gets the whole coins of their share, the platform the rest.
 CREATE FUNCTION public.process_gift(
     p_recipient_id uuid, p_gift_type_id text, p_slot_index integer, p_live_stream_id uuid, p_idempotency_key text) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_sender uuid := private.require_caller();

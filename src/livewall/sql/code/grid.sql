@@ -15,7 +15,7 @@ GRANT SELECT, DELETE,
     ON public.user_grid_slots TO authenticated;
 
 CREATE FUNCTION private.limit_active_slots() RETURNS trigger
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     -- Two transactions could each find room for the last active tile; the second waits, and counts what the first wrote.
@@ -33,7 +33,7 @@ CREATE CONSTRAINT TRIGGER user_grid_slots_limit_active AFTER INSERT OR UPDATE OF
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.is_active) EXECUTE FUNCTION private.limit_active_slots();
 
 CREATE FUNCTION private.slots_json(p_viewer_id uuid) RETURNS jsonb
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT coalesce(jsonb_agg(jsonb_build_object(
         'slot_index', g.slot_index, 'streamer_id', g.streamer_id, 'is_pinned', g.is_pinned, 'is_muted', g.is_muted,
@@ -45,14 +45,14 @@ BEGIN ATOMIC
 END;
 
 CREATE FUNCTION public.get_grid() RETURNS jsonb
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 RETURN private.slots_json(private.require_caller());
 COMMENT ON FUNCTION public.get_grid IS 'The caller''s wall: [Slot].';
 GRANT EXECUTE ON FUNCTION public.get_grid TO authenticated;
 
 -- A slot index as JSON sent it, or LW040: jsonb casts would round a fraction and take a text.
 CREATE FUNCTION private.slot_index(p_slot jsonb) RETURNS smallint
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF jsonb_typeof(p_slot -> 'slot_index') IS DISTINCT FROM 'number' OR p_slot ->> 'slot_index' !~ '^([1-9]|1[0-2])$' THEN
@@ -64,7 +64,7 @@ END;
 $$;
 
 CREATE FUNCTION public.save_grid(p_slots jsonb) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_caller uuid := private.require_caller();
@@ -93,7 +93,7 @@ GRANT EXECUTE ON FUNCTION public.save_grid TO authenticated;
 
 -- What a socket starts from, read in one statement so that it is of one moment.
 CREATE FUNCTION public.socket_snapshot(p_session_id uuid) RETURNS jsonb
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     WITH me AS (SELECT private.require_caller() AS id),
     own AS (SELECT s.* FROM public.live_streams AS s, me WHERE s.streamer_id = me.id)

@@ -31,7 +31,7 @@ RETURN private.plain_letters(p_name)
 
 -- Names are stored composed and in lower case whoever writes them, so the unique skeleton sees one spelling.
 CREATE FUNCTION private.normalize_profile() RETURNS trigger
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     NEW.name := lower(btrim(normalize(NEW.name, NFKC)));
@@ -78,7 +78,7 @@ END;
 GRANT EXECUTE ON FUNCTION private.person_json TO anon, authenticated, service_role;
 
 CREATE FUNCTION private.account_json(p_profile_id uuid) RETURNS jsonb
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT jsonb_build_object(
         'profile', private.profile_json(p),
@@ -91,7 +91,7 @@ END;
 
 -- The profile behind a name as people type it, or LW004.
 CREATE FUNCTION private.profile_by_name(p_name text) RETURNS public.profiles
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_profile public.profiles;
@@ -108,7 +108,7 @@ GRANT EXECUTE ON FUNCTION private.profile_by_name TO anon, authenticated;
 -- Whether auth.users is our own. In a Supabase project it belongs to its sign-in service, which alone adds and removes
 -- accounts; our owner may only refer to it.
 CREATE FUNCTION private.accounts_are_ours() RETURNS boolean
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT pg_catalog.pg_get_userbyid(c.relowner) = 'livewall_owner'
     FROM pg_catalog.pg_class AS c
@@ -116,7 +116,7 @@ BEGIN ATOMIC
 END;
 
 CREATE FUNCTION private.require_own_accounts() RETURNS void
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF NOT private.accounts_are_ours() THEN
@@ -126,7 +126,7 @@ END;
 $$;
 
 CREATE FUNCTION private.create_person(p_id uuid, p_name text, p_display_name text, p_is_guest boolean) RETURNS public.profiles
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_profile public.profiles;
@@ -143,7 +143,7 @@ $$;
 
 -- A free name of the form prefix.number; the unique skeleton decides, so we try until one is free.
 CREATE FUNCTION private.create_person_with_any_name(p_id uuid, p_prefix text, p_is_guest boolean) RETURNS public.profiles
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     FOR v_try IN 1 .. 50 LOOP
@@ -159,7 +159,7 @@ END;
 $$;
 
 CREATE FUNCTION public.create_guest(p_name text DEFAULT NULL) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM private.require_own_accounts();
@@ -176,7 +176,7 @@ GRANT EXECUTE ON FUNCTION public.create_guest TO service_role;
 CREATE FUNCTION public.create_account(
     p_name text, p_password_hash text, p_display_name text DEFAULT NULL, p_guest_id uuid DEFAULT NULL
 ) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_profile public.profiles;
@@ -202,7 +202,7 @@ COMMENT ON FUNCTION public.create_account IS 'An account with a password hash, n
 GRANT EXECUTE ON FUNCTION public.create_account TO service_role;
 
 CREATE FUNCTION public.find_credentials(p_name text) RETURNS jsonb
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT jsonb_build_object('profile_id', c.profile_id, 'password_hash', c.password_hash)
     FROM private.credentials AS c
@@ -213,7 +213,7 @@ COMMENT ON FUNCTION public.find_credentials IS 'What a password is checked again
 GRANT EXECUTE ON FUNCTION public.find_credentials TO service_role;
 
 CREATE FUNCTION public.set_password_hash(p_profile_id uuid, p_password_hash text) RETURNS jsonb
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     INSERT INTO private.credentials (profile_id, password_hash) VALUES (p_profile_id, p_password_hash)
     ON CONFLICT (profile_id) DO UPDATE SET password_hash = excluded.password_hash, changed_at = private.clock()
@@ -223,13 +223,13 @@ COMMENT ON FUNCTION public.set_password_hash IS 'Replaces the stored hash, for a
 GRANT EXECUTE ON FUNCTION public.set_password_hash TO service_role;
 
 CREATE FUNCTION private.session_json(p_session private.sessions) RETURNS jsonb
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 RETURN jsonb_build_object(
     'session_id', p_session.id, 'expires_at', p_session.expires_at,
     'account', private.account_json(p_session.profile_id) || jsonb_build_object('expires_at', p_session.expires_at));
 
 CREATE FUNCTION private.refuse_banned(p_profile_id uuid) RETURNS void
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF private.is_banned(p_profile_id) THEN
@@ -239,7 +239,7 @@ END;
 $$;
 
 CREATE FUNCTION public.open_session(p_profile_id uuid, p_lifetime interval) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_session private.sessions;
@@ -254,7 +254,7 @@ COMMENT ON FUNCTION public.open_session IS 'A session for a token to name: {sess
 GRANT EXECUTE ON FUNCTION public.open_session TO service_role;
 
 CREATE FUNCTION public.renew_session(p_session_id uuid, p_lifetime interval) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_session private.sessions;
@@ -273,7 +273,7 @@ COMMENT ON FUNCTION public.renew_session IS 'Extends an open session; refuses cl
 GRANT EXECUTE ON FUNCTION public.renew_session TO service_role;
 
 CREATE FUNCTION public.close_session(p_session_id uuid) RETURNS jsonb
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     UPDATE private.sessions SET closed_at = coalesce(closed_at, private.clock()) WHERE id = p_session_id
     RETURNING to_jsonb(id);
@@ -282,7 +282,7 @@ COMMENT ON FUNCTION public.close_session IS 'Ends a session; it can not be renew
 GRANT EXECUTE ON FUNCTION public.close_session TO service_role;
 
 CREATE FUNCTION public.grant_staff_role(p_profile_id uuid, p_role text) RETURNS jsonb
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     INSERT INTO private.staff_roles (profile_id, role) VALUES (p_profile_id, p_role) ON CONFLICT DO NOTHING;
     SELECT private.account_json(p_profile_id);
@@ -291,7 +291,7 @@ COMMENT ON FUNCTION public.grant_staff_role IS 'Makes somebody a moderator, fina
 GRANT EXECUTE ON FUNCTION public.grant_staff_role TO service_role;
 
 CREATE FUNCTION public.ensure_profile(p_profile_id uuid, p_name text DEFAULT NULL) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     -- Also before a profile is made: who deleted a banned account comes back with the id of the ban.
@@ -313,7 +313,7 @@ COMMENT ON FUNCTION public.ensure_profile IS 'The account of a person known to a
 GRANT EXECUTE ON FUNCTION public.ensure_profile TO service_role;
 
 CREATE FUNCTION public.my_account() RETURNS jsonb
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 RETURN private.account_json(private.require_caller());
 COMMENT ON FUNCTION public.my_account IS 'The caller''s own account.';
 GRANT EXECUTE ON FUNCTION public.my_account TO authenticated;
@@ -332,7 +332,7 @@ GRANT EXECUTE ON FUNCTION public.update_profile TO authenticated;
 
 -- Whoever deletes a person: they themselves below, or an outside sign-in service whose deletion cascades to the profile.
 CREATE FUNCTION private.forget_person() RETURNS trigger
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     -- Words said in others' chats stay in place without their author and their text.
@@ -346,7 +346,7 @@ CREATE TRIGGER profiles_forget_person BEFORE DELETE ON public.profiles
     FOR EACH ROW EXECUTE FUNCTION private.forget_person();
 
 CREATE FUNCTION private.remove_people(p_ids uuid[]) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     DELETE FROM public.profiles WHERE id = ANY (p_ids);
@@ -360,7 +360,7 @@ $$;
 -- those whom the ledger knows, and not somebody who is live.
 -- (Whoever sent a gift has a wallet.)
 CREATE FUNCTION private.remove_idle_guests(p_ids uuid[]) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_idle uuid[] := ARRAY(
@@ -381,7 +381,7 @@ END;
 $$;
 
 CREATE FUNCTION public.delete_account() RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_caller uuid := auth.uid();

@@ -2,7 +2,7 @@
 -- What servers report about themselves and their periodic jobs.
 
 CREATE FUNCTION public.register_server_start(p_server_id uuid) RETURNS jsonb
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     DELETE FROM private.server_starts WHERE started_at < private.clock() - interval '1 day';
     INSERT INTO private.server_starts (server_id, started_at) VALUES (p_server_id, private.clock())
@@ -13,7 +13,7 @@ COMMENT ON FUNCTION public.register_server_start IS 'A server came up: clients g
 GRANT EXECUTE ON FUNCTION public.register_server_start TO service_role;
 
 CREATE FUNCTION public.configure(p_settings jsonb) RETURNS jsonb
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     UPDATE private.settings
     SET guests_may_go_live = coalesce((p_settings ->> 'guests_may_go_live')::boolean, guests_may_go_live)
@@ -23,7 +23,7 @@ COMMENT ON FUNCTION public.configure IS 'Settings that the database enforces and
 GRANT EXECUTE ON FUNCTION public.configure TO service_role;
 
 CREATE FUNCTION public.record_job_run(p_job text, p_ok boolean, p_millis integer) RETURNS jsonb
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     INSERT INTO private.job_runs AS j (job, runs, failures, last_run_at, last_success_at, last_milliseconds)
     VALUES (p_job, 1, (NOT p_ok)::integer, private.clock(), CASE WHEN p_ok THEN private.clock() END, p_millis)
@@ -36,7 +36,7 @@ COMMENT ON FUNCTION public.record_job_run IS 'A periodic job ran.';
 GRANT EXECUTE ON FUNCTION public.record_job_run TO service_role;
 
 CREATE FUNCTION public.job_runs() RETURNS jsonb
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT coalesce(jsonb_agg(to_jsonb(j) ORDER BY j.job), '[]') FROM private.job_runs AS j;
 END;
@@ -46,7 +46,7 @@ GRANT EXECUTE ON FUNCTION public.job_runs TO service_role;
 -- Removes what ended too long ago to matter, up to p_most rows of each kind: a little at each cleanup, whoever calls it.
 -- Times in variables: an index serves no volatile function.
 CREATE FUNCTION private.remove_old_records(p_most integer) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_sessions_until timestamptz := private.clock() - (SELECT sessions_kept FROM private.settings);

@@ -3,7 +3,7 @@
 
 -- History stands: no statement of anybody, the owner's included, changes or removes a row.
 CREATE FUNCTION private.refuse_change() RETURNS trigger
-LANGUAGE plpgsql VOLATILE SET search_path = ''
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM private.fail('LW090', format('%s: %s is refused, rows are only added.', TG_TABLE_NAME, TG_OP),
@@ -26,7 +26,7 @@ CREATE TRIGGER ledger_accounts_stay BEFORE DELETE OR TRUNCATE OR UPDATE OF id, k
 -- Every statement that adds entries leaves each transaction at zero in each currency, on accounts that exist. The account
 -- is looked up by a scalar subquery, which no plan turns into a scan of all accounts.
 CREATE FUNCTION private.check_posting() RETURNS trigger
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF EXISTS (SELECT FROM posted AS p GROUP BY p.transaction_id, p.currency HAVING sum(p.amount) <> 0)
@@ -45,7 +45,7 @@ CREATE TRIGGER ledger_entries_check AFTER INSERT ON public.ledger_entries REFERE
 
 -- The account of a person, made at its first use.
 CREATE FUNCTION private.account_of(p_profile_id uuid, p_kind text, p_currency text) RETURNS bigint
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_id bigint;
@@ -64,7 +64,7 @@ $$;
 
 -- The platform's account for money of one currency; the one of US dollars is there from the start.
 CREATE FUNCTION private.platform_account(p_kind text, p_currency text) RETURNS bigint
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_id bigint;
@@ -84,7 +84,7 @@ $$;
 -- caller's to move (private.move), all others are folded in later: so no account of the platform or of a popular streamer
 -- is a row that everybody waits for.
 CREATE FUNCTION private.post(p_kind text, p_source_id uuid, p_accounts bigint[], p_currencies text[], p_amounts bigint[]) RETURNS bigint
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_id bigint;
@@ -100,19 +100,19 @@ END;
 $$;
 
 CREATE FUNCTION private.move(p_account_id bigint, p_amount bigint) RETURNS void
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     UPDATE private.ledger_accounts SET balance = balance + p_amount WHERE id = p_account_id AND p_amount <> 0;
 END;
 
 CREATE FUNCTION private.tell(p_kind text, p_profile_id uuid, p_source_id uuid DEFAULT NULL) RETURNS void
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     INSERT INTO private.outbox (kind, profile_id, source_id) VALUES (p_kind, p_profile_id, p_source_id);
 END;
 
 CREATE FUNCTION private.audit(p_actor_id uuid, p_action text, p_subject text, p_details jsonb DEFAULT '{}') RETURNS void
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     INSERT INTO private.audit_log (actor_id, action, subject, details) VALUES (p_actor_id, p_action, p_subject, p_details);
 END;
@@ -121,7 +121,7 @@ END;
 
 -- What a seal says: every transaction with every entry and whose it is, as text, in order, behind the hash of the seal before.
 CREATE FUNCTION private.seal_hash(p_previous bytea, p_transaction_ids bigint[]) RETURNS bytea
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off
 BEGIN ATOMIC
     SELECT sha256(p_previous || convert_to(coalesce(string_agg(
@@ -140,7 +140,7 @@ RETURN sha256('livewall ledger'::bytea);
 
 -- One folder at a time; whoever comes meanwhile has nothing to do.
 CREATE FUNCTION private.fold(p_limit integer) RETURNS integer
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off
 AS $$
 DECLARE
@@ -179,14 +179,14 @@ END;
 $$;
 
 CREATE FUNCTION public.fold_ledger(p_limit integer DEFAULT 5000) RETURNS jsonb
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 RETURN jsonb_build_object('transactions', private.fold(p_limit));
 COMMENT ON FUNCTION public.fold_ledger IS 'Folds waiting transactions into balances and seals them: {transactions}. Run every half second.';
 GRANT EXECUTE ON FUNCTION public.fold_ledger TO service_role;
 
 -- What an account has with what waits to be folded into it. Wallets and debts are always up to date.
 CREATE FUNCTION private.waiting_for(p_account_id bigint) RETURNS bigint
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT coalesce(sum(e.amount), 0)::bigint
     FROM private.ledger_queue AS q
@@ -195,7 +195,7 @@ BEGIN ATOMIC
 END;
 
 CREATE FUNCTION private.balance_of(p_profile_id uuid, p_kind text) RETURNS bigint
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT coalesce(sum(a.balance + CASE WHEN a.kind IN ('wallet', 'debt') THEN 0 ELSE private.waiting_for(a.id) END), 0)::bigint
     FROM private.ledger_accounts AS a
@@ -205,7 +205,7 @@ END;
 -- What people see --------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION private.my_ledger_accounts() RETURNS bigint[]
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 RETURN ARRAY(SELECT a.id FROM private.ledger_accounts AS a WHERE a.profile_id = auth.uid());
 GRANT EXECUTE ON FUNCTION private.my_ledger_accounts TO authenticated;
 
@@ -215,7 +215,7 @@ CREATE POLICY ledger_entries_select_own ON public.ledger_entries FOR SELECT TO a
 GRANT SELECT ON public.ledger_entries TO authenticated;
 
 CREATE FUNCTION private.wallet_json(p_profile_id uuid) RETURNS jsonb
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 RETURN jsonb_build_object(
     'coins', private.balance_of(p_profile_id, 'wallet'),
     'debt', -private.balance_of(p_profile_id, 'debt'),
@@ -226,14 +226,14 @@ RETURN jsonb_build_object(
     'earnings', private.balance_of(p_profile_id, 'earnings'));
 
 CREATE FUNCTION public.my_wallet() RETURNS jsonb
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 RETURN private.wallet_json(private.require_caller());
 COMMENT ON FUNCTION public.my_wallet IS 'The caller''s money, what waits to be folded included: {coins, debt, is_frozen, held_coins, earnings}.';
 GRANT EXECUTE ON FUNCTION public.my_wallet TO authenticated;
 
 -- A line of a statement in words: the gift and the other side of it, or the purchase by its number.
 CREATE FUNCTION private.statement_line(p_profile_id uuid, p_kind text, p_source_id uuid) RETURNS jsonb
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT CASE WHEN p_kind = 'gift' THEN (
         SELECT jsonb_build_object('title', t.title, 'counterpart',
@@ -251,7 +251,7 @@ END;
 -- add up everything that came since.
 CREATE FUNCTION public.list_statement(p_currency text DEFAULT 'coins', p_cursor text DEFAULT NULL, p_limit integer DEFAULT 50)
 RETURNS jsonb
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_caller uuid := private.require_caller();
@@ -308,7 +308,7 @@ GRANT EXECUTE ON FUNCTION public.list_statement TO authenticated;
 
 -- `role` is what was switched to, also inside a definer's function; claims would only say what somebody wrote there.
 CREATE FUNCTION private.require_operator() RETURNS void
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF current_setting('role') <> 'service_role' THEN
@@ -318,7 +318,7 @@ END;
 $$;
 
 CREATE FUNCTION private.require_staff(VARIADIC p_roles text[]) RETURNS uuid
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_caller uuid := private.require_caller();
@@ -331,7 +331,7 @@ END;
 $$;
 
 CREATE FUNCTION private.ledger_head() RETURNS jsonb
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT coalesce(
         (SELECT jsonb_build_object('number', s.number, 'hash', encode(s.hash, 'hex'), 'transactions', s.total_transactions,
@@ -341,7 +341,7 @@ BEGIN ATOMIC
 END;
 
 CREATE FUNCTION private.ledger_status() RETURNS jsonb
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     WITH queue AS (
         SELECT count(*) AS unsealed, coalesce(extract(epoch FROM private.clock() - min(q.queued_at)), 0) AS oldest
@@ -354,7 +354,7 @@ BEGIN ATOMIC
 END;
 
 CREATE FUNCTION public.ledger_status() RETURNS jsonb
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM private.require_operator();
@@ -365,7 +365,7 @@ COMMENT ON FUNCTION public.ledger_status IS 'For finance: {head, sealed_at, tran
 GRANT EXECUTE ON FUNCTION public.ledger_status TO authenticated, service_role;
 
 CREATE FUNCTION public.list_audit(p_before bigint DEFAULT NULL, p_limit integer DEFAULT 50) RETURNS jsonb
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_limit integer := greatest(1, least(p_limit, 100));

@@ -2,7 +2,7 @@
 -- Bans by moderators.
 
 CREATE FUNCTION public.ban_profile(p_name text, p_reason text, p_seconds integer DEFAULT NULL) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_caller uuid := private.require_caller();
@@ -37,7 +37,7 @@ COMMENT ON FUNCTION public.ban_profile IS 'Bans somebody: sessions end, watching
 GRANT EXECUTE ON FUNCTION public.ban_profile TO authenticated;
 
 CREATE FUNCTION public.unban_profile(p_name text) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_other uuid := (private.profile_by_name(p_name)).id;

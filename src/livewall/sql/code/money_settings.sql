@@ -2,7 +2,7 @@
 -- The rules of money, and the trail of every change to them, whoever makes it and by whatever way.
 
 CREATE FUNCTION private.record_money_settings() RETURNS trigger
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM private.audit(auth.uid(), 'money_settings_changed', 'money_settings', jsonb_build_object(
@@ -17,7 +17,7 @@ CREATE TRIGGER money_settings_stay BEFORE DELETE OR TRUNCATE ON private.money_se
     FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
 CREATE FUNCTION private.money_settings_json() RETURNS jsonb
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT jsonb_build_object(
         'limit_cents', private.usd_cents(m.purchase_limit), 'threshold_cents', private.usd_cents(m.approval_threshold),
@@ -27,7 +27,7 @@ BEGIN ATOMIC
 END;
 
 CREATE FUNCTION public.get_purchase_settings() RETURNS jsonb
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM private.require_operator();
@@ -38,7 +38,7 @@ COMMENT ON FUNCTION public.get_purchase_settings IS 'For finance: {limit_cents, 
 GRANT EXECUTE ON FUNCTION public.get_purchase_settings TO authenticated, service_role;
 
 CREATE FUNCTION public.configure_purchases(p_changes jsonb, p_reason text) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_changes jsonb;

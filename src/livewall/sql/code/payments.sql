@@ -7,7 +7,7 @@ LANGUAGE sql IMMUTABLE
 RETURN array_position(ARRAY['pending', 'open', 'succeeded', 'lost', 'won', 'canceled', 'failed'], p_status);
 
 CREATE FUNCTION private.merge_step(p_purchase_id uuid, p_fact jsonb) RETURNS void
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     UPDATE public.coin_purchases AS c
     SET payment_step = p_fact ->> 'kind', payment_step_at = (p_fact ->> 'at')::timestamptz
@@ -17,7 +17,7 @@ END;
 
 -- Money that does not fit what was ordered, or whom it was ordered by, waits for a person.
 CREATE FUNCTION private.mismatch(p_purchase public.coin_purchases, p_is_captured boolean, p_cents bigint, p_currency text) RETURNS text
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 RETURN CASE
     WHEN p_purchase.completed_at IS NOT NULL OR (p_purchase.captured_cents > 0 AND NOT p_is_captured) THEN p_purchase.hold_reason
     WHEN p_currency <> 'usd' THEN 'currency_mismatch'
@@ -29,7 +29,7 @@ RETURN CASE
     ELSE p_purchase.hold_reason END;
 
 CREATE FUNCTION private.merge_money(p_purchase_id uuid, p_fact jsonb) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_cents bigint := p_fact ->> 'amount_cents';
@@ -54,7 +54,7 @@ END;
 $$;
 
 CREATE FUNCTION private.merge_refund(p_purchase public.coin_purchases, p_fact jsonb) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     INSERT INTO private.refunds AS r (payment_provider, refund_id, purchase_id, amount_cents, status)
@@ -73,7 +73,7 @@ END;
 $$;
 
 CREATE FUNCTION private.merge_dispute(p_purchase public.coin_purchases, p_fact jsonb) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     INSERT INTO private.disputes AS d (payment_provider, dispute_id, purchase_id, amount_cents, status)
@@ -91,7 +91,7 @@ END;
 $$;
 
 CREATE FUNCTION private.merge_fact(p_purchase public.coin_purchases, p_fact jsonb) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     CASE p_fact ->> 'kind'
@@ -110,7 +110,7 @@ $$;
 
 -- Facts about one purchase, whose row is locked here; then its state follows.
 CREATE FUNCTION private.apply_facts(p_purchase_id uuid, p_facts jsonb) RETURNS public.coin_purchases
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_purchase public.coin_purchases := private.lock_purchase(p_purchase_id);
@@ -129,7 +129,7 @@ $$;
 CREATE FUNCTION private.recorded_purchase(
     p_profile_id uuid, p_payment_provider text, p_event_id text, p_payment_id text, p_coins bigint, p_usd_amount numeric)
 RETURNS public.coin_purchases
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_purchase public.coin_purchases;
@@ -148,7 +148,7 @@ END;
 $$;
 
 CREATE FUNCTION private.check_amounts(p_coins bigint, p_usd_amount numeric) RETURNS void
-LANGUAGE plpgsql IMMUTABLE SET search_path = ''
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF p_coins IS NULL OR p_coins < 1 OR p_usd_amount IS NULL OR p_usd_amount = 'NaN' OR p_usd_amount <= 0
@@ -166,7 +166,7 @@ CREATE FUNCTION public.process_coin_purchase(
     p_profile_id uuid, p_platform text, p_payment_provider text, p_provider_event_id text, p_provider_payment_id text,
     p_coin_amount bigint, p_usd_amount numeric, p_ip_address inet DEFAULT NULL, p_country_code text DEFAULT NULL,
     p_user_agent text DEFAULT NULL, p_metadata jsonb DEFAULT '{}') RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_purchase public.coin_purchases;
@@ -201,7 +201,7 @@ GRANT EXECUTE ON FUNCTION public.process_coin_purchase TO service_role;
 
 -- Money that is there although it may not: kept, held and visible. The rule it broke is the reason.
 CREATE FUNCTION private.hold_payment(p_provider text, p_event_id text, p_fact jsonb, p_reason text) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_id uuid;
@@ -219,7 +219,7 @@ END;
 $$;
 
 CREATE FUNCTION private.settle_unannounced(p_provider text, p_event_id text, p_fact jsonb) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF lower(p_fact ->> 'currency') <> 'usd' THEN
@@ -238,7 +238,7 @@ $$;
 
 CREATE FUNCTION public.receive_payment_event(
     p_provider text, p_event_id text, p_type text, p_digest text, p_payload jsonb, p_facts jsonb DEFAULT NULL) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_known private.payment_events;
@@ -263,7 +263,7 @@ GRANT EXECUTE ON FUNCTION public.receive_payment_event TO service_role;
 
 -- The purchase that a fact is about: by its payment, or by our own id, which the payment carries since it was made.
 CREATE FUNCTION private.purchase_of_fact(p_provider text, p_fact jsonb) RETURNS uuid
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_id uuid;
@@ -280,7 +280,7 @@ END;
 $$;
 
 CREATE FUNCTION private.act_on_event(p_event private.payment_events) RETURNS text
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_fact jsonb;
@@ -304,7 +304,7 @@ $$;
 
 -- Whatever an event does to us, it stays in the inbox with what went wrong, and is tried again.
 CREATE FUNCTION private.process_event(p_event private.payment_events) RETURNS text
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_outcome text;
@@ -330,7 +330,7 @@ $$;
 
 -- One server at a time: two of them would wait for each other's wallets.
 CREATE FUNCTION public.process_payment_events(p_limit integer DEFAULT 100) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_events private.payment_events[];
@@ -354,7 +354,7 @@ GRANT EXECUTE ON FUNCTION public.process_payment_events TO service_role;
 
 -- Events that came before their purchase.
 CREATE FUNCTION private.unpark(p_provider text, p_payment_id text) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_event private.payment_events;
@@ -371,7 +371,7 @@ END;
 $$;
 
 CREATE FUNCTION public.attach_payment(p_purchase_id uuid, p_provider_payment_id text) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_purchase public.coin_purchases := private.lock_purchase(p_purchase_id);

@@ -3,7 +3,7 @@
 
 -- Why this viewer may not be recorded at this stream at all, or null.
 CREATE FUNCTION private.refusal(p_stream_id uuid, p_viewer_id uuid) RETURNS text
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT CASE
         WHEN s.id IS NULL THEN 'LW004'
@@ -18,7 +18,7 @@ BEGIN ATOMIC
 END;
 
 CREATE FUNCTION private.fail_watching(p_code text) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = ''
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     CASE p_code
@@ -37,7 +37,7 @@ $$;
 -- Limits of one session's wall once p_streams (active where p_active) are part of it, counting what else is fresh.
 -- The caller holds the viewer's advisory lock, or two calls could each find room for the last tile.
 CREATE FUNCTION private.wall_refusal(p_viewer_id uuid, p_session_id uuid, p_streams uuid[], p_active boolean[]) RETURNS text
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_rule private.settings;
@@ -66,7 +66,7 @@ RETURN hashtextextended('viewer ' || p_viewer_id::text, 0);
 
 -- Whoever decides about somebody's tiles holds this, and sees what the one before has committed.
 CREATE FUNCTION private.lock_viewer(p_viewer_id uuid) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM private.require_present_view();
@@ -77,7 +77,7 @@ $$;
 -- A client who speaks SQL may hold its own lock, its rows and its stream for as long as it likes. Servers never wait for
 -- that long (lock_timeout); they ask here whose it is, and write for everybody else. Waits for nothing itself.
 CREATE FUNCTION public.find_locked(p_viewer_ids uuid[], p_stream_ids uuid[]) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_viewers uuid[];
@@ -117,7 +117,7 @@ GRANT EXECUTE ON FUNCTION public.find_locked TO service_role;
 -- Beats that a plain renewal can not serve: a new row, a changed flag, a return after silence or after a leave. For
 -- these, and only these, admission is decided: p_codes gets a refusal per beat, or null.
 CREATE FUNCTION private.admission(p_streams uuid[], p_viewers uuid[], p_sessions uuid[], p_active boolean[]) RETURNS text[]
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_codes text[];
@@ -147,7 +147,7 @@ $$;
 CREATE FUNCTION private.apply_heartbeats(
     p_stream_ids uuid[], p_viewer_ids uuid[], p_session_ids uuid[], p_sequences bigint[], p_flags smallint[],
     OUT changed uuid[], OUT refused jsonb)
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 -- Every beat is one key: probe the index, whatever size the tables had when a session cached its plan.
 SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off
 AS $$
@@ -234,7 +234,7 @@ $$;
 CREATE FUNCTION public.record_heartbeats(
     p_stream_ids uuid[], p_viewer_ids uuid[], p_session_ids uuid[], p_sequences bigint[], p_flags smallint[]
 ) RETURNS jsonb
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT jsonb_build_object('changes', private.stream_changes(r.changed), 'refused', r.refused)
     FROM private.apply_heartbeats(p_stream_ids, p_viewer_ids, p_session_ids, p_sequences, p_flags) AS r;
@@ -253,7 +253,7 @@ CREATE FUNCTION public.update_viewer_heartbeat(
     p_session_id uuid DEFAULT '00000000-0000-0000-0000-000000000000',
     p_viewer_id uuid DEFAULT NULL
 ) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_caller uuid := private.require_caller();
@@ -285,7 +285,7 @@ GRANT EXECUTE ON FUNCTION public.update_viewer_heartbeat TO authenticated;
 -- Leaves: flags go down at once, the row stays until cleanup so that an older heartbeat that arrives late is recognised.
 -- A null stream means every tile of that session.
 CREATE FUNCTION private.apply_leaves(p_viewer_ids uuid[], p_session_ids uuid[], p_sequences bigint[], p_stream_ids uuid[]) RETURNS uuid[]
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_derive uuid[];
@@ -306,7 +306,7 @@ END;
 $$;
 
 CREATE FUNCTION public.record_leaves(p_viewer_ids uuid[], p_session_ids uuid[], p_sequences bigint[], p_stream_ids uuid[]) RETURNS jsonb
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 RETURN jsonb_build_object(
     'changes', private.stream_changes(private.apply_leaves(p_viewer_ids, p_session_ids, p_sequences, p_stream_ids)));
 COMMENT ON FUNCTION public.record_leaves IS 'A server''s batch of clean leaves; a null stream leaves every tile of the session: {changes}.';
@@ -314,7 +314,7 @@ GRANT EXECUTE ON FUNCTION public.record_leaves TO service_role;
 
 -- Ends one person's watching: of one streamer, for a block, or of everybody, for a ban. Returns the streams they left.
 CREATE FUNCTION private.end_watching(p_viewer_id uuid, p_streamer_id uuid DEFAULT NULL) RETURNS uuid[]
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_derive uuid[];
@@ -335,7 +335,7 @@ $$;
 
 -- S17. The publish state does not wait for this: it looks at last_active_at itself.
 CREATE FUNCTION public.cleanup_stale_viewers() RETURNS integer
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_removed integer;

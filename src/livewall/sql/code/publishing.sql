@@ -8,7 +8,7 @@
 -- Until when nothing is unpublished for want of viewers: one heartbeat period after the database or a server started, or
 -- the viewing records were lost. Lost and not yet noted counts as lost this moment.
 CREATE FUNCTION private.grace_until() RETURNS timestamptz
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT greatest(
         pg_postmaster_start_time(),
@@ -18,7 +18,7 @@ BEGIN ATOMIC
 END;
 
 CREATE FUNCTION private.note_lost_records() RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM private.records_since) THEN
@@ -30,7 +30,7 @@ $$;
 -- When an off-transition for want of viewers may happen next. One of the allowed transitions a minute is kept back for
 -- the streamer, who may always stop at once.
 CREATE FUNCTION private.off_transition_allowed_at(p_stream_id uuid, p_now timestamptz) RETURNS timestamptz
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT i.ended_at + interval '1 minute'
     FROM private.publish_intervals AS i
@@ -44,7 +44,7 @@ END;
 -- heartbeat of one.
 CREATE FUNCTION private.demand(p_stream_ids uuid[], p_now timestamptz)
 RETURNS TABLE (live_stream_id uuid, viewers integer, sessions integer, heard_at timestamptz)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT a.live_stream_id, count(DISTINCT a.viewer_id)::integer, count(*)::integer, max(a.last_active_at)
     FROM public.active_viewers AS a, private.settings AS rule
@@ -55,7 +55,7 @@ END;
 -- The heart of the publish state, in one statement for any number of streams: decides each by the rules of
 -- docs/features/publishing.md, writes only rows that differ, keeps the intervals, and returns the streams that changed.
 CREATE FUNCTION private.derive_publish_state(p_stream_ids uuid[]) RETURNS uuid[]
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_rule private.settings;
@@ -134,7 +134,7 @@ $$;
 -- Going live and stopping, whoever flips live_available: start_stream, stop_stream, an expired lease, a ban, or the
 -- owner by a plain UPDATE. A BEFORE trigger, because the row is locked already and may be completed in place.
 CREATE FUNCTION private.begin_live(p_stream public.live_streams, p_now timestamptz) RETURNS public.live_streams
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_rule private.settings;
@@ -181,7 +181,7 @@ END;
 $$;
 
 CREATE FUNCTION private.end_live(p_stream public.live_streams, p_now timestamptz) RETURNS public.live_streams
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     p_stream.live_ended_reason := coalesce(p_stream.live_ended_reason, 'streamer_stopped');
@@ -210,7 +210,7 @@ END;
 $$;
 
 CREATE FUNCTION private.follow_live_available() RETURNS trigger
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF NEW.live_available THEN
@@ -225,7 +225,7 @@ CREATE TRIGGER live_streams_follow_live_available BEFORE UPDATE OF live_availabl
 
 -- Named to fire last: counts a revision for everything that clients see, and for nothing else.
 CREATE FUNCTION private.count_stream_revision() RETURNS trigger
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     NEW.revision := OLD.revision + 1;
@@ -244,7 +244,7 @@ CREATE TRIGGER live_streams_revision BEFORE UPDATE ON public.live_streams
 
 -- Clears live_available where the publisher's lease ran out. Called by the sweep and by the reconciler.
 CREATE FUNCTION private.end_expired_leases() RETURNS uuid[]
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_now timestamptz := private.clock();
@@ -273,7 +273,7 @@ $$;
 -- The fast tick, several times a second. Reads only what can be due: published streams whose watched_until or off time
 -- has come, and leases that ran out. Also tells a server what changed since it last asked, whoever changed it.
 CREATE FUNCTION public.sweep_publish_state(p_since timestamptz) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_now timestamptz := private.clock();
@@ -297,7 +297,7 @@ GRANT EXECUTE ON FUNCTION public.sweep_publish_state TO service_role;
 -- S16. The reconciler: reads every viewing record once, follows whatever was written past the functions, and derives
 -- only the streams whose state differs from what the records say or whose time has come.
 CREATE FUNCTION public.update_publish_state_from_viewers() RETURNS integer
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_now timestamptz := private.clock();
@@ -340,7 +340,7 @@ GRANT EXECUTE ON FUNCTION public.update_publish_state_from_viewers TO service_ro
 
 -- Keeps leases alive. A session that no longer holds its stream's lease is told so.
 CREATE FUNCTION public.record_publisher_heartbeats(p_stream_ids uuid[], p_session_ids uuid[]) RETURNS jsonb
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     WITH beat AS (
         SELECT * FROM unnest(p_stream_ids, p_session_ids) AS b (stream_id, session_id)

@@ -93,14 +93,14 @@ RETURN jsonb_build_object(
     'disputed_cents', p_purchase.disputed_cents);
 
 CREATE FUNCTION private.purchase_event_json(p_purchase_id uuid) RETURNS jsonb
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT private.purchase_json(c) FROM public.coin_purchases AS c WHERE c.id = p_purchase_id;
 END;
 
 -- Whatever moves a status goes along the rows of private.purchase_transitions.
 CREATE FUNCTION private.check_transition() RETURNS trigger
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM private.purchase_transitions WHERE from_status = OLD.status AND to_status = NEW.status) THEN
@@ -117,7 +117,7 @@ CREATE TRIGGER coin_purchases_stay BEFORE DELETE OR TRUNCATE OR UPDATE OF id, nu
 
 -- Moves coins to a buyer, their debt first, or takes them away, what is spent as a debt: so nobody who owes has coins.
 CREATE FUNCTION private.move_coins(p_profile_id uuid, p_amount bigint, OUT wallet_id bigint, OUT debt_id bigint, OUT to_wallet bigint)
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_coins bigint;
@@ -143,7 +143,7 @@ RETURN CASE
 
 -- Posts the difference between what the ledger has of a purchase and what the facts say it should have.
 CREATE FUNCTION private.post_purchase(p_purchase public.coin_purchases, p_cause text) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_is_credited boolean := private.is_credited(p_purchase);
@@ -173,7 +173,7 @@ END;
 $$;
 
 CREATE FUNCTION private.order_call(p_purchase_id uuid, p_call text, p_cents bigint, p_key text) RETURNS void
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     INSERT INTO private.provider_calls (purchase_id, call, amount_cents, idempotency_key)
     VALUES (p_purchase_id, p_call, p_cents, p_purchase_id || ':' || p_key)
@@ -182,7 +182,7 @@ END;
 
 -- What a decision asks of the provider, by what is known now: capture, cancel, or give back.
 CREATE FUNCTION private.order_what_was_decided(p_purchase public.coin_purchases) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     -- What other refunds are giving back already is not given back twice.
@@ -200,7 +200,7 @@ $$;
 
 -- From facts to state: the caller has locked the row and written the facts. Repeating it changes nothing.
 CREATE FUNCTION private.settle_purchase(p_purchase_id uuid, p_cause text) RETURNS public.coin_purchases
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_purchase public.coin_purchases;
@@ -225,7 +225,7 @@ END;
 $$;
 
 CREATE FUNCTION private.lock_purchase(p_purchase_id uuid) RETURNS public.coin_purchases
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_purchase public.coin_purchases;
@@ -241,7 +241,7 @@ $$;
 -- All purchases that a batch of events is about, locked in one order before any wallet is: whoever decides about one of
 -- them, or moves coins of the same buyer, waits or is waited for, but never both.
 CREATE FUNCTION private.lock_purchases_of(p_events private.payment_events[]) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM FROM public.coin_purchases AS c
@@ -262,13 +262,13 @@ $$;
 -- Buying ------------------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION private.lock_buyer(p_profile_id uuid) RETURNS void
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 RETURN pg_advisory_xact_lock(hashtextextended('buyer ' || p_profile_id::text, 0));
 
 -- Limit, velocity and threshold, as they are in force at this moment. The caller has locked the buyer: of twenty calls at
 -- once, exactly those that fit pass.
 CREATE FUNCTION private.admit_purchase(p_profile_id uuid, p_usd_amount numeric, OUT max_purchase_limit numeric, OUT requires_approval boolean)
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_rule private.money_settings;
@@ -303,7 +303,7 @@ END;
 $$;
 
 CREATE FUNCTION private.require_buyer(p_profile_id uuid) RETURNS void
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM private.refuse_banned(p_profile_id);
@@ -318,7 +318,7 @@ $$;
 CREATE FUNCTION public.create_coin_purchase(
     p_profile_id uuid, p_coin_pack_id text, p_platform text, p_payment_provider text, p_idempotency_key text,
     p_ip_address inet DEFAULT NULL, p_country_code text DEFAULT NULL, p_user_agent text DEFAULT NULL) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_pack public.coin_packs;
@@ -350,7 +350,7 @@ COMMENT ON FUNCTION public.create_coin_purchase IS 'A purchase before it is paid
 GRANT EXECUTE ON FUNCTION public.create_coin_purchase TO service_role;
 
 CREATE FUNCTION public.list_my_purchases(p_before bigint DEFAULT NULL, p_limit integer DEFAULT 20) RETURNS jsonb
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     WITH page AS (
         SELECT c, c.number, row_number() OVER (ORDER BY c.number DESC) AS n
@@ -369,7 +369,7 @@ COMMENT ON FUNCTION public.list_my_purchases IS 'The caller''s purchases, newest
 GRANT EXECUTE ON FUNCTION public.list_my_purchases TO authenticated;
 
 CREATE FUNCTION public.get_my_purchase(p_purchase_id uuid) RETURNS jsonb
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_purchase public.coin_purchases;

@@ -2,11 +2,11 @@
 -- The sandbox payment provider: its payments, what one can do with them, and the events it has to send.
 
 CREATE FUNCTION private.sandbox_payment(p_payment private.sandbox_payments) RETURNS jsonb
-LANGUAGE sql STABLE SET search_path = ''
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 RETURN to_jsonb(p_payment) - 'idempotency_key' - 'succeeds_at';
 
 CREATE FUNCTION private.locked_sandbox_payment(p_payment_id text) RETURNS private.sandbox_payments
-LANGUAGE plpgsql VOLATILE SET search_path = ''
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_payment private.sandbox_payments;
@@ -23,7 +23,7 @@ $$;
 CREATE FUNCTION private.note_sandbox_event(
     p_payment private.sandbox_payments, p_type text, p_refund jsonb DEFAULT NULL, p_idempotency_key text DEFAULT NULL
 ) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = ''
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_id text := 'sbe_' || replace(gen_random_uuid()::text, '-', '');
@@ -36,7 +36,7 @@ END;
 $$;
 
 CREATE FUNCTION private.move_sandbox_payment(p_payment_id text, p_status text, p_type text) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = ''
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_payment private.sandbox_payments;
@@ -54,7 +54,7 @@ END;
 $$;
 
 CREATE FUNCTION private.pay_sandbox_payment(p_payment private.sandbox_payments) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = ''
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF p_payment.capture = 'manual' THEN
@@ -68,7 +68,7 @@ $$;
 CREATE FUNCTION public.create_sandbox_payment(
     p_purchase_id uuid, p_number bigint, p_amount_cents bigint, p_capture text, p_idempotency_key text
 ) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_payment private.sandbox_payments;
@@ -87,7 +87,7 @@ COMMENT ON FUNCTION public.create_sandbox_payment IS 'Starts a payment in the sa
 GRANT EXECUTE ON FUNCTION public.create_sandbox_payment TO service_role;
 
 CREATE FUNCTION public.get_sandbox_payment(p_payment_id text) RETURNS jsonb
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT private.sandbox_payment(p) FROM private.sandbox_payments AS p WHERE p.id = p_payment_id;
 END;
@@ -96,7 +96,7 @@ GRANT EXECUTE ON FUNCTION public.get_sandbox_payment TO service_role;
 
 -- Sends the last event again, as providers do for no reason one ever learns.
 CREATE FUNCTION private.repeat_sandbox_event(p_payment_id text) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = ''
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     UPDATE private.sandbox_events SET next_attempt_at = private.clock(), attempts = 0
@@ -108,7 +108,7 @@ END;
 $$;
 
 CREATE FUNCTION public.act_on_sandbox_payment(p_payment_id text, p_action text) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_payment private.sandbox_payments := private.locked_sandbox_payment(p_payment_id);
@@ -135,7 +135,7 @@ GRANT EXECUTE ON FUNCTION public.act_on_sandbox_payment TO service_role;
 
 -- The event that told of a payment's end: whoever asks again hears the same as the first time.
 CREATE FUNCTION private.sandbox_end(p_payment_id text) RETURNS jsonb
-LANGUAGE sql STABLE SET search_path = ''
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT e.body::jsonb FROM private.sandbox_events AS e
     WHERE e.payment_id = p_payment_id AND e.body::jsonb ->> 'type' IN ('payment.captured', 'payment.canceled')
@@ -143,7 +143,7 @@ BEGIN ATOMIC
 END;
 
 CREATE FUNCTION public.capture_sandbox_payment(p_payment_id text, p_amount_cents bigint) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_payment private.sandbox_payments := private.locked_sandbox_payment(p_payment_id);
@@ -163,7 +163,7 @@ COMMENT ON FUNCTION public.capture_sandbox_payment IS 'Captures what is authoriz
 GRANT EXECUTE ON FUNCTION public.capture_sandbox_payment TO service_role;
 
 CREATE FUNCTION public.cancel_sandbox_payment(p_payment_id text) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_payment private.sandbox_payments := private.locked_sandbox_payment(p_payment_id);
@@ -178,7 +178,7 @@ COMMENT ON FUNCTION public.cancel_sandbox_payment IS 'Cancels what is not captur
 GRANT EXECUTE ON FUNCTION public.cancel_sandbox_payment TO service_role;
 
 CREATE FUNCTION public.refund_sandbox_payment(p_payment_id text, p_amount_cents bigint, p_idempotency_key text) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_payment private.sandbox_payments := private.locked_sandbox_payment(p_payment_id);
@@ -206,7 +206,7 @@ GRANT EXECUTE ON FUNCTION public.refund_sandbox_payment TO service_role;
 
 -- What happens by itself: a delayed payment succeeds, one that nobody captured in time lapses.
 CREATE FUNCTION private.ripen_sandbox_payments() RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = ''
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_payment private.sandbox_payments;
@@ -226,7 +226,7 @@ END;
 $$;
 
 CREATE FUNCTION public.take_sandbox_events(p_limit integer) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_taken jsonb;
@@ -252,7 +252,7 @@ COMMENT ON FUNCTION public.take_sandbox_events IS 'The events to be sent now: [{
 GRANT EXECUTE ON FUNCTION public.take_sandbox_events TO service_role;
 
 CREATE FUNCTION public.note_sandbox_delivery(p_event_id text, p_attempts integer) RETURNS jsonb
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     -- Only this attempt: one that was asked to be repeated meanwhile still has to be.
     UPDATE private.sandbox_events SET next_attempt_at = NULL WHERE id = p_event_id AND attempts = p_attempts

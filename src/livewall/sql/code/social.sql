@@ -2,7 +2,7 @@
 -- Links, follows and blocks.
 
 CREATE FUNCTION private.is_blocked_pair(p_one uuid, p_other uuid) RETURNS boolean
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT EXISTS (
         SELECT FROM public.blocks AS b
@@ -40,7 +40,7 @@ GRANT SELECT, INSERT (blocker_id, blocked_id), DELETE ON public.blocks TO authen
 
 -- A new block ends what the two have going on, whoever writes the row: follows both ways and watching both ways.
 CREATE FUNCTION private.apply_block() RETURNS trigger
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     DELETE FROM public.follows
@@ -53,7 +53,7 @@ CREATE TRIGGER blocks_apply AFTER INSERT ON public.blocks FOR EACH ROW EXECUTE F
 
 -- Whom a person shall not meet: blocked by them, or having blocked them.
 CREATE FUNCTION private.blocked_with(p_profile_id uuid) RETURNS SETOF uuid
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT b.blocked_id FROM public.blocks AS b WHERE b.blocker_id = p_profile_id
     UNION
@@ -61,7 +61,7 @@ BEGIN ATOMIC
 END;
 
 CREATE FUNCTION private.my_blocked() RETURNS SETOF uuid
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT private.blocked_with(auth.uid());
 END;
@@ -69,7 +69,7 @@ GRANT EXECUTE ON FUNCTION private.my_blocked TO anon, authenticated;
 
 -- anon has no privilege on blocks, so the page of get_profile asks through this.
 CREATE FUNCTION private.my_blocks() RETURNS SETOF uuid
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT b.blocked_id FROM public.blocks AS b WHERE b.blocker_id = auth.uid();
 END;
@@ -100,7 +100,7 @@ COMMENT ON FUNCTION public.get_profile IS 'A profile page: Profile with counts, 
 GRANT EXECUTE ON FUNCTION public.get_profile TO anon, authenticated;
 
 CREATE FUNCTION public.replace_links(p_links jsonb) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_caller uuid := private.require_caller();
@@ -134,7 +134,7 @@ COMMENT ON FUNCTION public.list_following IS 'Whom the caller follows, who is li
 GRANT EXECUTE ON FUNCTION public.list_following TO authenticated;
 
 CREATE FUNCTION public.follow(p_name text) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_caller uuid := private.require_caller();
@@ -172,7 +172,7 @@ COMMENT ON FUNCTION public.list_blocks IS 'Whom the caller has blocked: [Profile
 GRANT EXECUTE ON FUNCTION public.list_blocks TO authenticated;
 
 CREATE FUNCTION public.block(p_name text) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_caller uuid := private.require_caller();

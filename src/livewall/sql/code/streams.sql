@@ -18,7 +18,7 @@ RETURN CASE WHEN p_stream.id IS NOT NULL THEN jsonb_build_object(
 GRANT EXECUTE ON FUNCTION private.stream_json TO anon, authenticated, service_role;
 
 CREATE FUNCTION private.clean_stream_title() RETURNS trigger
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     NEW.title := private.clean_text(NEW.title);
@@ -31,7 +31,7 @@ CREATE TRIGGER live_streams_clean_title BEFORE INSERT OR UPDATE OF title ON publ
 -- Why a stream is published or not, as a code for programs and a sentence for people. p_names adds who is watching, up
 -- to 50 names, which is the streamer's to know.
 CREATE FUNCTION private.why_json(p_stream public.live_streams, p_names boolean) RETURNS jsonb
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_now timestamptz := private.clock();
@@ -87,7 +87,7 @@ END;
 $$;
 
 CREATE FUNCTION public.explain_publish_state(p_live_stream_id uuid) RETURNS jsonb
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_stream public.live_streams;
@@ -105,7 +105,7 @@ GRANT EXECUTE ON FUNCTION public.explain_publish_state TO anon, authenticated, s
 -- What servers tell the world about changed streams: [{stream, revision, publisher_session_id, why}]. VOLATILE, so that
 -- it reads a snapshot of its own and sees what the statement that calls it has just changed.
 CREATE FUNCTION private.stream_changes(p_stream_ids uuid[]) RETURNS jsonb
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT coalesce(jsonb_agg(jsonb_build_object(
         'stream', private.stream_json(s), 'revision', s.revision, 'publisher_session_id', l.session_id,
@@ -161,7 +161,7 @@ GRANT EXECUTE ON FUNCTION public.update_stream TO authenticated;
 
 -- One session of the streamer holds the lease. Another one of theirs is told no, unless it takes over.
 CREATE FUNCTION public.start_stream(p_title text, p_session_id uuid, p_take_over boolean DEFAULT false) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_caller uuid := private.require_caller();
@@ -203,7 +203,7 @@ COMMENT ON FUNCTION public.start_stream IS 'Goes live with this session as the p
 GRANT EXECUTE ON FUNCTION public.start_stream TO authenticated;
 
 CREATE FUNCTION public.stop_stream() RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_caller uuid := private.require_caller();
@@ -221,7 +221,7 @@ COMMENT ON FUNCTION public.stop_stream IS 'Stops being live; sending stops at on
 GRANT EXECUTE ON FUNCTION public.stop_stream TO authenticated;
 
 CREATE FUNCTION public.list_publish_intervals(p_hours integer DEFAULT 3) RETURNS jsonb
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     WITH own AS (
         SELECT s.id, private.clock() - make_interval(hours => greatest(1, least(p_hours, 24))) AS since
@@ -246,7 +246,7 @@ GRANT EXECUTE ON FUNCTION public.list_publish_intervals TO authenticated;
 
 -- The caller's stream, locked, if a preview of it may be stored now.
 CREATE FUNCTION private.stream_to_picture(p_live_stream_id uuid) RETURNS public.live_streams
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_caller uuid := private.require_caller();
@@ -268,7 +268,7 @@ $$;
 
 -- For servers, which clean a picture before they store it: a costly thing to do for somebody who may not.
 CREATE FUNCTION public.admit_preview(p_live_stream_id uuid) RETURNS jsonb
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT to_jsonb((private.stream_to_picture(p_live_stream_id)).id);
 END;
@@ -276,7 +276,7 @@ COMMENT ON FUNCTION public.admit_preview IS 'Refuses what store_preview would re
 GRANT EXECUTE ON FUNCTION public.admit_preview TO authenticated;
 
 CREATE FUNCTION public.store_preview(p_live_stream_id uuid, p_jpeg text) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_stream public.live_streams := private.stream_to_picture(p_live_stream_id);
@@ -292,7 +292,7 @@ COMMENT ON FUNCTION public.store_preview IS 'Stores a preview JPEG (base64) of t
 GRANT EXECUTE ON FUNCTION public.store_preview TO authenticated;
 
 CREATE FUNCTION public.get_preview(p_live_stream_id uuid) RETURNS jsonb
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT jsonb_build_object('version', s.preview_version, 'jpeg_base64', encode(v.jpeg, 'base64'))
     FROM private.previews AS v

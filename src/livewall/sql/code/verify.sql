@@ -2,7 +2,7 @@
 -- The proof: everything the ledger promises, recomputed from its entries. `livewall ledger verify` prints it.
 
 CREATE FUNCTION private.broken_seal() RETURNS text
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_previous bytea := private.first_hash();
@@ -25,7 +25,7 @@ END;
 $$;
 
 CREATE FUNCTION private.drifting_accounts() RETURNS text
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     WITH entered AS (
         SELECT e.account_id, sum(e.amount) AS amount FROM public.ledger_entries AS e GROUP BY e.account_id
@@ -47,7 +47,7 @@ BEGIN ATOMIC
 END;
 
 CREATE FUNCTION private.drifting_purchases() RETURNS text
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     WITH posted AS (
         SELECT t.source_id,
@@ -74,7 +74,7 @@ BEGIN ATOMIC
 END;
 
 CREATE FUNCTION private.drifting_gifts() RETURNS text
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     WITH posted AS (
         SELECT t.source_id,
@@ -103,7 +103,7 @@ END;
 -- Triggers that are gone, switched off, moved elsewhere, or that watch less than they should. The number is what
 -- pg_trigger.tgtype says of when they fire: 1 for each row, 2 before, 4 insert, 8 delete, 16 update, 32 truncate.
 CREATE FUNCTION private.missing_guards() RETURNS text
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT string_agg(format('trigger %s of %s is missing or disabled', g.name, g.place), '; ')
     FROM (VALUES
@@ -127,7 +127,7 @@ END;
 
 -- Each check with why it failed, or null. Needs one snapshot for all of them: the caller's transaction is REPEATABLE READ.
 CREATE FUNCTION private.verify_ledger(p_head text DEFAULT NULL) RETURNS TABLE (check_name text, is_ok boolean, detail text)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_status jsonb := private.ledger_status();
