@@ -121,6 +121,20 @@ async def decide(world: World, who: Person, purchase: Purchase, decision: str) -
     )
 
 
+async def order_refund(
+    world: World, who: Person, purchase: Purchase, cents: int | None, with_key: str | None = None
+) -> object:
+    """Order a refund as staff."""
+    return await world.call(
+        who,
+        "refund_purchase",
+        p_purchase_id=purchase["id"],
+        p_usd_cents=cents,
+        p_reason="goodwill",
+        p_idempotency_key=with_key or key(),
+    )
+
+
 async def look_up(world: World, purchase: Purchase) -> Purchase:
     """Return a purchase as its buyer would see it now."""
     [(text,)] = await world.rows(
@@ -235,6 +249,13 @@ async def gift(world: World, sender: Person, recipient: Person, what: str = "ros
         "p_idempotency_key": key(),
     }
     return await world.call(sender, "process_gift", **(arguments | more))
+
+
+async def rich_fan(world: World, coins: int = 1000) -> tuple[Person, Person]:
+    """Return somebody with coins, and a streamer."""
+    fan, streamer = await world.people("fan", "streamer")
+    await give_coins(world, fan, coins)
+    return fan, streamer
 
 
 async def deliver(world: World) -> int:

@@ -4,14 +4,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from tests.databases import Person
 from tests.sql.money import (
-    CENTS,
     LARGE,
     LARGE_CENTS,
     LARGE_COINS,
-    PACK,
-    Purchase,
     audit,
     authorized,
     buy,
@@ -24,8 +20,8 @@ from tests.sql.money import (
     finish,
     fold,
     held,
-    key,
     look_up,
+    order_refund,
     paid,
     refund,
     report,
@@ -266,22 +262,6 @@ async def test_no_key_of_a_refund_gets_in_the_way_of_a_rejection(world: World) -
     assert await calls(world, purchase) == [("refund", 1), ("refund", LARGE_CENTS - 1)]
 
 
-@pytest.mark.spec("S25", "D7")
-async def test_a_refund_that_fails_after_a_rejection_is_on_record_once(world: World) -> None:
-    buyer, clerk = await world.person("buyer"), await staff(world)
-    purchase, payment = await held(world, buyer)
-    await report(world, captured(payment, LARGE_CENTS))
-    await decide(world, clerk, purchase, "reject")
-    call = await take_call(world, purchase)
-    await finish(world, call, refund(payment, "r", LARGE_CENTS, "pending"))
-    for _ in range(2):
-        await report(world, refund(payment, "r", LARGE_CENTS, "failed"))
-    assert await audit(world, "refund_failed") == [
-        (None, purchase["id"], {"refund_id": f"{payment} r", "usd_cents": LARGE_CENTS})
-    ]
-    await order_refund(world, clerk, purchase, None)
-
-
 @pytest.mark.spec("S25")
 async def test_a_refused_capture_fails_the_purchase_and_is_on_record(world: World) -> None:
     buyer, clerk = await world.person("buyer"), await staff(world)
@@ -383,56 +363,3 @@ async def test_what_was_never_paid_is_given_up_after_a_day(world: World) -> None
     assert (await look_up(world, known))["status"] == "canceled"
     await report(world, captured(payment))
     assert (await wallet(world, buyer))["coins"] == 700, "money that comes all the same counts"
-
-
-async def order_refund(
-    world: World, who: Person, purchase: Purchase, cents: int | None, with_key: str | None = None
-) -> object:
-    """Order a refund as staff."""
-    return await world.call(
-        who,
-        "refund_purchase",
-        p_purchase_id=purchase["id"],
-        p_usd_cents=cents,
-        p_reason="goodwill",
-        p_idempotency_key=with_key or key(),
-    )
-
-
-@pytest.mark.spec("D4")
-@pytest.mark.abuse("A28")
-async def test_staff_refunds_no_more_than_is_left(world: World) -> None:
-    buyer, clerk = await world.person("buyer"), await staff(world)
-    purchase, payment = await paid(world, buyer, PACK)
-    await order_refund(world, clerk, purchase, 333)
-    with refused("LW083"):
-        await order_refund(world, clerk, purchase, CENTS - 332)
-    for wrong in (0, -1):
-        with refused("LW078"):
-            await order_refund(world, clerk, purchase, wrong)
-    await finish(world, await take_call(world, purchase), refund(payment, "one", 333, "pending"))
-    await order_refund(world, clerk, purchase, None)
-    assert await calls(world, purchase) == [("refund", 333), ("refund", CENTS - 333)]
-    with refused("LW083"):
-        await order_refund(world, clerk, purchase, None)
-    assert [row[2]["usd_cents"] for row in await audit(world, "refund_ordered")] == [333, 666]
-
-
-@pytest.mark.spec("D4", "S26")
-@pytest.mark.abuse("A28")
-async def test_a_refund_is_ordered_once_per_key(world: World) -> None:
-    buyer, clerk = await world.person("buyer"), await staff(world)
-    purchase, _ = await paid(world, buyer)
-    for _ in range(2):
-        await order_refund(world, clerk, purchase, 100, "the-same-key")
-    with refused("LW075"):
-        await order_refund(world, clerk, purchase, 200, "the-same-key")
-    assert await calls(world, purchase) == [("refund", 100)]
-    with refused("LW005"):
-        await order_refund(world, clerk, purchase, 100, "short")
-    boss = await staff(world, "boss", "admin")
-    own, _ = await paid(world, boss)
-    with refused("LW073"):
-        await order_refund(world, boss, own, 100)
-    with refused("LW003"):
-        await order_refund(world, buyer, purchase, 100)

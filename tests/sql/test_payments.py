@@ -16,12 +16,9 @@ from tests.sql.money import (
     fact,
     finish,
     fold,
-    gift,
-    give_coins,
     held,
     look_up,
     outcome,
-    paid,
     payment_id,
     process,
     refund,
@@ -285,107 +282,6 @@ async def test_an_unannounced_payment_in_another_currency_is_held(world: World) 
     assert (purchase["status"], purchase["hold_reason"]) == ("held", "currency_mismatch")
     await fold(world)
     assert await verify(world) == {}
-
-
-@pytest.mark.abuse("A26")
-async def test_an_approved_mismatch_gives_coins_for_what_was_paid(world: World) -> None:
-    buyer, clerk = await world.person("buyer"), await staff(world)
-    purchase, payment = await started(world, buyer)
-    await report(world, captured(payment, 333))
-    await decide(world, clerk, purchase, "approve")
-    after = await look_up(world, purchase)
-    assert (after["status"], after["refunded_coins"]) == ("completed", 0)
-    assert (await wallet(world, buyer))["coins"] == COINS * 333 // CENTS
-    await report(world, refund(payment, "r", 333))
-    after = await look_up(world, purchase)
-    assert (after["status"], after["refunded_coins"]) == ("refunded", COINS * 333 // CENTS)
-    assert (await wallet(world, buyer))["coins"] == 0
-
-
-@pytest.mark.spec("D4")
-@pytest.mark.abuse("A28")
-async def test_partial_refunds_are_pro_rata_and_once_per_refund_id(world: World) -> None:
-    buyer = await world.person("buyer")
-    purchase, payment = await paid(world, buyer)
-    await report(world, refund(payment, "one", 333, "pending"))
-    assert (await wallet(world, buyer))["coins"] == COINS, "a pending refund takes nothing"
-    taken = 0
-    for name, cents in (("one", 333), ("two", 333), ("three", 333)):
-        for _ in range(2):
-            await report(world, refund(payment, name, cents))
-        taken += cents
-        assert (await wallet(world, buyer))["coins"] == COINS - COINS * taken // CENTS
-    after = await look_up(world, purchase)
-    assert (after["status"], after["refunded_cents"], after["refunded_coins"]) == (
-        "refunded",
-        CENTS,
-        COINS,
-    )
-
-
-@pytest.mark.abuse("A28")
-async def test_refunds_are_capped_in_total(world: World) -> None:
-    buyer = await world.person("buyer")
-    await give_coins(world, buyer, 50)
-    purchase, payment = await paid(world, buyer)
-    await report(world, refund(payment, "one", CENTS), refund(payment, "two", CENTS))
-    seen = await wallet(world, buyer)
-    assert (seen["coins"], seen["debt"]) == (50, 0)
-    assert (await look_up(world, purchase))["refunded_coins"] == COINS
-    await fold(world)
-    assert await verify(world) == {}
-
-
-@pytest.mark.spec("D4")
-@pytest.mark.abuse("A28")
-async def test_a_failed_refund_gives_the_coins_back(world: World) -> None:
-    buyer = await world.person("buyer")
-    purchase, payment = await paid(world, buyer)
-    await report(world, refund(payment, "one", CENTS))
-    await report(world, refund(payment, "one", CENTS, "failed"))
-    await report(world, refund(payment, "one", CENTS))
-    assert (await wallet(world, buyer))["coins"] == COINS
-    assert (await look_up(world, purchase))["status"] == "completed"
-
-
-@pytest.mark.spec("D4")
-@pytest.mark.abuse("A29")
-async def test_a_dispute_after_spending_is_a_debt_until_it_is_won(world: World) -> None:
-    buyer, streamer = await world.people("buyer", "streamer")
-    purchase, payment = await paid(world, buyer)
-    await gift(world, buyer, streamer, "aurora")  # 500 of 700
-    await report(world, dispute(payment, "d", CENTS))
-    seen = await wallet(world, buyer)
-    assert (seen["coins"], seen["debt"], seen["is_frozen"]) == (0, 500, True)
-    with refused("LW081"):
-        await gift(world, buyer, streamer)
-    await fold(world)
-    assert await verify(world) == {}
-    for _ in range(2):
-        await report(world, dispute(payment, "d", CENTS, "won"))
-        seen = await wallet(world, buyer)
-        assert (seen["coins"], seen["debt"], seen["is_frozen"]) == (200, 0, False)
-    assert (await look_up(world, purchase))["status"] == "completed"
-    assert (await wallet(world, streamer))["earnings"] == 350, "no claw-back"
-    await gift(world, buyer, streamer)
-    await fold(world)
-    assert await verify(world) == {}
-
-
-@pytest.mark.abuse("A29")
-async def test_what_is_bought_repays_the_debt_first(world: World) -> None:
-    buyer, streamer = await world.people("buyer", "streamer")
-    _, payment = await paid(world, buyer)
-    await gift(world, buyer, streamer, "aurora")
-    await report(world, dispute(payment, "d", CENTS, "lost"))
-    await give_coins(world, buyer, 300)
-    seen = await wallet(world, buyer)
-    assert (seen["coins"], seen["debt"]) == (0, 200)
-    with refused("LW081"):
-        await gift(world, buyer, streamer)
-    await give_coins(world, buyer, 300)
-    seen = await wallet(world, buyer)
-    assert (seen["coins"], seen["debt"], seen["is_frozen"]) == (100, 0, False)
 
 
 @pytest.mark.spec("S26")

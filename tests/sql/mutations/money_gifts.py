@@ -2,7 +2,7 @@
 
 # ruff: noqa: E501 - SQL is quoted as it stands there, in longer lines
 
-from tests.sql import test_gifts
+from tests.sql import test_gift_events, test_gifts
 from tests.sql.mutations.damage import Mutation, edit
 
 GIFTS = "code/gifts"
@@ -113,22 +113,22 @@ MUTATIONS = [
     Mutation(
         "gifts: nobody is told",
         edit(GIFTS, ("    PERFORM private.tell('gift', p_recipient_id, v_gift.id);\n", "")),
-        test_gifts.test_a_gift_is_told_to_chat_and_tile_once_it_is_committed,
+        test_gift_events.test_a_gift_is_told_to_chat_and_tile_once_it_is_committed,
     ),
     Mutation(
         "gifts: chat says nothing",
         edit(EVENTS, ("WHERE s.id = p_gift.live_stream_id\n", "WHERE false\n")),
-        test_gifts.test_a_gift_is_told_to_chat_and_tile_once_it_is_committed,
+        test_gift_events.test_a_gift_is_told_to_chat_and_tile_once_it_is_committed,
     ),
     Mutation(
         "gifts: chat says it in nobody's name",
         edit(EVENTS, ("SELECT s.id, p.id, 'gift'", "SELECT s.id, NULL::uuid, 'gift'")),
-        test_gifts.test_the_blocked_do_not_read_of_each_others_gifts,
+        test_gift_events.test_the_blocked_do_not_read_of_each_others_gifts,
         {"by": "viewer"},
     ),
     Mutation(
         "gifts: told in any order",
         edit(EVENTS, ("SELECT t.* FROM taken AS t ORDER BY t.id", "SELECT t.* FROM taken AS t")),
-        test_gifts.test_gifts_are_told_in_the_order_they_were_sent,
+        test_gift_events.test_gifts_are_told_in_the_order_they_were_sent,
     ),
 ]

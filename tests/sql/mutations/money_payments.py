@@ -8,6 +8,7 @@ from tests.sql import (
     test_payment_orders,
     test_payments,
     test_purchase_states,
+    test_refunds,
 )
 from tests.sql.mutations.damage import Mutation, edit
 
@@ -88,7 +89,7 @@ MUTATIONS = [
         edit(
             PAYMENTS, ("AND r.status = 'succeeded')", "AND r.status IN ('pending', 'succeeded'))")
         ),
-        test_payments.test_partial_refunds_are_pro_rata_and_once_per_refund_id,
+        test_refunds.test_partial_refunds_are_pro_rata_and_once_per_refund_id,
     ),
     Mutation(
         "payments: refunds without end",
@@ -99,17 +100,17 @@ MUTATIONS = [
                 "RETURN p_purchase.refunded_cents + p_purchase.disputed_cents;",
             ),
         ),
-        test_payments.test_refunds_are_capped_in_total,
+        test_refunds.test_refunds_are_capped_in_total,
     ),
     Mutation(
         "payments: what was spent is forgiven",
         edit(PURCHASES, (", private.move(debt_id, p_amount - to_wallet);", ";")),
-        test_payments.test_a_dispute_after_spending_is_a_debt_until_it_is_won,
+        test_refunds.test_a_dispute_after_spending_is_a_debt_until_it_is_won,
     ),
     Mutation(
         "payments: debts are not repaid",
         edit(PURCHASES, ("p_amount - least(p_amount, v_owed)", "p_amount")),
-        test_payments.test_what_is_bought_repays_the_debt_first,
+        test_refunds.test_what_is_bought_repays_the_debt_first,
     ),
     Mutation(
         "payments: won disputes stay lost",
@@ -216,7 +217,7 @@ MUTATIONS = [
             APPROVALS,
             ("ELSIF v_left < greatest(coalesce(p_usd_cents, 0), 1) THEN", "ELSIF false THEN"),
         ),
-        test_approvals.test_staff_refunds_no_more_than_is_left,
+        test_refunds.test_staff_refunds_no_more_than_is_left,
     ),
     Mutation(
         "forgetting: nobody is forgotten",
