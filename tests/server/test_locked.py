@@ -49,6 +49,8 @@ async def test_who_holds_their_own_rows_holds_up_themselves_alone(live: Live, wh
     else:
         held = await _holding(live, bob, "UPDATE public.live_streams SET title = 'mine'")
     await tab.watch(stream_id, other_id)
+    if what == "stream":
+        await tab.leave()  # of a stream that it does not name
     await _seats(live, stream_id, 2.5)
     await tab.leave()
     # What they said meanwhile is not lost: it is written when they let go.

@@ -77,6 +77,7 @@ FUNCTIONS = {
         public.update_profile public.update_stream public.update_viewer_heartbeat
         private.admit_direct_update private.admit_direct_write private.has_staff_role
         private.is_blocked_pair private.lock_acting_viewer private.may_moderate
+        public.admit_preview
         public.configure_purchases public.decide_purchase public.get_my_purchase
         public.admit_preview public.list_my_purchases public.list_statement
         public.my_wallet public.process_gift
