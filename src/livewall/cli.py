@@ -7,6 +7,7 @@ from enum import StrEnum
 from types import FrameType
 from typing import Annotated, NoReturn
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -15,7 +16,7 @@ from livewall import __version__, cli_db, cli_up
 from livewall.database import available, bring_up_to_date, prepared
 from livewall.errors import Refusal
 from livewall.postgres_process import EmbeddedError
-from livewall.settings import SettingsError, describe, load, read
+from livewall.settings import Settings, SettingsError, describe, load, read
 from livewall.sql_files import MigrationError
 
 app = typer.Typer(
@@ -71,18 +72,25 @@ def options(
 @app.command()
 def up() -> None:
     """Start everything on this machine: database, server, demo streamers; open the address."""
-    with available(cli_up.with_free_port(load())) as settings:
-        bring_up_to_date(settings)
-        cli_up.run(settings)
+    settings = _load_to_listen()
+    with cli_up.demo_streamers(settings) as demo, available(settings) as ready:
+        bring_up_to_date(ready)
+        cli_up.run(ready, demo)
 
 
 @app.command()
 def serve() -> None:
     """Run the server only, on a database that `livewall db migrate` has prepared."""
-    with prepared(cli_up.with_free_port(load())) as settings:
+    with prepared(_load_to_listen()) as settings:
         from livewall.app import serve as serve_app
 
         serve_app(settings)
+
+
+def _load_to_listen() -> Settings:
+    """Load, on a port that is free: asked first, so that a refusal leaves no folder behind."""
+    port = cli_up.with_free_port(read(os.environ)).port
+    return msgspec.structs.replace(load(), port=port)
 
 
 @app.command()
@@ -106,8 +114,11 @@ def demo(
     if with_parent:
         cli_up.end_with_parent()
     from livewall.demo import run
+    from livewall.demo.state import FILE
 
-    run(url or settings.url, state_file=settings.data_path / "demo.json")
+    # A parent starts us before its server, and says itself if that does not come.
+    patience = cli_up.READY_WITHIN if with_parent else 0.0
+    run(url or settings.url, state_file=settings.data_path / FILE, patience=patience)
 
 
 @users.command("create")
