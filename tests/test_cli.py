@@ -77,15 +77,58 @@ def test_a_wrong_database_url(folder: Path) -> None:
         DATABASE_URL="postgresql://nobody@127.0.0.1:1/none",
         LIVEWALL_DATA_DIR=str(folder),
     )
-    assert "check DATABASE_URL" in _refusal(result)
+    refusal = _refusal(result)
+    assert "check DATABASE_URL" in refusal
+    assert "at 127.0.0.1 port 1," in refusal
+
+
+def test_a_database_url_that_is_none(folder: Path) -> None:
+    for url in ("garbage", "http://127.0.0.1/secret", "postgresql://u:secret@host:port/x"):
+        refusal = _refusal(_run("db", "lint", DATABASE_URL=url, LIVEWALL_DATA_DIR=str(folder)))
+        assert "use one such as postgresql://" in refusal
+        assert "secret" not in refusal
 
 
 @pytest.mark.parametrize("command", ["up", "serve"])
 def test_a_port_in_use(folder: Path, command: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        result = _run(command, LIVEWALL_PORT=port, LIVEWALL_DATA_DIR=str(folder))
+        fresh = folder / f"fresh-{command}"
+        result = _run(command, LIVEWALL_PORT=port, LIVEWALL_DATA_DIR=str(fresh))
     assert "set LIVEWALL_PORT" in _refusal(result)
+    assert not fresh.exists()
+
+
+@pytest.mark.parametrize(
+    "url", ["nonsense", "ftp://127.0.0.1", "http://", "http://a:b", "http://a..b"]
+)
+def test_a_demo_for_an_address_that_is_none(folder: Path, url: str) -> None:
+    result = _run("demo", "--url", url, LIVEWALL_DATA_DIR=str(folder))
+    assert f"{url!r} is not an address" in _refusal(result)
+
+
+def test_a_demo_for_a_server_that_is_not_there_says_so_and_keeps_trying(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "livewall", "demo", "--url", url],
+        env=_environment(LIVEWALL_DATA_DIR=str(folder)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        assert (
+            said == f"livewall: No Livewall answers at {url} (Connection refused). Trying again.\n"
+        )
+        assert process.poll() is None
+    finally:
+        process.terminate()
+        out, _ = process.communicate(timeout=20)
+    assert out == ""
+    assert process.returncode == 0
 
 
 @pytest.mark.parametrize("command", [("db", "migrate"), ("serve",)])
@@ -123,10 +166,13 @@ async def test_the_database_from_start_to_stop(folder: Path) -> None:
         connection = await asyncpg.connect(url)
         await connection.execute("CREATE TABLE mine ()")
         await connection.close()
+        tokens = folder / "demo.json"
+        tokens.write_text("{}")
         assert _run("db", "reset", "--yes", LIVEWALL_DATA_DIR=data).returncode == 0
         connection = await asyncpg.connect(url)
         assert await connection.fetchval("SELECT to_regclass('public.mine')") is None
         assert await connection.fetchval("SELECT to_regclass('public.profiles')") is not None
+        assert not tokens.exists()
         await connection.close()
     finally:
         assert _run("db", "stop", LIVEWALL_DATA_DIR=data).stdout == "Stopped.\n"

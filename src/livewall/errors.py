@@ -64,9 +64,7 @@ CATALOGUE: dict[str, Entry] = {
     "idempotency_conflict": Entry(409, "Key used before", "LW075", "Use a new idempotency key."),
     "event_conflict": Entry(409, "Reported differently before", "LW076", "Compare both reports."),
     "reason_needed": Entry(422, "A reason is needed", "LW077", "Write why."),
-    "amount_invalid": Entry(
-        422, "Amount is not valid", "LW078", "Use whole coins and cents."
-    ),
+    "amount_invalid": Entry(422, "Amount is not valid", "LW078", "Use whole coins and cents."),
     "guests_may_not_buy": Entry(403, "Guests can not buy", "LW079", "Create an account first."),
     "not_enough_coins": Entry(409, "Not enough coins", "LW080", "Buy coins first."),
     "spending_frozen": Entry(403, "Spending is frozen", "LW081", "Repay the debt by buying coins."),

@@ -29,6 +29,8 @@ from livewall.server import Server
 LARGEST_BODY = 64 * 1024
 API_PATHS = ("/api/", "/docs", "/healthz", "/readyz", "/metrics")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+# What visitors meet by visiting: not signed in, mistyped, taken already, refused by a form.
+ORDINARY = frozenset({401, 404, 409, 422})
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 HOST = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}")
 log = structlog.get_logger()
@@ -103,7 +105,7 @@ class Front:
         # Any token is a method in HTTP; each label value is kept for ever.
         method = scope["method"] if scope["method"] in METHODS else "other"
         metrics.REQUESTS.labels(method, str(status)).observe(seconds)
-        note = log.info if status >= 400 else log.debug
+        note = log.debug if status < 400 or status in ORDINARY else log.info
         note("request", method=method, status=status, ms=round(seconds * 1000, 1))
 
 
