@@ -1,6 +1,8 @@
 """The command as people type it: exit codes, one clear line, and a life from up to stop."""
 
 import os
+import pty
+import select
 import signal
 import socket
 import subprocess
@@ -12,6 +14,8 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 
 from tests.databases import Database, data_folder
 
@@ -29,10 +33,12 @@ def _environment(**settings: str) -> dict[str, str]:
     return {**os.environ, "LIVEWALL_OPEN": "0", "LIVEWALL_DEMO": "0", **settings}
 
 
-def _run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+def _run(*arguments: str, said: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run the command; `said` is what a script says to it."""
     return subprocess.run(
         [sys.executable, "-m", "livewall", *arguments],
         env=_environment(**settings),
+        input=said,
         capture_output=True,
         text=True,
         timeout=180,
@@ -210,6 +216,69 @@ async def test_a_user_with_a_role_and_a_token(database: Database, folder: Path) 
     assert [row["role"] for row in roles] == ["moderator"]
     again = _run("user", "create", "MIA", **settings)
     assert "taken" in _refusal(again)
+
+
+@pytest.mark.spec("D1")
+async def test_users_and_their_passwords(database: Database, folder: Path) -> None:
+    settings = {
+        "DATABASE_URL": database.admin_url,
+        "LIVEWALL_AUTHENTICATOR_URL": database.authenticator_url,
+        "LIVEWALL_DATA_DIR": str(folder),
+    }
+    assert "user create NAME" in _run("user", "list", **settings).stderr
+    made = _run(
+        "user", "create", "ada", "--role", "moderator", "--password", **settings, said="short"
+    )
+    assert "8 to 200 characters" in _refusal(made)
+    made = _run(
+        "user", "create", "ada", "--role", "moderator", "--password", **settings, said="long enough"
+    )
+    assert "Created ada. Sign in at http://" in made.stderr
+    admin = await database.admin()
+    hashes = "SELECT password_hash FROM private.credentials"
+    before = await admin.fetchval(hashes)
+    changed = _run("user", "password", "Ada", **settings, said="another one")
+    assert changed.returncode == 0, changed.stderr
+    after = await admin.fetchval(hashes)
+    verify = PasswordHash((Argon2Hasher(),)).verify
+    assert verify("long enough", before)
+    assert verify("another one", after)
+    await admin.execute("SELECT public.create_guest('some.guest')")
+    for nobody in ("nobody", "some.guest"):
+        refused = _run("user", "password", nobody, **settings, said="another one")
+        assert f"No account is called {nobody}" in _refusal(refused)
+    listed = _run("user", "list", **settings).stdout.splitlines()
+    assert listed[1].split()[:3] == ["ada", "ada", "moderator"]
+    assert len(listed) == 2
+
+
+def test_a_password_is_asked_for_twice_and_never_shown(folder: Path) -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "livewall", "user", "password", "ada"],
+        env=_environment(
+            LIVEWALL_DATA_DIR=str(folder), DATABASE_URL="postgresql://x@127.0.0.1:1/x"
+        ),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    shown = ""
+    for question in ("Password:", "confirmation:"):
+        while question not in shown:
+            shown += os.read(ours, 1000).decode()
+        os.write(ours, b"never to be seen\n")
+    while process.poll() is None or select.select([ours], [], [], 0.1)[0]:
+        try:
+            shown += os.read(ours, 1000).decode()
+        except OSError:  # the other side of a terminal is gone
+            break
+    process.wait(timeout=60)
+    os.close(ours)
+    assert "check DATABASE_URL" in shown
+    assert "never" not in shown
 
 
 async def test_lint_is_clean_and_finds_what_is_not(database: Database, folder: Path) -> None:

@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-from enum import StrEnum
 from types import FrameType
 from typing import Annotated, NoReturn
 
@@ -12,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from livewall import __version__, cli_db, cli_up
+from livewall import __version__, cli_db, cli_up, cli_user
 from livewall.database import available, bring_up_to_date, prepared
 from livewall.errors import Refusal
 from livewall.postgres_process import EmbeddedError
@@ -25,17 +24,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-users = typer.Typer(help="Accounts.", no_args_is_help=True)
 app.add_typer(cli_db.app, name="db")
-app.add_typer(users, name="user")
-
-
-class StaffRole(StrEnum):
-    """What somebody may do besides using Livewall."""
-
-    MODERATOR = "moderator"
-    FINANCE = "finance"
-    ADMIN = "admin"
+app.add_typer(cli_user.app, name="user")
 
 
 def main() -> None:
@@ -119,23 +109,6 @@ def demo(
     # A parent starts us before its server, and says itself if that does not come.
     patience = cli_up.READY_WITHIN if with_parent else 0.0
     run(url or settings.url, state_file=settings.data_path / FILE, patience=patience)
-
-
-@users.command("create")
-def create_user(
-    name: str,
-    role: Annotated[StaffRole | None, typer.Option(help="What they may do besides.")] = None,
-    password: Annotated[str, typer.Option(help="Lets them sign in.")] = "",
-    print_token: Annotated[bool, typer.Option(help="Print a token as the last line.")] = False,
-) -> None:
-    """Create an account, with a role for the staff if you say so."""
-    with prepared(load()) as settings:
-        from livewall.identity import create_user as create
-
-        token = create(settings, name, role, password or None)
-    print(f"Created {name}.", file=sys.stderr)
-    if print_token:
-        print(token)
 
 
 @app.command()

@@ -20,7 +20,6 @@ from livewall.errors import Refusal
 from livewall.messages import Goodbye, StreamEvent
 from livewall.routing import SignedInCaller, TheServer, TheVisit, cookie, problems
 from livewall.server import Server
-from livewall.settings import Settings
 from livewall.shapes import Account, Name, Profile, Stream, Text
 from livewall.streams import stop_if_live
 from livewall.web import session_cookies, sign_session
@@ -244,34 +243,9 @@ async def _verify(password: str, password_hash: str) -> tuple[bool, str | None]:
         return await asyncio.to_thread(_hasher.verify_and_update, password, password_hash)
 
 
-def create_user(
-    settings: Settings, name: str, role: str | None = None, password: str | None = None
-) -> str:
-    """Create an account from the command line and return a token for it.
-
-    Without a password nobody can sign in to it but by this token. Raises Refusal.
-    """
-    return asyncio.run(_create_user(settings, name, role, password))
-
-
-async def _create_user(
-    settings: Settings, name: str, role: str | None, password: str | None
-) -> str:
-    database = Database(settings.web_database_url, size=1)
-    try:
-        hashed = _hasher.hash(password or secrets.token_urlsafe(32))
-        profile = await database.call(
-            SERVICE, "create_account", Profile, p_name=name, p_password_hash=hashed
-        )
-        if role:
-            await database.call(
-                SERVICE, "grant_staff_role", object, p_profile_id=profile.id, p_role=role
-            )
-        session = await open_session(database, profile.id)
-    finally:
-        await database.close()
-    rules = tokens.Rules(settings.secret, settings.jwt_audience)
-    return tokens.sign(rules, profile.id, session.session_id, session.expires_at.timestamp())
+def hash_now(password: str) -> str:
+    """Hash a password where no loop runs that could be kept waiting."""
+    return _hasher.hash(password)
 
 
 ROUTES = [

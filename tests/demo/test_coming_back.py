@@ -55,7 +55,10 @@ async def test_who_was_taken_over_ends_nothing_and_comes_back_when_it_is_free(
 
 
 async def test_a_failure_is_a_warning_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(streamer, "backoff", lambda _: 0.01)
+    def soon(_attempt: int) -> float:
+        return 0.01
+
+    monkeypatch.setattr(streamer, "backoff", soon)
     nowhere = f"http://127.0.0.1:{free_port()}"
     lonely = DemoStreamer(nowhere, JUNO, KeptTokens(nowhere, tmp_path / "demo.json"))
     with structlog.testing.capture_logs() as logs:

@@ -11,7 +11,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, OctKey
 
-from livewall import identity, tokens
+from livewall import accounts, identity, tokens
 from livewall.callers import SESSION_SECONDS
 from tests.databases import Database
 from tests.server.world import PASSWORD, SECRET, Json, Live, forged, serving, settings_for
@@ -328,7 +328,7 @@ def other_http(live: Live) -> httpx.AsyncClient:
 
 async def test_create_user_gives_a_working_token(live: Live) -> None:
     token = await asyncio.to_thread(
-        identity.create_user, live.settings, "operator.jo", "moderator", None
+        accounts.create_user, live.settings, "operator.jo", "moderator", None
     )
     session = (await live.visitor(token).http.get("/api/session")).json()
     assert session["account"]["roles"] == ["moderator"]
