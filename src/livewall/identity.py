@@ -35,9 +35,10 @@ _nobody = _hasher.hash(secrets.token_hex(16))
 
 
 class NewGuest(msgspec.Struct, forbid_unknown_fields=True):
-    """Continue without a password; without a name one is chosen."""
+    """Continue without a password; without a name one is chosen. `demo`: drawn by a program."""
 
     name: Name | None = None
+    demo: bool = False
     return_token: bool = False
 
 
@@ -111,8 +112,10 @@ async def continue_as_guest(
 ) -> Response[SignedIn]:
     """Continue as a guest: a profile without a password."""
     server.limiters.guests.check(visit.address)
-    name = {} if data.name is None else {"p_name": data.name}
-    profile = await server.database.call(SERVICE, "create_guest", Profile, **name)
+    is_demo = data.demo and not server.settings.production
+    profile = await server.database.call(
+        SERVICE, "create_guest", Profile, p_name=data.name, p_is_demo=is_demo
+    )
     return await _open(server, profile.id, return_token=data.return_token)
 
 

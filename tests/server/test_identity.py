@@ -326,6 +326,16 @@ def other_http(live: Live) -> httpx.AsyncClient:
     return live.visitor().http
 
 
+async def test_a_demo_streamer_is_marked_and_nobody_can_mark_themselves_later(live: Live) -> None:
+    body = {"name": "ana", "demo": True, "return_token": True}
+    answer = (await live.visitor().http.post("/api/session/guest", json=body)).json()
+    assert answer["account"]["profile"]["is_demo"]
+    person = await live.guest("vera")
+    assert not person.profile["is_demo"]
+    refused = await person.http.patch("/api/me", json={"is_demo": True})
+    assert refused.status_code == 400
+
+
 async def test_create_user_gives_a_working_token(live: Live) -> None:
     token = await asyncio.to_thread(
         accounts.create_user, live.settings, "operator.jo", "moderator", None

@@ -150,14 +150,14 @@ class DemoStreamer:
         name = self.person.name
         for number in range(1, NAME_TRIES + 1):
             try:
-                api, _ = await sign_in_guest(self._base_url, name)
+                api, _ = await sign_in_guest(self._base_url, name, demo=True)
             except ProblemError as error:
                 if error.problem.code != "name_taken":
                     raise
                 name = f"{self.person.name}.{number + 1}"
             else:
                 return api
-        api, _ = await sign_in_guest(self._base_url)
+        api, _ = await sign_in_guest(self._base_url, demo=True)
         return api
 
     async def _introduce(self, api: Api) -> None:

@@ -37,7 +37,7 @@ CREATE FUNCTION private.profile_json(p_profile public.profiles) RETURNS jsonb
 LANGUAGE sql STABLE
 RETURN jsonb_build_object(
     'id', p_profile.id, 'name', p_profile.name, 'display_name', p_profile.display_name, 'bio', p_profile.bio,
-    'is_guest', p_profile.is_guest, 'created_at', p_profile.created_at);
+    'is_guest', p_profile.is_guest, 'is_demo', p_profile.is_demo, 'created_at', p_profile.created_at);
 GRANT EXECUTE ON FUNCTION private.profile_json TO anon, authenticated, service_role;
 
 CREATE FUNCTION private.person_json(p_profile_id uuid) RETURNS jsonb
@@ -108,17 +108,24 @@ BEGIN
 END;
 $$;
 
-CREATE FUNCTION public.create_guest(p_name text DEFAULT NULL) RETURNS jsonb
+CREATE FUNCTION public.create_guest(p_name text DEFAULT NULL, p_is_demo boolean DEFAULT false) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
 AS $$
+DECLARE
+    v_profile public.profiles;
 BEGIN
     IF p_name IS NULL THEN
-        RETURN private.profile_json(private.create_person_with_any_name(gen_random_uuid(), 'guest', true));
+        v_profile := private.create_person_with_any_name(gen_random_uuid(), 'guest', true);
+    ELSE
+        v_profile := private.create_person(gen_random_uuid(), p_name, NULL, true);
     END IF;
-    RETURN private.profile_json(private.create_person(gen_random_uuid(), p_name, NULL, true));
+    IF p_is_demo THEN
+        UPDATE public.profiles SET is_demo = true WHERE id = v_profile.id RETURNING * INTO v_profile;
+    END IF;
+    RETURN private.profile_json(v_profile);
 END;
 $$;
-COMMENT ON FUNCTION public.create_guest IS 'A profile without a password: Profile.';
+COMMENT ON FUNCTION public.create_guest IS 'A profile without a password, of a person or of a demo streamer: Profile.';
 GRANT EXECUTE ON FUNCTION public.create_guest TO service_role;
 
 -- With p_guest_id the guest keeps their profile, wall and follows, and becomes an account.
