@@ -155,7 +155,9 @@ class Publisher:
         if message.stream_id != self.demand.stream_id:
             return
         self._lease_session = None
-        if message.reason == "lease_expired" and self._is_wanted:
+        if not self._is_wanted:
+            return  # we are leaving anyway
+        if message.reason == "lease_expired":
             self._be_live()
             return
         self._is_wanted = False
