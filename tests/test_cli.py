@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import termios
 import time
 import urllib.request
 from collections.abc import Generator
@@ -269,7 +270,11 @@ def test_a_password_is_asked_for_twice_and_never_shown(folder: Path) -> None:
     for question in ("Password:", "confirmation:"):
         while question not in shown:
             shown += os.read(ours, 1000).decode()
+        # A person waits as well: what is typed before the terminal is quiet would be thrown away.
+        while termios.tcgetattr(ours)[3] & termios.ECHO:
+            time.sleep(0.02)
         os.write(ours, b"never to be seen\n")
+        time.sleep(0.2)
     while process.poll() is None or select.select([ours], [], [], 0.1)[0]:
         try:
             shown += os.read(ours, 1000).decode()
