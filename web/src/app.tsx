@@ -11,9 +11,9 @@ import { Discover } from "./social/discover";
 import { Following } from "./social/following";
 import { ProfilePage } from "./social/profile-page";
 import { connection, retryNow, type Lost } from "./socket";
-import { account, ready } from "./state";
+import { account, ownStream, ready } from "./state";
 import { statusLine } from "./status";
-import { publishState } from "./streams/publishing";
+import { isLiveElsewhere, publishState } from "./streams/publishing";
 import { Studio } from "./streams/studio";
 import { Avatar } from "./ui/avatar";
 import { CameraIcon, Logo } from "./ui/icons";
@@ -95,7 +95,7 @@ function Header() {
   );
 }
 
-const liveWords = { off: "", idle: "Live, camera idle", sending: "Sending video" };
+const liveWords = { off: "", idle: "Live, not sending", sending: "Sending video" };
 
 /** To the studio; while one is live it says whether video is being sent. */
 function LiveButton() {
@@ -108,6 +108,13 @@ function LiveButton() {
     );
   }
   if (path.value === "/studio") return null;
+  if (isLiveElsewhere.value) {
+    return (
+      <Link class="button live-button" href="/studio">
+        <Lamp isOn={ownStream.value?.is_published ?? false} words="" /> <span class="wide-words">Live elsewhere</span>
+      </Link>
+    );
+  }
   return (
     <Link class="button live-button" href="/studio">
       <CameraIcon /> <span class="wide-words">Go live</span>
