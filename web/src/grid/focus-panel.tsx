@@ -1,4 +1,5 @@
 import { useEffect } from "preact/hooks";
+import { moderatorItems } from "../moderation/bans";
 import { Link, profilePath } from "../router";
 import { account, blocked } from "../state";
 import { Avatar } from "../ui/avatar";
@@ -46,6 +47,7 @@ export function FocusPanel() {
                   void setBlocked(person, !blocked.value.has(person.id));
                 },
               },
+              ...moderatorItems(person),
             ]}
           />
         )}
