@@ -38,7 +38,7 @@ def _whereabouts(url: str) -> str:
         parts, host, port = urlsplit(""), None, 0
     if parts.scheme not in {"postgresql", "postgres"}:
         raise MigrationError(
-            "DATABASE_URL is not the address of a PostgreSQL: "
+            "That is not the address of a PostgreSQL, check DATABASE_URL: "
             "use one such as postgresql://user:password@host:5432/database."
         )
     given = parse_qs(parts.query).get("host", [""])[0]
