@@ -1,6 +1,6 @@
 # Livewall. Everything sets itself up: packages, web client, and as root what the tests need.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-sql spec lint fmt lock bench-media bench-publish clean setup setup-dev web system
+.PHONY: help run test test-sql spec lint fmt lock bench-media bench-publish bench-ledger clean setup setup-dev web system
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
@@ -19,7 +19,9 @@ help: ## Show this list
 run: setup ## Set up, start everything and print the address
 	@exec $(BIN)/livewall up
 
-test: setup-dev system ## Run the tests: SQL on PostgreSQL 15, then everything on 18
+test: setup-dev system ## Run the tests: the web client's units, SQL on PostgreSQL 15, then everything on 18
+	@echo "== Units of the web client"
+	@$(BIN)/python hatch_build.py test
 	@echo "== SQL on PostgreSQL 15"
 	@LIVEWALL_TEST_POSTGRES=15 $(PYTEST) -q -m sql $(ARGS)
 	@echo "== Everything on PostgreSQL 18"
@@ -49,6 +51,9 @@ bench-media: setup-dev system ## Measure video: from a click to the first pictur
 
 bench-publish: setup-dev system ## Measure the publish state: commands, leaves, losses, and starting
 	@$(BIN)/python -m bench.publish $(ARGS)
+
+bench-ledger: setup-dev ## Measure money: gifts a second, long histories, the proof
+	@$(BIN)/python -m bench.ledger
 
 lock: setup ## Pin every package again, by the newest that pyproject.toml allows
 	@$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-header \

@@ -13,7 +13,7 @@ from statistics import median
 class Figure:
     """One measured quantity. It holds if its median is not above `limit`; None: no limit is set.
 
-    With `is_bound` no single value may be above the limit.
+    With `is_bound` no single value may be above the limit; with `at_least` it is a floor.
     """
 
     name: str
@@ -21,6 +21,7 @@ class Figure:
     limit: float | None
     values: tuple[float, ...]
     is_bound: bool = False
+    at_least: bool = False
 
     @property
     def median(self) -> float:
@@ -30,12 +31,16 @@ class Figure:
     @property
     def holds(self) -> bool:
         """Whether the limit is kept."""
-        decisive = max(self.values) if self.is_bound else self.median
-        return self.limit is None or decisive <= self.limit
+        if self.limit is None:
+            return True
+        if self.at_least:
+            return self.median >= self.limit
+        return (max(self.values) if self.is_bound else self.median) <= self.limit
 
     def line(self) -> str:
         """Say it in one line."""
-        limit = "" if self.limit is None else f" (limit {self.limit:g})"
+        word = "at least" if self.at_least else "limit"
+        limit = "" if self.limit is None else f" ({word} {self.limit:g})"
         verdict = "" if self.holds else "  MISSED"
         return (
             f"{self.name}: median {self.median:g} {self.unit}, "

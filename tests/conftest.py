@@ -19,7 +19,7 @@ for name in [name for name in os.environ if name.startswith("LIVEWALL_")] + ["DA
     os.environ.pop(name, None)
 
 # Tests in these places need more than a database, or test the tests: on PostgreSQL 18 only.
-BEYOND_SQL = {"browser", "demo", "server", "test_cli.py", "test_mutations.py"}
+BEYOND_SQL = {"browser", "demo", "payments", "server", "test_cli.py", "test_mutations.py"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -31,9 +31,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that need nothing but the database, so that they can run on 15 too."""
     for item in items:
-        if "cluster" in getattr(item, "fixturenames", ()) and BEYOND_SQL.isdisjoint(
-            item.path.parts
-        ):
+        # Within the project: what the folder around it is called says nothing.
+        place = item.path.relative_to(item.config.rootpath).parts
+        if "cluster" in getattr(item, "fixturenames", ()) and BEYOND_SQL.isdisjoint(place):
             item.add_marker("sql")
 
 

@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from livewall.db import Database
+from livewall.payments import open_provider
+from livewall.payments.sandbox import Sandbox
 from livewall.settings import PEERS_SEE_ADDRESSES, Settings, SettingsError, describe, load, read
 
 SECRET = "a secret of at least thirty-two bytes"
@@ -85,6 +88,41 @@ def test_production_does_not_show_addresses_unasked() -> None:
     assert load(relayed).turn_relay_only
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("LIVEWALL_SECRET", "a" * 64, "LIVEWALL_SECRET is easy to guess"),
+        ("LIVEWALL_SECRET", "changeme" * 8, "LIVEWALL_SECRET is easy to guess"),
+        ("LIVEWALL_PUBLIC_URL", "http://live.example", "LIVEWALL_PUBLIC_URL 'http://live.example'"),
+        ("LIVEWALL_PUBLIC_URL", "live.example", "https://"),
+        ("LIVEWALL_JWKS_URL", "http://issuer.example/keys", "LIVEWALL_JWKS_URL"),
+        ("LIVEWALL_TRUSTED_PROXIES", "127.0.0.1,0.0.0.0/0", "'0.0.0.0/0' lets strangers"),
+        ("LIVEWALL_TRUSTED_PROXIES", "::/0", "'::/0' lets strangers"),
+        ("LIVEWALL_TRUSTED_PROXIES", "64.0.0.0/2", "'64.0.0.0/2' lets strangers"),
+        ("LIVEWALL_TRUSTED_PROXIES", "proxy", "'proxy' does not fit"),
+    ],
+)
+def test_production_refuses_what_is_only_safe_at_home(
+    variable: str, value: str, words: str
+) -> None:
+    accepted = {**PRODUCTION, "LIVEWALL_ACCEPT_PEER_ADDRESSES": PEERS_SEE_ADDRESSES}
+    with pytest.raises(SettingsError) as caught:
+        load({**accepted, variable: value})
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_production_takes_a_proxy_and_a_private_network_and_loopback() -> None:
+    environ = {
+        **PRODUCTION,
+        "LIVEWALL_ACCEPT_PEER_ADDRESSES": PEERS_SEE_ADDRESSES,
+        "LIVEWALL_TRUSTED_PROXIES": "127.0.0.1,10.0.0.0/8,fd00::/8",
+        "LIVEWALL_PUBLIC_URL": "http://127.0.0.1:8400",
+        "LIVEWALL_JWKS_URL": "https://issuer.example/keys",
+    }
+    assert load(environ).production
+
+
 def test_the_web_servers_address_is_derived_and_reveals_nothing() -> None:
     url = "postgresql://admin:pw@/livewall?host=%2Ftmp%2Fsocket&port=5432"
     settings = read({"DATABASE_URL": url, "LIVEWALL_SECRET": SECRET})
@@ -105,6 +143,47 @@ def test_descriptions_mask_secrets_and_name_their_source() -> None:
     assert shown["LIVEWALL_PORT"].source == "default"
     assert all(each.description for each in shown.values())
     assert "hidden" not in repr(read(environ))
+
+
+STRIPE = {
+    "LIVEWALL_PAYMENTS": "stripe",
+    "LIVEWALL_STRIPE_SECRET_KEY": "sk_test_hidden",
+    "LIVEWALL_STRIPE_PUBLISHABLE_KEY": "pk_test_shown",
+    "LIVEWALL_STRIPE_WEBHOOK_SECRET": "whsec_hidden",
+}
+
+
+def test_the_sandbox_is_for_development_only() -> None:
+    accepted = {**PRODUCTION, "LIVEWALL_ACCEPT_PEER_ADDRESSES": PEERS_SEE_ADDRESSES}
+    assert read({}).payments == "sandbox"
+    assert read(accepted).payments == "none"
+    with pytest.raises(SettingsError, match="sells coins for nothing") as caught:
+        load({**accepted, "LIVEWALL_PAYMENTS": "sandbox"})
+    assert "\n" not in str(caught.value)
+    # Settings that were never read: whoever makes them by hand gets no sandbox either.
+    assert open_provider(Settings(env="production"), Database("")) is None
+    assert isinstance(open_provider(Settings(), Database("")), Sandbox)
+
+
+@pytest.mark.parametrize("missing", list(STRIPE)[1:])
+def test_stripe_needs_its_three_keys_each_in_its_place(missing: str) -> None:
+    assert read(STRIPE).payments == "stripe"
+    for value in ("", "nonsense", "sk_", "pk_", "whsec_"):
+        if value and STRIPE[missing].startswith(value):
+            continue
+        with pytest.raises(SettingsError, match=f"needs {missing}, which begins with") as caught:
+            read({**STRIPE, missing: value})
+        assert "\n" not in str(caught.value)
+
+
+def test_stripes_secrets_are_masked_and_its_address_is_encrypted() -> None:
+    shown = {each.variable: each.value for each in describe(read(STRIPE), STRIPE)}
+    assert "hidden" not in str(shown) + repr(read(STRIPE))
+    assert shown["LIVEWALL_STRIPE_PUBLISHABLE_KEY"] == "pk_test_shown"
+    local = {**STRIPE, "LIVEWALL_STRIPE_API_BASE": "http://localhost:8420"}
+    assert read(local).stripe_api_base
+    with pytest.raises(SettingsError, match="must be https"):
+        read({**local, **PRODUCTION})
 
 
 def test_a_turn_server_without_a_way_in_is_refused() -> None:

@@ -34,6 +34,7 @@ MISTAKES = {
     "settings_end_with_the_call": f"{FUNCTION} plpgsql AS $$ BEGIN"
     " PERFORM set_config('role', 'anon', false); RETURN 1; END $$",
     "constraint_states_its_rule": TABLE + "ALTER TABLE public.bad ADD CHECK (id > 0)",
+    "nothing_around_tables": "GRANT EXECUTE ON FUNCTION pg_catalog.lo_create(oid) TO authenticated",
     "view_invoker": "CREATE VIEW public.bad AS SELECT 1;"
     "ALTER VIEW public.bad OWNER TO livewall_owner",
 }

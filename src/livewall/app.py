@@ -1,51 +1,49 @@
-"""The application on one screen: routes, what runs beside them, and how it is served."""
+"""The application on one screen: routes and their wiring."""
 
 import asyncio
 import contextlib
 import random
-import socket
-import sys
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from typing import Any
 
-import structlog
-import uvicorn
 from litestar import Litestar
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
-from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.types import Receive, Scope, Send
 
 from livewall import (
     __version__,
     chat,
+    gifts,
     grid,
     health,
     identity,
-    jobs,
-    log,
+    ledger,
     moderation,
     presence,
+    purchases,
     routing,
     social,
     streams,
 )
+from livewall.beside import beside
 from livewall.docs_page import DocsPage, close_objects
 from livewall.errors import Refusal
 from livewall.messages import Goodbye
 from livewall.pages import Pages
+from livewall.payments import sandbox_page, webhooks
 from livewall.server import Server, assemble
 from livewall.settings import Settings
 from livewall.socket import Sockets
 from livewall.web import Front
 
-FEATURES = (identity, social, grid, streams, presence, chat, moderation, health)
+FEATURES = (
+    *(identity, social, grid, streams, presence, chat, moderation, health),
+    *(ledger, purchases, gifts, webhooks, sandbox_page),
+)
 RECONNECT_MS = (500, 3_000)
-BACKLOG = 2_048
-# Twice what a client may send: a little too much gets a coded close, far too much just an end.
-SOCKET_BYTES = 64 * 1024
-log_ = structlog.get_logger()
 
 
 class App:
@@ -132,118 +130,3 @@ def _api(server: Server) -> Litestar:
     )
     close_objects(api.openapi_schema, routing.bodies_of(api))
     return api
-
-
-@contextlib.asynccontextmanager
-async def beside(server: Server) -> AsyncGenerator[None]:
-    """Run what works beside the requests: the heartbeat writer, jobs, the registration."""
-    tasks = [
-        asyncio.create_task(work, name=name)
-        for name, work in (
-            ("heartbeats", server.presence.writer.run()),
-            ("jobs", jobs.run(server.database, server.changes.apply)),
-            ("tick", _tick(server)),
-            ("register", _register(server)),
-        )
-    ]
-    for task in tasks:
-        task.add_done_callback(_report)
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await server.database.close()
-
-
-async def _tick(server: Server) -> None:
-    while True:
-        await asyncio.sleep(1)
-        try:
-            server.presence.tick()
-        except Exception:
-            # One bad place must not keep the seats of all others from ever becoming free.
-            log_.exception("tick_broke")
-
-
-async def _register(server: Server) -> None:
-    """Keep trying until the database knows that we started."""
-    while True:
-        try:
-            await server.register()
-        except Refusal as refusal:
-            log_.warning("not_registered", code=refusal.code)
-            await asyncio.sleep(1)
-        else:
-            return
-
-
-def _report(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        log_.error("task_ended", task=task.get_name(), exc_info=task.exception())
-
-
-class _Uvicorn(uvicorn.Server):
-    """Says goodbye to sockets before uvicorn closes them without a word."""
-
-    def __init__(self, config: uvicorn.Config, farewell: Callable[[], object]) -> None:
-        super().__init__(config)
-        self._farewell = farewell
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop listening, say goodbye, then shut down as uvicorn does."""
-        for server in self.servers:
-            server.close()
-        farewell = self._farewell()
-        if asyncio.iscoroutine(farewell):
-            await farewell
-        await super().shutdown(sockets)
-
-
-def configure(app: ASGIApp, settings: Settings) -> uvicorn.Config:
-    """Return how uvicorn shall run this."""
-    return uvicorn.Config(
-        app,  # pyright: ignore[reportArgumentType]
-        host=settings.host,
-        port=settings.port,
-        loop="uvloop",
-        ws="websockets-sansio",
-        ws_max_size=SOCKET_BYTES,
-        ws_per_message_deflate=False,
-        ws_ping_interval=20,
-        ws_ping_timeout=20,
-        backlog=BACKLOG,
-        proxy_headers=False,
-        server_header=False,
-        access_log=False,
-        log_config=None,
-        timeout_graceful_shutdown=5,
-    )
-
-
-def serve(settings: Settings) -> None:
-    """Serve until interrupted. Exits with one line and code 1 if it cannot listen."""
-    log.configure(settings.log)
-    app = create_app(settings)
-    listening = _listen(settings)
-    server = _Uvicorn(configure(app, settings), app.farewell)
-    with contextlib.suppress(KeyboardInterrupt):
-        server.run(sockets=[listening])
-
-
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((settings.host, settings.port))
-    except OSError as error:
-        listening.close()
-        sys.exit(
-            f"Cannot listen on {settings.host} port {settings.port} ({error.strerror}): "
-            "set LIVEWALL_PORT or LIVEWALL_HOST."
-        )
-    host, port = listening.getsockname()[:2]
-    log_.info("listening", host=host, port=port)
-    return listening

@@ -2,23 +2,23 @@
 
 import asyncio
 import hmac
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from http.cookies import CookieError, SimpleCookie
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Literal
 from urllib.parse import urlsplit
 from uuid import UUID
 
 import msgspec
 
-from livewall import tokens
+from livewall import addresses, tokens
 from livewall.db import ANYBODY, SERVICE, Caller, Database
 from livewall.errors import Refusal
-from livewall.settings import Settings, SettingsError
+from livewall.settings import Settings, proxy_network
 from livewall.shapes import Account
 from livewall.tokens import Claims, Verifier
 
@@ -27,6 +27,9 @@ SESSION_SECONDS = 30 * 24 * 3600
 RECHECK_SECONDS = 300.0
 REMEMBERED = 50_000
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+COUNTRY = re.compile(r"[A-Z]{2}")
+# What Cloudflare says for an address that it can not place.
+NO_COUNTRY = "XX"
 Headers = Iterable[tuple[bytes, bytes]]
 
 
@@ -47,6 +50,18 @@ class Visit:
     proof: Literal["none", "cookie", "bearer"] = "none"
     expires_at: float = 0.0
     renewed: Session | None = None
+    country_code: str | None = None
+
+    @property
+    def ip_address(self) -> str | None:
+        """The address as PostgreSQL takes it, without a zone; None if it is none at all."""
+        parsed = addresses.parse(self.address)
+        return None if parsed is None else str(parsed)
+
+    @property
+    def subscriber(self) -> str:
+        """What is counted where addresses are: no IPv6 subscriber has only one of them."""
+        return addresses.subscriber(self.address)
 
 
 class Callers:
@@ -61,27 +76,43 @@ class Callers:
         self._checked: OrderedDict[UUID, tuple[UUID, float]] = OrderedDict()
         self._asking: dict[UUID, asyncio.Future[Session | None]] = {}
         self._forgotten = 0
-        self._proxies = [_network(proxy) for proxy in settings.trusted_proxies]
+        self._proxies = [proxy_network(proxy) for proxy in settings.trusted_proxies]
+        self._country_header = settings.country_header.lower()
         self._origin = _origin(settings.public_url)
+        self._host = settings.host.lower()
         self.secure = settings.production and not settings.public_url.startswith("http://")
         self.cookie = "__Host-livewall_session" if self.secure else "livewall_session"
 
     def address(self, headers: dict[str, str], peer: str) -> str:
-        """Return the client's address; X-Forwarded-For counts only from a proxy of ours."""
+        """Return the client's address; X-Forwarded-For counts only from a proxy of ours.
+
+        Raises Refusal if our proxy names something else than an address: whatever it passes on
+        is chosen by the client, who would get a new allowance with every request.
+        """
         hops = [hop.strip() for hop in headers.get("x-forwarded-for", "").split(",")]
         address = peer
         for hop in reversed([hop for hop in hops if hop]):
             if not self._is_proxy(address):
                 break
-            address = hop
+            parsed = addresses.read_hop(hop)
+            if parsed is None:
+                raise Refusal("invalid_message", "X-Forwarded-For must name addresses.")
+            address = str(parsed)
         return address
 
+    def country(self, headers: dict[str, str], peer: str) -> str | None:
+        """Return the country (ISO, 2 letters) in the header that the operator named.
+
+        It counts only from a proxy of ours: anybody else could claim any country.
+        """
+        if not self._country_header or not self._is_proxy(peer):
+            return None
+        country = headers.get(self._country_header, "").strip().upper()
+        return country if COUNTRY.fullmatch(country) and country != NO_COUNTRY else None
+
     def _is_proxy(self, address: str) -> bool:
-        try:
-            parsed = ip_address(address)
-        except ValueError:
-            return False
-        return any(parsed in network for network in self._proxies)
+        parsed = addresses.parse(address)
+        return parsed is not None and any(parsed in network for network in self._proxies)
 
     async def identify(self, headers: dict[str, str], peer: str) -> Visit:
         """Return who calls. Raises Refusal for a bad bearer token, or a banned person.
@@ -169,6 +200,18 @@ class Callers:
         for key in [key for key, (owner, _) in self._checked.items() if owner == profile_id]:
             del self._checked[key]
 
+    def check_host(self, headers: dict[str, str]) -> None:
+        """Refuse a name that is not ours, unless our address is set. Raises Refusal.
+
+        Without an address of our own the Origin is compared with the Host, and a stranger's name
+        can be made to lead to this machine. A page can not be served under an address in digits
+        but from that address, so those are no danger.
+        """
+        host = (urlsplit(f"//{headers.get('host', '')}").hostname or "").rstrip(".")
+        is_ours = not host or host == self._host or addresses.is_loopback(host)
+        if not self._origin and not is_ours and addresses.parse(host) is None:
+            raise Refusal("foreign_host", "", f"Set LIVEWALL_PUBLIC_URL to serve {host[:100]}.")
+
     def check_origin(self, headers: dict[str, str]) -> None:
         """Refuse a page of somebody else. Raises Refusal `foreign_origin`."""
         origin = headers.get("origin")
@@ -212,15 +255,6 @@ def read_headers(raw: Headers) -> dict[str, str]:
         separator = "; " if key == "cookie" else ", "
         joined[key] = f"{joined[key]}{separator}{text}" if key in joined else text
     return joined
-
-
-def _network(text: str) -> IPv4Network | IPv6Network:
-    try:
-        return ip_network(text, strict=False)
-    except ValueError:
-        raise SettingsError(
-            f"LIVEWALL_TRUSTED_PROXIES {text!r} does not fit: use addresses or networks."
-        ) from None
 
 
 def _origin(url: str) -> str:

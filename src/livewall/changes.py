@@ -60,7 +60,8 @@ class Changes:
     def apply_own(self, change: StreamChange, stopped_by: UUID | None = None) -> None:
         """Pass on the answer to the streamer's own call, which also says who publishes now.
 
-        Taking over changes no public state, so the revision may be the one we know.
+        It may be the one we know: a sweep was faster, or a tab of the same session says again that
+        it is live and has to hear its command again.
         """
         if change.revision >= self._known.get(change.stream.id, UNKNOWN).revision:
             self._pass_on(change, None, stopped_by)

@@ -5,16 +5,22 @@ from uuid import UUID
 
 import msgspec
 from litestar import delete, get, post, put
-from litestar.params import FromPath, JSONBody, PathParameter, QueryParameter
+from litestar.params import FromPath, JSONBody, PathParameter
 from msgspec import Meta
 
 from livewall.messages import ChatDeleted, ChatEvent
-from livewall.routing import Anybody, SignedInCaller, TheServer, problems
+from livewall.routing import (
+    LARGEST_ID,
+    Anybody,
+    BeforeId,
+    PageSize,
+    SignedInCaller,
+    TheServer,
+    problems,
+)
 from livewall.shapes import ChatMessage, ShortText
 
-LARGEST_ID = 2**63 - 1
 InPath = Annotated[int, PathParameter(ge=1, le=LARGEST_ID)]
-InQuery = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID)]
 
 
 class ChatPage(msgspec.Struct):
@@ -54,8 +60,8 @@ async def list_messages(
     stream_id: FromPath[UUID],
     caller: Anybody,
     server: TheServer,
-    limit: Annotated[int, QueryParameter(ge=1, le=100)] = 50,
-    before: InQuery = None,
+    limit: PageSize = 50,
+    before: BeforeId = None,
 ) -> ChatPage:
     """A page of a chat's history."""
     return await server.database.call(

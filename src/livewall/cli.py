@@ -11,7 +11,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from livewall import __version__, cli_db, cli_up, cli_user
+from livewall import (
+    __version__,
+    cli_db,
+    cli_ledger,
+    cli_purchases,
+    cli_up,
+    cli_user,
+    cli_webhooks,
+)
 from livewall.database import available, bring_up_to_date, prepared
 from livewall.errors import Refusal
 from livewall.postgres_process import EmbeddedError
@@ -26,6 +34,9 @@ app = typer.Typer(
 )
 app.add_typer(cli_db.app, name="db")
 app.add_typer(cli_user.app, name="user")
+app.add_typer(cli_ledger.app, name="ledger")
+app.add_typer(cli_purchases.app, name="purchases")
+app.add_typer(cli_webhooks.app, name="webhooks")
 
 
 def main() -> None:
@@ -72,7 +83,7 @@ def up() -> None:
 def serve() -> None:
     """Run the server only, on a database that `livewall db migrate` has prepared."""
     with prepared(_load_to_listen()) as settings:
-        from livewall.app import serve as serve_app
+        from livewall.serving import serve as serve_app
 
         serve_app(settings)
 

@@ -81,7 +81,7 @@ def demo_streamers(settings: Settings) -> Generator[Demo]:
 
 def run(settings: Settings, demo: Demo) -> None:
     """Serve until told to stop; once everything is there print the address and open it."""
-    from livewall.app import serve
+    from livewall.serving import serve
 
     with _when_ready(settings, demo):
         try:
@@ -118,21 +118,15 @@ def _answers(settings: Settings, ended: threading.Event) -> bool:
     deadline = time.monotonic() + READY_WITHIN
     while time.monotonic() < deadline and not ended.wait(0.05):
         try:
-            with urllib.request.urlopen(f"{_local_url(settings)}/healthz", timeout=2):  # noqa: S310
+            with urllib.request.urlopen(f"{settings.local_url}/healthz", timeout=2):  # noqa: S310
                 return True
         except OSError:
             continue
     return False
 
 
-def _local_url(settings: Settings) -> str:
-    """Return the address from this machine, past any proxy that `public_url` names."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
-    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
-
-
 def _start_demo(settings: Settings) -> subprocess.Popen[str]:
-    url = _local_url(settings)
+    url = settings.local_url
     command = [sys.executable, "-m", "livewall", "demo", "--with-parent", "--url", url]
     return subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, start_new_session=True

@@ -78,6 +78,7 @@ class Conversation:
         finally:
             hub.loading.discard(client)
         client.name = row.account.profile.name
+        client.roles = frozenset(row.account.roles)
         client.blocked = frozenset(row.blocked)
         client.wall = frozenset(slot.streamer_id for slot in row.slots)
         hub.refollow(client)

@@ -30,6 +30,7 @@ CATALOGUE: dict[str, Entry] = {
     "not_found": Entry(404, "Not found", "LW004", "Check the address."),
     "invalid_argument": Entry(422, "Invalid argument", "LW005", "Correct it and send it again."),
     "unknown_argument": Entry(422, "Unknown argument", "LW006", "Check the names."),
+    "isolation_refused": Entry(409, "Isolation level refused", "LW007", "Use READ COMMITTED."),
     "name_invalid": Entry(422, "Name can not be used", "LW010", "Choose another name."),
     "name_taken": Entry(409, "Name is taken", "LW011", "Choose another name."),
     "link_refused": Entry(422, "Link refused", "LW012", "Use an http or https address."),
@@ -37,6 +38,7 @@ CATALOGUE: dict[str, Entry] = {
     "already_an_account": Entry(409, "Already an account", "LW014", "Sign out first."),
     "session_closed": Entry(401, "Session has ended", "LW015", "Sign in again."),
     "profile_text_refused": Entry(422, "Profile text refused", "LW016", "Shorten the text."),
+    "accounts_elsewhere": Entry(409, "Accounts are kept elsewhere", "LW017", "Sign in there."),
     "identity_mismatch": Entry(403, "Somebody else's name", "LW020", "Act for yourself only."),
     "stream_not_live": Entry(409, "Stream is not live", "LW021", "Wait until it is live."),
     "blocked": Entry(403, "Blocked", "LW022", "One of you has blocked the other."),
@@ -78,13 +80,21 @@ CATALOGUE: dict[str, Entry] = {
     "wrong_password": Entry(401, "Name or password is wrong", None, "Check both and try again."),
     "csrf": Entry(403, "Request could be forged", None, "Send the X-CSRF-Token header."),
     "foreign_origin": Entry(403, "Foreign origin", None, "Call from the site's own pages."),
+    "foreign_host": Entry(421, "Foreign host", None, "Use the site's own address."),
     "method_not_allowed": Entry(405, "Method not allowed", None, "See /docs for what it takes."),
     "replaced": Entry(409, "Replaced", None, "Take a new session id."),
     "too_large": Entry(413, "Too large", None, "Send less at once."),
     "unsupported_media_type": Entry(415, "Unsupported media type", None, "See /docs."),
     "too_many_sockets": Entry(429, "Too many sockets", None, "Close another tab first."),
+    "too_slow": Entry(408, "Too slow", None, "Send it in one go."),
     "no_hello": Entry(408, "No hello in time", None, "Send hello first, within 10 seconds."),
+    "bad_signature": Entry(400, "Signature not valid", None, "Check the secret and the clock."),
+    "sandbox_only": Entry(404, "Sandbox only", None, "Use the sandbox provider, in development."),
+    "provider_refused": Entry(502, "Payment provider refused", None, "Try another way to pay."),
+    "provider_away": Entry(503, "Payment provider is away", None, "Try again in a few seconds."),
+    "payments_off": Entry(503, "Nothing can be bought here", None, "Ask the operator."),
     "internal": Entry(500, "Something broke here", None, "Try again; tell the operator the id."),
+    "busy": Entry(503, "Too busy", None, "Try again in a few seconds."),
     "database_away": Entry(503, "Database is away", None, "Try again in a few seconds."),
     "starting": Entry(503, "Not ready yet", None, "Try again in a few seconds."),
 }
@@ -93,6 +103,8 @@ BY_SQLSTATE = {entry.sqlstate: code for code, entry in CATALOGUE.items() if entr
 
 # Constraints state rules; whoever breaks one directly hears the same code as through a function.
 BY_CONSTRAINT: dict[str, str] = {
+    # A token that outlived its account at an outside sign-in service.
+    "profiles_are_users": "invalid_token",
     "profiles_name_unlike_others": "name_taken",
     "profiles_name_unique": "name_taken",
     "profiles_name_well_formed": "name_invalid",

@@ -13,9 +13,12 @@ from livewall import metrics
 from livewall.db import Caller
 from livewall.messages import ToClient, frame
 
+# Whoever has one of these roles hears of purchases that wait for a decision.
+FINANCE = frozenset({"finance", "admin"})
 # What may wait for one socket, in bytes. Whoever is further behind gets a snapshot instead.
 OUTBOX_BYTES = 256 * 1024
 FAREWELL_SECONDS = 1.0
+RESYNC_SECONDS = 5.0
 
 
 class Wire(NamedTuple):
@@ -45,6 +48,7 @@ class Client:
         self.profile_id = profile_id
         self.session_id = session_id
         self.name = ""
+        self.roles: frozenset[str] = frozenset()
         self.blocked: frozenset[UUID] = frozenset()
         self.wall: frozenset[UUID] = frozenset()
         self.tiles: frozenset[UUID] = frozenset()
@@ -57,6 +61,8 @@ class Client:
         self._stale = True
         self._task: asyncio.Task[None] | None = None
         self._closing: asyncio.Future[None] | None = None
+        self._resynced_at = float("-inf")
+        self._later: asyncio.TimerHandle | None = None
 
     @property
     def key(self) -> tuple[UUID, UUID]:
@@ -89,8 +95,19 @@ class Client:
 
     def resync(self) -> None:
         """Send a fresh snapshot, before whatever is queued."""
+        self._later = None
+        self._resynced_at = asyncio.get_running_loop().time()
         self._stale = True
         self._wake()
+
+    def resync_soon(self) -> None:
+        """The same for a cause that lies with others: not again and again, however often."""
+        loop = asyncio.get_running_loop()
+        wait = self._resynced_at + RESYNC_SECONDS - loop.time()
+        if wait <= 0:
+            self.resync()
+        elif self._later is None:
+            self._later = loop.call_later(wait, self.resync)
 
     def _forget_events(self) -> None:
         # Answers stay: somebody waits for exactly those.
@@ -216,12 +233,27 @@ class Hub:
             if client.session_id != but:
                 client.push(text)
 
+    def to_finance(self, message: ToClient) -> None:
+        """Tell the staff who decide about money."""
+        self._deliver({c for c in self.clients.values() if c.roles & FINANCE}, message)
+
     def to_topics(self, topics: Iterable[UUID], message: ToClient) -> None:
         """Tell whoever shows one of these, and whoever reads a snapshot this moment."""
+        self._deliver(self._showing(topics) | self.loading, message)
+
+    def to_onlookers(self, topics: Iterable[UUID], message: ToClient, sender_id: UUID) -> None:
+        """Tell whoever shows one of these of something passing that is in no snapshot.
+
+        Nobody in a blocked pair with the sender hears it.
+        """
+        onlookers = {c for c in self._showing(topics) if sender_id not in c.blocked}
+        self._deliver(onlookers, message)
+
+    def _showing(self, topics: Iterable[UUID]) -> set[Client]:
         reached: set[Client] = set()
         for topic in topics:
             reached |= self._topics.get(topic, set())
-        self._deliver(reached | self.loading, message)
+        return reached
 
     def to_everybody(self, message: ToClient) -> None:
         """Tell every socket."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import unicodedata
 from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
@@ -17,9 +18,10 @@ from livewall import tokens
 from livewall.callers import SESSION_SECONDS, Session
 from livewall.db import SERVICE, Database
 from livewall.errors import Refusal
+from livewall.limits import Workbench
 from livewall.messages import Goodbye, StreamEvent
 from livewall.routing import SignedInCaller, TheServer, TheVisit, cookie, problems
-from livewall.server import Server
+from livewall.server import Limiters, Server
 from livewall.shapes import Account, Name, Profile, Stream, Text
 from livewall.streams import stop_if_live
 from livewall.web import session_cookies, sign_session
@@ -28,8 +30,9 @@ NO_STORE = {"Cache-Control": "no-store"}
 SIGNED_OUT = Goodbye("signed_out", 0)
 Password = Annotated[str, Meta(min_length=8, max_length=200, description="8 to 200 characters")]
 _hasher = PasswordHash((Argon2Hasher(),))
-# One hash takes tens of megabytes and milliseconds; more at once than cores only takes memory.
-_hashing = asyncio.Semaphore(2)
+# One hash takes tens of megabytes and milliseconds; more at once than cores only takes memory, and
+# more in line than these would wait longer than people do.
+_hashing = Workbench(2, waiting=16)
 # What an unknown name is checked against, so that it takes as long as a known one.
 _nobody = _hasher.hash(secrets.token_hex(16))
 
@@ -106,12 +109,12 @@ async def current_session(visit: TheVisit, server: TheServer) -> Response[Curren
     return Response(CurrentSession(account), headers=NO_STORE, cookies=[proof])
 
 
-@post("/api/session/guest", responses=problems("name_invalid", "name_taken"))
+@post("/api/session/guest", responses=problems("name_invalid", "name_taken", "accounts_elsewhere"))
 async def continue_as_guest(
     data: JSONBody[NewGuest], visit: TheVisit, server: TheServer
 ) -> Response[SignedIn]:
     """Continue as a guest: a profile without a password."""
-    server.limiters.guests.check(visit.address)
+    server.limiters.guests.check(visit.subscriber)
     is_demo = data.demo and not server.settings.production
     profile = await server.database.call(
         SERVICE, "create_guest", Profile, p_name=data.name, p_is_demo=is_demo
@@ -121,13 +124,20 @@ async def continue_as_guest(
 
 @post(
     "/api/accounts",
-    responses=problems("name_invalid", "name_taken", "already_an_account", "profile_text_refused"),
+    responses=problems(
+        "name_invalid",
+        "name_taken",
+        "already_an_account",
+        "profile_text_refused",
+        "accounts_elsewhere",
+        "busy",
+    ),
 )
 async def create_account(
     data: JSONBody[NewAccount], visit: TheVisit, server: TheServer
 ) -> Response[SignedIn]:
     """Create an account. A guest keeps their profile and turns into one."""
-    server.limiters.accounts.check(visit.address)
+    server.limiters.accounts.check(visit.subscriber)
     profile = await server.database.call(
         SERVICE,
         "create_account",
@@ -137,20 +147,22 @@ async def create_account(
         p_display_name=data.display_name,
         p_guest_id=visit.caller.profile_id,
     )
+    server.limiters.known.add(_pair(visit.subscriber, str(profile.id)))
     for client in server.hub.of_profile(profile.id):
         client.resync()
     return await _open(server, profile.id, return_token=data.return_token)
 
 
-@post("/api/session", responses=problems("wrong_password", "banned"))
+@post("/api/session", responses=problems("wrong_password", "banned", "busy"))
 async def sign_in(data: JSONBody[SignIn], visit: TheVisit, server: TheServer) -> Response[SignedIn]:
     """Sign in with name and password."""
-    server.limiters.sign_ins.check(visit.address)
-    server.limiters.passwords.check(f"{visit.address} {data.name.lower()}")
+    server.limiters.sign_ins.check(visit.subscriber)
     found = await server.database.find(SERVICE, "find_credentials", Credentials, p_name=data.name)
+    pair = _count_guess(server.limiters, visit.subscriber, _account_key(data.name, found))
     is_right, stronger = await _verify(data.password, found.password_hash if found else _nobody)
     if found is None or not is_right:
         raise Refusal("wrong_password")
+    server.limiters.known.add(pair)
     if stronger is not None:
         await server.database.call(
             SERVICE,
@@ -160,6 +172,26 @@ async def sign_in(data: JSONBody[SignIn], visit: TheVisit, server: TheServer) ->
             p_password_hash=stronger,
         )
     return await _open(server, found.profile_id, return_token=data.return_token)
+
+
+def _account_key(name: str, found: Credentials | None) -> str:
+    """Count by account, not by what was typed: a name has many spellings."""
+    if found is not None:
+        return str(found.profile_id)
+    return unicodedata.normalize("NFKC", name).strip().lower()
+
+
+def _pair(subscriber: str, account: str) -> str:
+    return f"{subscriber} {account}"
+
+
+def _count_guess(limiters: Limiters, subscriber: str, account: str) -> str:
+    """Count one password for an account. Raises Refusal `rate_limited`."""
+    pair = _pair(subscriber, account)
+    limiters.passwords.check(pair)
+    if pair not in limiters.known:
+        limiters.strangers.check(account)
+    return pair
 
 
 @delete("/api/session", responses=problems())
@@ -187,6 +219,7 @@ async def update_profile(
     data: JSONBody[ProfileChange], person: SignedInCaller, server: TheServer
 ) -> Profile:
     """Change name, shown name or text."""
+    server.limiters.edits.check(str(person.profile_id))
     profile = await server.database.call(
         person,
         "update_profile",
@@ -197,15 +230,21 @@ async def update_profile(
     )
     for client in server.hub.of_profile(profile.id):
         client.resync()
-    await _show_new_name(server, person, profile)
+    if data.name is not None or data.display_name is not None:
+        await _show_new_name(server, person, profile)
     return profile
 
 
 async def _show_new_name(server: Server, person: SignedInCaller, profile: Profile) -> None:
-    """The streamer's name is part of their stream, and so of everybody's wall."""
+    """The streamer's name is part of their stream; everybody has a list of who is live."""
     page = await server.database.call(person, "get_profile", _Streamer, p_name=profile.name)
-    if page.stream is not None:
-        server.hub.to_everybody(StreamEvent(page.stream))
+    if page.stream is None:
+        return
+    event = StreamEvent(page.stream)
+    if page.stream.live_available:
+        server.hub.to_everybody(event)
+    else:
+        server.hub.to_topics((page.stream.id, profile.id), event)
 
 
 @delete("/api/me", responses=problems("not_signed_in"))
@@ -237,12 +276,12 @@ async def open_session(database: Database, profile_id: UUID) -> Session:
 
 
 async def _hash(password: str) -> str:
-    async with _hashing:
+    async with _hashing.place():
         return await asyncio.to_thread(_hasher.hash, password)
 
 
 async def _verify(password: str, password_hash: str) -> tuple[bool, str | None]:
-    async with _hashing:
+    async with _hashing.place():
         return await asyncio.to_thread(_hasher.verify_and_update, password, password_hash)
 
 

@@ -15,16 +15,24 @@ import asyncpg
 import msgspec
 import structlog
 
+from livewall import events, ledger, metrics
 from livewall import log as logs
-from livewall import metrics
 from livewall.db import AWAY, SERVICE, Database
 from livewall.errors import Refusal
+from livewall.payments import open_provider
+from livewall.payments.settlement import Settlement
 from livewall.settings import Settings
 from livewall.shapes import StreamChange
 
 SWEEP_SECONDS = 0.25
 RECONCILE_SECONDS = 12.0
 CLEANUP_SECONDS = 45.0
+OUTBOX_SECONDS = 0.25
+FOLD_SECONDS = 0.5
+SETTLE_SECONDS = 1.0
+EXPIRE_SECONDS = 60.0
+# Jobs that run oftener leave a record only this often, and of each failure: a record is a commit.
+RECORD_SECONDS = 10.0
 # Transactions may commit in another order than they read the clock, up to the `statement_timeout`
 # of `authenticator` (8 s) later.
 SHORT_OVERLAP = timedelta(seconds=1)
@@ -36,6 +44,7 @@ MOST_BACKOFF = 10.0
 log = structlog.get_logger()
 
 Listener = Callable[[Sequence[StreamChange]], None]
+Act = Callable[[], Awaitable[None]]
 
 
 class _Swept(msgspec.Struct):
@@ -67,7 +76,7 @@ class Sweeper:
         self._listener(swept.changes)
 
 
-async def repeat(name: str, seconds: float, act: Callable[[], Awaitable[None]]) -> None:
+async def repeat(name: str, seconds: float, act: Act) -> None:
     """Run `act` every so many seconds, for ever; a failure is logged, counted and waited out."""
     failures = 0
     while True:
@@ -89,31 +98,44 @@ async def repeat(name: str, seconds: float, act: Callable[[], Awaitable[None]]) 
         await asyncio.sleep(max(delay, 0.05))
 
 
-def recorded(database: Database, function: str) -> Callable[[], Awaitable[None]]:
-    """Return a job that calls a function and leaves a record of the run, good or bad."""
+def calling(database: Database, function: str) -> Act:
+    """Return a job that calls a function."""
 
     async def act() -> None:
-        started = time.perf_counter()
-        is_ok = False
-        try:
-            await database.call(SERVICE, function, object)
-            is_ok = True
-        finally:
-            milliseconds = round((time.perf_counter() - started) * 1000)
-            with contextlib.suppress(Refusal):
-                await database.call(
-                    SERVICE,
-                    "record_job_run",
-                    object,
-                    p_job=function,
-                    p_ok=is_ok,
-                    p_millis=milliseconds,
-                )
+        await database.call(SERVICE, function, object)
 
     return act
 
 
-async def lead(database: Database, jobs: Callable[[], Awaitable[None]]) -> None:
+def recorded(database: Database, job: str, act: Act) -> Act:
+    """Return a job that leaves a record of its runs, good or bad."""
+    recorded_at = -RECORD_SECONDS
+
+    async def run() -> None:
+        nonlocal recorded_at
+        started = time.perf_counter()
+        is_ok = False
+        try:
+            await act()
+            is_ok = True
+        finally:
+            now = time.perf_counter()
+            if not is_ok or now - recorded_at >= RECORD_SECONDS:
+                recorded_at = now
+                with contextlib.suppress(Refusal):
+                    await database.call(
+                        SERVICE,
+                        "record_job_run",
+                        object,
+                        p_job=job,
+                        p_ok=is_ok,
+                        p_millis=round((now - started) * 1000),
+                    )
+
+    return run
+
+
+async def lead(database: Database, jobs: Act) -> None:
     """Run the jobs while we hold the lock; try to get it while we do not. For ever."""
     while True:
         try:
@@ -140,9 +162,7 @@ async def _leadership(database: Database) -> AsyncGenerator[asyncpg.Connection |
         yield connection if held else None
 
 
-async def _while_connected(
-    connection: asyncpg.Connection, jobs: Callable[[], Awaitable[None]]
-) -> None:
+async def _while_connected(connection: asyncpg.Connection, jobs: Act) -> None:
     """Run the jobs until the connection that holds the lock is lost."""
     running = asyncio.ensure_future(jobs())
     try:
@@ -155,22 +175,39 @@ async def _while_connected(
         await asyncio.gather(running, return_exceptions=True)
 
 
-async def run(database: Database, listener: Listener) -> None:
+def leading(database: Database, settlement: Settlement) -> list[tuple[str, float, Act]]:
+    """Return what the leader does: the name of a job, its period in seconds, and the job."""
+
+    async def fold() -> None:
+        await ledger.fold(database)
+
+    async def deliver() -> None:
+        await events.deliver_outbox(database)
+
+    async def expire() -> None:
+        await database.call(SERVICE, "expire_purchases", object)
+        settlement.soon()
+
+    publish, cleanup = "update_publish_state_from_viewers", "cleanup_stale_viewers"
+    return [
+        (publish, RECONCILE_SECONDS, calling(database, publish)),
+        (cleanup, CLEANUP_SECONDS, calling(database, cleanup)),
+        ("deliver_outbox", OUTBOX_SECONDS, deliver),
+        ("fold_ledger", FOLD_SECONDS, fold),
+        ("process_payment_events", SETTLE_SECONDS, settlement.process_events),
+        ("perform_provider_calls", SETTLE_SECONDS, settlement.perform_calls),
+        ("expire_purchases", EXPIRE_SECONDS, expire),
+    ]
+
+
+async def run(database: Database, listener: Listener, settlement: Settlement) -> None:
     """Sweep for ever, and lead when nobody else does."""
     sweeper = Sweeper(database, listener)
+    periods = leading(database, settlement)
 
     async def periodic() -> None:
         await asyncio.gather(
-            repeat(
-                "update_publish_state_from_viewers",
-                RECONCILE_SECONDS,
-                recorded(database, "update_publish_state_from_viewers"),
-            ),
-            repeat(
-                "cleanup_stale_viewers",
-                CLEANUP_SECONDS,
-                recorded(database, "cleanup_stale_viewers"),
-            ),
+            *(repeat(job, period, recorded(database, job, act)) for job, period, act in periods)
         )
 
     await asyncio.gather(
@@ -181,6 +218,16 @@ async def run(database: Database, listener: Listener) -> None:
 def work(settings: Settings) -> None:
     """Run the jobs only, until interrupted: `livewall worker`."""
     logs.configure(settings.log)
-    database = Database(settings.web_database_url, size=4)
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(run(database, lambda _changes: None))
+        asyncio.run(_work(settings))
+
+
+async def _work(settings: Settings) -> None:
+    database = Database(settings.web_database_url, size=8)
+    provider = open_provider(settings, database)
+    settlement = Settlement(database, provider)
+    try:
+        await asyncio.gather(run(database, lambda _changes: None, settlement), settlement.run())
+    finally:
+        if provider is not None:
+            await provider.close()

@@ -1,8 +1,10 @@
-"""Token buckets: how often somebody may do something, in bounded memory."""
+"""How often somebody may do something, and how much may be under way, in bounded memory."""
 
+import asyncio
+import contextlib
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 
 from livewall.errors import Refusal
 
@@ -49,15 +51,54 @@ class Limiter:
         self._clock = clock
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()
 
-    def check(self, key: str) -> None:
-        """Count one use. Raises Refusal `rate_limited` with `retry_after` in seconds."""
+    def check(self, key: str, amount: float = 1) -> None:
+        """Count one use, or so much. Raises Refusal `rate_limited` with `retry_after`, seconds."""
         bucket = self._buckets.pop(key, None) or Bucket(self._rate, self._burst, self._clock)
         self._buckets[key] = bucket
         if len(self._buckets) > self._size:
             self._buckets.popitem(last=False)
-        wait = bucket.take()
+        wait = bucket.take(amount)
         if wait > 0:
             seconds = int(wait) + 1
             raise Refusal(
                 "rate_limited", f"Try again in {seconds} s.", fields={"retry_after": seconds}
             )
+
+
+class Recent:
+    """A set that forgets what was added longest ago."""
+
+    def __init__(self, size: int = 50_000) -> None:
+        self._size = size
+        self._keys: OrderedDict[str, None] = OrderedDict()
+
+    def add(self, key: str) -> None:
+        """Remember this one, as the newest."""
+        self._keys[key] = None
+        self._keys.move_to_end(key)
+        if len(self._keys) > self._size:
+            self._keys.popitem(last=False)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._keys
+
+
+class Workbench:
+    """Heavy work: so many at a time, so many more wait, the rest is told to come again."""
+
+    def __init__(self, places: int, waiting: int) -> None:
+        self._places = asyncio.Semaphore(places)
+        self._most = places + waiting
+        self._inside = 0
+
+    @contextlib.asynccontextmanager
+    async def place(self) -> AsyncGenerator[None]:
+        """Hold a place while the block runs. Raises Refusal `busy`."""
+        if self._inside >= self._most:
+            raise Refusal("busy")
+        self._inside += 1
+        try:
+            async with self._places:
+                yield
+        finally:
+            self._inside -= 1

@@ -8,7 +8,16 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from livewall.errors import Problem
-from livewall.shapes import Account, ChatMessage, Count, ShortText, Slot, Stream, Why
+from livewall.money import Gift, Purchase
+from livewall.shapes import (
+    Account,
+    ChatMessage,
+    Count,
+    ShortText,
+    Slot,
+    Stream,
+    Why,
+)
 
 MOST_TILES = 12
 MOST_ACTIVE = 4
@@ -64,7 +73,7 @@ class Leave(FromClient, tag="leave"):
     """An explicit goodbye to some streams, or to all of this session."""
 
     sequence: Count
-    stream_ids: Annotated[list[UUID], Meta(max_length=200)] | None = None
+    stream_ids: Annotated[list[UUID], Meta(max_length=MOST_TILES)] | None = None
 
 
 class GoLive(FromClient, tag="go_live"):
@@ -218,6 +227,27 @@ class ChatDeleted(ToClient, tag="chat_deleted"):
 
     stream_id: UUID
     id: int
+
+
+class GiftEvent(ToClient, tag="gift"):
+    """Somebody gave something to the streamer of a stream that this socket shows."""
+
+    stream_id: UUID
+    gift: Gift
+
+
+class WalletEvent(ToClient, tag="wallet"):
+    """One's own wallet changed: read it again."""
+
+
+class PurchaseEvent(ToClient, tag="purchase"):
+    """One's own purchase changed; this is all of it."""
+
+    purchase: Purchase
+
+
+class HeldEvent(ToClient, tag="held"):
+    """For finance: the list of held purchases changed, read it again."""
 
 
 class Ok(ToClient, tag="ok", omit_defaults=True):

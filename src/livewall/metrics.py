@@ -40,6 +40,11 @@ DATABASE_FAILURES = Counter(
 JOB_RUNS = Counter("livewall_job_runs_total", "Runs of a periodic job", ["job", "result"])
 JOB_SECONDS = Histogram("livewall_job_seconds", "Time of a periodic job", ["job"], buckets=FAST)
 JOB_LEADER = Gauge("livewall_job_leader", "1 while this process runs the periodic jobs")
+PROVIDER_CALLS = Counter(
+    "livewall_provider_calls_total",
+    "What payment providers were told to do: ok, again (will be retried) or failed (for good)",
+    ["provider", "call", "result"],
+)
 REQUESTS = Histogram("livewall_http_seconds", "HTTP requests", ["method", "status"], buckets=FAST)
 
 

@@ -224,6 +224,8 @@ async def _run_platform(connection: Connection, platform: SqlFile) -> None:
         await connection.execute(platform.text)
     except CONFLICTS:
         raise
+    except asyncpg.RaiseError as error:
+        raise MigrationError(f"platform.sql: {first_line(error)}.") from error
     except asyncpg.PostgresError as error:
         raise MigrationError(
             f"platform.sql: {first_line(error)}. The administrator needs CREATEROLE "

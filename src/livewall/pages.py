@@ -61,8 +61,9 @@ class Pages:
         return _Page(503, HTML, MISSING)
 
     def _find(self, path: str) -> Path | None:
-        if "\0" in path:
-            return None
-        file = (self._folder / path.lstrip("/")).resolve()
-        inside = file.is_relative_to(self._folder) and file.name != "index.html"
-        return file if inside and file.is_file() else None
+        try:
+            file = (self._folder / path.lstrip("/")).resolve()
+            inside = file.is_relative_to(self._folder) and file.name != "index.html"
+            return file if inside and file.is_file() else None
+        except (OSError, ValueError):
+            return None  # too long for a file name, a loop of links, a NUL

@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from livewall.errors import Refusal
 from livewall.media import Member
+from livewall.messages import MOST_TILES
 from livewall.routing import SignedInCaller, TheServer, problems
 from livewall.shapes import Count
 
@@ -19,7 +20,7 @@ class LeaveRequest(msgspec.Struct, forbid_unknown_fields=True):
 
     session_id: UUID
     sequence: Count
-    stream_ids: Annotated[list[UUID], Meta(max_length=200)] | None = None
+    stream_ids: Annotated[list[UUID], Meta(max_length=MOST_TILES)] | None = None
 
 
 @post("/api/presence/leave", status_code=204, responses=problems("not_signed_in"))
@@ -27,6 +28,7 @@ async def leave(data: JSONBody[LeaveRequest], person: SignedInCaller, server: Th
     """Leave, as a page does that closes (`fetch` with `keepalive`)."""
     if person.profile_id is None:
         raise Refusal("not_signed_in")
+    server.limiters.leaves.check(str(person.profile_id))
     member = Member(person.profile_id, data.session_id)
     server.presence.leave(member, data.sequence, data.stream_ids)
 

@@ -1,6 +1,6 @@
 """What every HTTP route uses: who asks, the parts of the server, and documented refusals."""
 
-from typing import cast
+from typing import Annotated, cast
 
 import msgspec
 import structlog
@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import QueryParameter
 from litestar.routes import HTTPRoute
 
 from livewall.callers import Visit
@@ -18,8 +19,17 @@ from livewall.errors import CATALOGUE, Problem, Refusal
 from livewall.server import Server
 
 PROBLEM_JSON = "application/problem+json"
-# What any call may answer: malformed, bad token, forged or banned, too fast, database away.
-ALWAYS = ("invalid_message", "invalid_token", "csrf", "rate_limited", "internal", "database_away")
+# What any call may answer: malformed, bad token, forged, too slow or too fast, database away.
+ALWAYS = (
+    "invalid_message",
+    "invalid_token",
+    "csrf",
+    "too_slow",
+    "foreign_host",
+    "rate_limited",
+    "internal",
+    "database_away",
+)
 BY_STATUS = {
     400: "invalid_message",
     401: "not_signed_in",
@@ -35,6 +45,10 @@ TheVisit = NamedDependency[Visit]
 Anybody = NamedDependency[Caller]
 SignedInCaller = NamedDependency[Caller]
 AnyRequest = Request[object, object, State]
+# How lists are read in pages.
+LARGEST_ID = 2**63 - 1
+BeforeId = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID)]
+PageSize = Annotated[int, QueryParameter(ge=1, le=100)]
 
 
 class StrictRequest(Request[object, object, State]):

@@ -7,19 +7,33 @@ from livewall.callers import Callers
 from livewall.changes import Changes
 from livewall.db import SERVICE, Database
 from livewall.hub import Hub
-from livewall.limits import Limiter
+from livewall.limits import Limiter, Recent
+from livewall.payments import PaymentProvider, open_provider
+from livewall.payments.settlement import Settlement
 from livewall.settings import Settings
 from livewall.watching import Presence
 
 
 @dataclass(frozen=True)
 class Limiters:
-    """How often one address, or one name from one address, may try."""
+    """How often one may try: by subscriber (see addresses.py), by account, or by both.
+
+    An account alone is a key for those whom it does not know (`known`): many addresses guess no
+    more than one, and their guessing keeps nobody out who signed in from the same address before.
+    What everybody hears of, or somebody else does, is counted by the account that does it.
+    """
 
     guests: Limiter
     accounts: Limiter
     sign_ins: Limiter
     passwords: Limiter
+    purchases: Limiter
+    strangers: Limiter
+    known: Recent
+    edits: Limiter
+    blocks: Limiter
+    previews: Limiter
+    leaves: Limiter
 
 
 @dataclass(frozen=True)
@@ -33,6 +47,8 @@ class Server:
     hub: Hub
     presence: Presence
     limiters: Limiters
+    provider: PaymentProvider | None
+    settlement: Settlement
 
     @property
     def changes(self) -> Changes:
@@ -50,11 +66,19 @@ def assemble(settings: Settings) -> Server:
     """Make the parts; nothing connects or runs yet."""
     database = Database(settings.web_database_url)
     hub = Hub()
+    provider = open_provider(settings, database)
     limiters = Limiters(
         guests=Limiter(rate=1, burst=60),
         accounts=Limiter(rate=0.2, burst=30),
         sign_ins=Limiter(rate=0.5, burst=30),
         passwords=Limiter(rate=0.1, burst=10),
+        purchases=Limiter(rate=0.5, burst=30),
+        strangers=Limiter(rate=0.1, burst=30),
+        known=Recent(),
+        edits=Limiter(rate=0.2, burst=10),
+        blocks=Limiter(rate=0.2, burst=20),
+        previews=Limiter(rate=1.5, burst=8),
+        leaves=Limiter(rate=2, burst=40),
     )
     return Server(
         id=uuid4(),
@@ -64,4 +88,6 @@ def assemble(settings: Settings) -> Server:
         hub=hub,
         presence=Presence(database, hub, settings.seats),
         limiters=limiters,
+        provider=provider,
+        settlement=Settlement(database, provider),
     )

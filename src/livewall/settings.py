@@ -10,6 +10,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from difflib import get_close_matches
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 from urllib.parse import urlsplit, urlunsplit
@@ -17,10 +18,20 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 from msgspec import Meta
 
+from livewall.addresses import is_loopback, parse_network
 from livewall.postgres_folder import prepare_folder, write_secret
 
 PREFIX = "LIVEWALL_"
 SECRET_BYTES = 32
+STRIPE_KEYS = {
+    "stripe_secret_key": ("sk_", "rk_"),
+    "stripe_publishable_key": ("pk_",),
+    "stripe_webhook_secret": ("whsec_",),
+}
+# Random bytes have more in any notation; a repeated character or word has fewer.
+SECRET_CHARACTERS = 10
+# A proxy is a machine or a private network. Wider than these is everybody.
+WIDEST_PROXIES = {4: 8, 6: 7}
 PEERS_SEE_ADDRESSES = "viewers and streamers see each other's addresses"
 
 
@@ -89,6 +100,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     trusted_proxies: Annotated[
         tuple[str, ...], _about("addresses whose X-Forwarded-For is believed, by comma")
     ] = ()
+    country_header: Annotated[
+        str, _about("header in which those proxies name the country, such as CF-IPCountry")
+    ] = ""
+    payments: Annotated[
+        Literal["sandbox", "stripe", "none"],
+        _about("who takes the money; the sandbox never in production, where none is the default"),
+    ] = "sandbox"
+    stripe_secret_key: Annotated[str, _secret("Stripe's secret or restricted key, sk_ or rk_")] = ""
+    stripe_publishable_key: Annotated[str, _about("Stripe's publishable key, pk_")] = ""
+    stripe_webhook_secret: Annotated[
+        str, _secret("signing secret of the webhook endpoint in Stripe's dashboard, whsec_")
+    ] = ""
+    stripe_api_base: Annotated[str, _about("another address of Stripe's API, for tests")] = ""
     sockets_per_account: Annotated[int, _about("open sockets of one account", ge=1)] = 8
     sockets_per_address: Annotated[int, _about("open sockets from one address", ge=1)] = 64
 
@@ -111,6 +135,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """The address people use, without a slash at the end."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return self.public_url.rstrip("/") or f"http://{host}:{self.port}"
+
+    @property
+    def local_url(self) -> str:
+        """The address from this machine, past any proxy that `public_url` names."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     @property
     def web_database_url(self) -> str:
@@ -157,7 +187,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         for key, name in known.items()
         if key in environ
     }
-    settings = Settings(**values)
+    settings = _with_payments(Settings(**values), values)
     if settings.secret and len(settings.secret.encode()) < SECRET_BYTES:
         raise SettingsError(f"LIVEWALL_SECRET is too short: give it {SECRET_BYTES} bytes or more.")
     if settings.turn_relay_only and not settings.turn_url:
@@ -170,6 +200,31 @@ def read(environ: Mapping[str, str]) -> Settings:
             "LIVEWALL_TURN_URL needs LIVEWALL_TURN_SECRET, or _TURN_USERNAME and _TURN_CREDENTIAL."
         )
     return settings
+
+
+def _with_payments(settings: Settings, given: Mapping[str, Any]) -> Settings:
+    """Check who takes the money; nobody does in production unless asked to."""
+    if settings.production and settings.payments == "sandbox":
+        if "payments" in given:
+            raise SettingsError(
+                "LIVEWALL_PAYMENTS=sandbox sells coins for nothing, so production refuses it: "
+                "use stripe or none."
+            )
+        return msgspec.structs.replace(settings, payments="none")
+    if settings.payments == "stripe":
+        _check_stripe(settings)
+    return settings
+
+
+def _check_stripe(settings: Settings) -> None:
+    for name, prefixes in STRIPE_KEYS.items():
+        if not getattr(settings, name).startswith(prefixes):
+            raise SettingsError(
+                f"LIVEWALL_PAYMENTS=stripe needs {variable(name)}, which begins with "
+                f"{' or '.join(prefixes)}."
+            )
+    if settings.production and settings.stripe_api_base.startswith("http://"):
+        raise SettingsError("LIVEWALL_STRIPE_API_BASE must be https in production.")
 
 
 def _hints() -> dict[str, Any]:
@@ -213,10 +268,44 @@ def _is_secret(kind: Any) -> bool:
 def _refuse_unsafe(settings: Settings) -> None:
     if not settings.secret:
         raise SettingsError("LIVEWALL_SECRET is needed in production: 32 random bytes or more.")
+    if len(set(settings.secret)) < SECRET_CHARACTERS:
+        raise SettingsError(
+            "LIVEWALL_SECRET is easy to guess: make one with `openssl rand -hex 32`."
+        )
+    _refuse_plain("LIVEWALL_PUBLIC_URL", settings.public_url)
+    _refuse_plain("LIVEWALL_JWKS_URL", settings.jwks_url)
+    for proxy in settings.trusted_proxies:
+        _refuse_wide(proxy)
     if not settings.turn_relay_only and not settings.accept_peer_addresses:
         raise SettingsError(
             "Without LIVEWALL_TURN_RELAY_ONLY=1 people see each other's addresses: set it, or "
             f'accept that with LIVEWALL_ACCEPT_PEER_ADDRESSES="{PEERS_SEE_ADDRESSES}".'
+        )
+
+
+def _refuse_plain(name: str, url: str) -> None:
+    """Without TLS whoever carries the bytes reads cookies, or replaces the keys of an issuer."""
+    parts = urlsplit(url)
+    if url and parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+        raise SettingsError(f"{name} {url!r} must begin with https:// in production.")
+
+
+def proxy_network(proxy: str) -> IPv4Network | IPv6Network:
+    """Return a trusted proxy as a network. Raises SettingsError."""
+    network = parse_network(proxy)
+    if network is None:
+        raise SettingsError(
+            f"LIVEWALL_TRUSTED_PROXIES {proxy!r} does not fit: use addresses or networks."
+        )
+    return network
+
+
+def _refuse_wide(proxy: str) -> None:
+    network = proxy_network(proxy)
+    if network.prefixlen < WIDEST_PROXIES[network.version]:
+        raise SettingsError(
+            f"LIVEWALL_TRUSTED_PROXIES {proxy!r} lets strangers choose their address: "
+            "name the proxy."
         )
 
 

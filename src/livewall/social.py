@@ -105,9 +105,10 @@ async def list_blocks(person: SignedInCaller, server: TheServer) -> Blocked:
 )
 async def block(name: FromPath[str], person: SignedInCaller, server: TheServer) -> None:
     """Block somebody: follows and watching end both ways, at once."""
+    server.limiters.blocks.check(str(person.profile_id))
     result = await server.database.call(person, "block", BlockResult, p_name=name)
     if person.profile_id is not None:
-        server.presence.plane.separate(person.profile_id, result.profile_id)
+        _separate(server, person.profile_id, result.profile_id)
     server.changes.apply(result.changes)
     _refresh(server, person, result.profile_id)
 
@@ -115,15 +116,27 @@ async def block(name: FromPath[str], person: SignedInCaller, server: TheServer) 
 @delete("/api/blocks/{name:str}", responses=problems("not_signed_in", "not_found"))
 async def unblock(name: FromPath[str], person: SignedInCaller, server: TheServer) -> None:
     """Lift a block."""
+    server.limiters.blocks.check(str(person.profile_id))
     other = await server.database.call(person, "unblock", UUID, p_name=name)
     _refresh(server, person, other)
 
 
 def _refresh(server: Server, person: Caller, other: UUID) -> None:
     """Who is blocked is part of the snapshot of both."""
-    for profile_id in (person.profile_id, other):
-        for client in server.hub.of_profile(profile_id) if profile_id else []:
-            client.resync()
+    for client in server.hub.of_profile(person.profile_id) if person.profile_id else []:
+        client.resync()
+    for client in server.hub.of_profile(other):
+        client.resync_soon()
+
+
+def _separate(server: Server, one: UUID, other: UUID) -> None:
+    """End what two people have with each other, now and not with the next snapshot."""
+    server.presence.plane.separate(one, other)
+    for client, stranger in (
+        *((c, other) for c in server.hub.of_profile(one)),
+        *((c, one) for c in server.hub.of_profile(other)),
+    ):
+        client.blocked |= {stranger}
 
 
 ROUTES = [

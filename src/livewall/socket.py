@@ -31,6 +31,7 @@ CLOSE_CODES = {
     "session_closed": 4401,
     "banned": 4403,
     "foreign_origin": 4403,
+    "foreign_host": 4403,
     "no_hello": 4408,
     "replaced": 4409,
     "too_large": 4413,
@@ -72,9 +73,9 @@ class Sockets:
             log.exception("socket_broke")
             await line.refuse(Refusal("internal"))
         finally:
-            self._by_address[visit.address] -= 1
-            if not self._by_address[visit.address]:
-                del self._by_address[visit.address]
+            self._by_address[visit.subscriber] -= 1
+            if not self._by_address[visit.subscriber]:
+                del self._by_address[visit.subscriber]
 
     async def _admit(self, scope: WebSocketScope) -> Visit:
         """Return who connects; count them. Raises Refusal."""
@@ -82,6 +83,7 @@ class Sockets:
             raise Refusal("invalid_message", "The socket is at /ws.")
         headers = read_headers(scope["headers"])
         callers = self._server.callers
+        callers.check_host(headers)
         peer = (scope["client"] or ("", 0))[0]
         visit = await callers.identify(headers, peer)
         if visit.proof != "bearer":
@@ -89,9 +91,9 @@ class Sockets:
         if visit.caller.profile_id is None:
             raise Refusal("not_signed_in")
         limit = self._server.settings.sockets_per_address
-        if self._by_address[visit.address] >= limit:
+        if self._by_address[visit.subscriber] >= limit:
             raise Refusal("too_many_sockets", fields={"limit": limit})
-        self._by_address[visit.address] += 1
+        self._by_address[visit.subscriber] += 1
         return visit
 
     async def _serve(self, line: "_Line", visit: Visit) -> None:

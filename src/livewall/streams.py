@@ -14,16 +14,19 @@ from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Sche
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta
-from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from livewall.db import Caller
 from livewall.errors import Refusal
+from livewall.limits import Workbench
 from livewall.routing import Anybody, AnyRequest, SignedInCaller, TheServer, problems
 from livewall.server import Server
 from livewall.shapes import ShortText, Stream, StreamChange, Why
 
 PREVIEW_SIZE = (320, 180)
 PREVIEW_QUALITY = 80
+# Together well under a core, however many streamers send at the same time.
+_decoding = Workbench(1, waiting=20)
 FOREVER = "public, max-age=31536000, immutable"
 
 
@@ -162,6 +165,7 @@ class PreviewUpload(Operation):
         "not_live",
         "preview_refused",
         "unsupported_media_type",
+        "busy",
     ),
 )
 async def store_preview(
@@ -170,7 +174,11 @@ async def store_preview(
     """Store a preview of one's own live stream, at most one a second."""
     if request.content_type[0] != "image/jpeg":
         raise Refusal("unsupported_media_type", "Send image/jpeg.")
-    picture = await asyncio.to_thread(clean_picture, await request.body())
+    server.limiters.previews.check(str(person.profile_id))
+    # Decoding is the costly part, so nobody gets it done whose picture would not be kept.
+    await server.database.call(person, "admit_preview", object, p_live_stream_id=stream_id)
+    async with _decoding.place():
+        picture = await asyncio.to_thread(clean_picture, await request.body())
     await server.database.call(
         person,
         "store_preview",
@@ -186,7 +194,8 @@ def clean_picture(body: bytes) -> bytes:
     Raises Refusal `preview_refused`.
     """
     try:
-        with Image.open(io.BytesIO(body), formats=["JPEG"]) as picture:
+        # Not Image.open: it warns of large sizes, or raises, before we can read and refuse them.
+        with JpegImageFile(io.BytesIO(body)) as picture:
             width, height = picture.size
             if width > PREVIEW_SIZE[0] or height > PREVIEW_SIZE[1]:
                 raise Refusal(
@@ -208,6 +217,7 @@ async def update_stream(
     data: JSONBody[StreamSettings], person: SignedInCaller, server: TheServer
 ) -> Stream:
     """Change title or slow mode."""
+    server.limiters.edits.check(str(person.profile_id))
     stream = await server.database.find(
         person,
         "update_stream",

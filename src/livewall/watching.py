@@ -10,15 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from livewall import heartbeats, metrics
+from livewall import metrics, pending
 from livewall.changes import Changes
 from livewall.db import Database
 from livewall.errors import Refusal
-from livewall.heartbeats import Beat, HeartbeatWriter, Tile
+from livewall.heartbeats import HeartbeatWriter
 from livewall.hub import Client, Hub
 from livewall.media import MediaPlane, Member
 from livewall.media.peer import PeerPlane
 from livewall.messages import MOST_ACTIVE, MOST_TILES, Error, Heartbeat, PublisherLost
+from livewall.pending import Beat, Leave, Tile
 from livewall.shapes import StreamChange
 
 # Room between two sequences of a client for heartbeats that the server writes on its own, when a
@@ -27,13 +28,15 @@ STEP = 1_000
 WATCHING = 15
 SUBSCRIBED = 8
 FORGET_SECONDS = 300.0
+# An account has at most 8 open; the others are pages just closed, or somebody who invents them.
+MOST_SESSIONS = 16
 
 
 @dataclass
 class _Session:
     sequence: int = -1
     own: int = 0
-    heard_at: float = field(default_factory=heartbeats.now)
+    heard_at: float = field(default_factory=pending.now)
 
     def stored(self) -> int:
         return self.sequence * STEP + self.own
@@ -45,6 +48,7 @@ class Presence:
     def __init__(self, database: Database, hub: Hub, seats: int) -> None:
         self._hub = hub
         self._sessions: dict[Member, _Session] = {}
+        self._by_profile: dict[UUID, dict[Member, _Session]] = {}
         self._closing: dict[UUID, asyncio.Task[None]] = {}
         self.plane: MediaPlane = PeerPlane(hub, seats, self._promoted)
         self.changes = Changes(hub, self.plane)
@@ -78,7 +82,7 @@ class Presence:
         if session is None:
             return
         for stream_id in [None] if stream_ids is None else sorted(set(stream_ids)):
-            self.writer.leave(heartbeats.Leave(*member, session.stored(), stream_id))
+            self.writer.leave(Leave(*member, session.stored(), stream_id, session.heard_at))
             if stream_id is None:
                 self.plane.drop_all(member)
             else:
@@ -86,13 +90,35 @@ class Presence:
 
     def _advance(self, member: Member, sequence: int) -> _Session | None:
         """Return the session, or None for a sequence that is not newer than the last one."""
-        session = self._sessions.setdefault(member, _Session())
-        session.heard_at = heartbeats.now()
+        session = self._session(member)
+        session.heard_at = pending.now()
         if sequence <= session.sequence:
             return None
         session.sequence = sequence
         session.own = 0
         return session
+
+    def _session(self, member: Member) -> _Session:
+        """Return a session, for a new one in place of the longest silent of its account."""
+        known = self._sessions.get(member)
+        if known is not None:
+            return known
+        own = self._by_profile.get(member.profile_id, {})
+        if len(own) >= MOST_SESSIONS:
+            closed = [m for m in own if self._hub.of_session(*m) is None]
+            for silent in sorted(closed, key=lambda m: own[m].heard_at)[:1]:
+                self._forget(silent)
+        session = self._sessions[member] = _Session()
+        self._by_profile.setdefault(member.profile_id, {})[member] = session
+        return session
+
+    def _forget(self, member: Member) -> None:
+        del self._sessions[member]
+        own = self._by_profile[member.profile_id]
+        del own[member]
+        if not own:
+            del self._by_profile[member.profile_id]
+        self.writer.forget(*member)
 
     def _keep_lease(self, member: Member, stream_id: UUID) -> None:
         if not self.changes.knows(stream_id):
@@ -112,20 +138,20 @@ class Presence:
             client.tell(PublisherLost(stream_id, "taken_over" if taken else "lease_expired"))
 
     def _promoted(self, member: Member, stream_id: UUID) -> None:
-        session = self._sessions.setdefault(member, _Session())
+        session = self._session(member)
         session.own = min(session.own + 1, STEP - 1)
         key = Tile(member.profile_id, member.session_id, stream_id)
-        self.writer.beat(Beat(key, session.stored(), WATCHING, heartbeats.now()))
+        self.writer.beat(Beat(key, session.stored(), WATCHING, pending.now()))
 
     def tick(self) -> None:
         """Free what belongs to silent sessions; forget sessions long gone."""
-        now = heartbeats.now()
+        now = pending.now()
         self.plane.expire(now)
         for member in [m for m, s in self._sessions.items() if now - s.heard_at > FORGET_SECONDS]:
             if self._hub.of_session(*member) is None:
-                del self._sessions[member]
+                self._forget(member)
 
-    # What the writer tells (heartbeats.Listener).
+    # What the writer tells (`heartbeats.Listener`).
 
     def changed(self, changes: Sequence[StreamChange], heard_at: dict[UUID, float]) -> None:
         """Pass on what a batch changed."""

@@ -1,5 +1,7 @@
 """What stands in front of every HTTP request: id, identity, forgery check, size limit, headers."""
 
+import asyncio
+import dataclasses
 import re
 import time
 from typing import cast
@@ -27,11 +29,20 @@ from livewall.routing import PROBLEM_JSON, cookie, refusal_headers
 from livewall.server import Server
 
 LARGEST_BODY = 64 * 1024
-API_PATHS = ("/api/", "/docs", "/healthz", "/readyz", "/metrics")
+# A provider's event lists everything it knows about a payment.
+LARGEST_EVENT = 256 * 1024
+BODY_SECONDS = 20.0
+API_PATHS = ("/api/", "/docs", "/healthz", "/readyz", "/metrics", "/webhooks/")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 # What visitors meet by visiting: not signed in, mistyped, taken already, refused by a form.
 ORDINARY = frozenset({401, 404, 409, 422})
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+# Scripts, frames and calls, as Stripe's guide to security asks for them.
+STRIPE_SOURCES = (
+    " https://js.stripe.com https://*.js.stripe.com",
+    " https://js.stripe.com https://*.js.stripe.com https://hooks.stripe.com",
+    " https://api.stripe.com",
+)
 HOST = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}")
 log = structlog.get_logger()
 
@@ -45,16 +56,19 @@ FIXED_HEADERS = [
 ]
 
 
-def content_policy(host: str) -> bytes:
+def content_policy(host: str, payments: str = "none") -> bytes:
     """Return the Content-Security-Policy: everything from here, nothing inline.
 
-    Safari does not take `self` for sockets, so our own host is named for them.
+    Safari does not take `self` for sockets, so our own host is named for them. Stripe allows its
+    card form only with its own script, from its own address.
     """
     sockets = f" ws://{host} wss://{host}" if HOST.fullmatch(host) else ""
+    scripts, frames, calls = STRIPE_SOURCES if payments == "stripe" else ("", " 'none'", "")
     return (
         "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
-        "object-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
-        f"media-src 'self' blob:; connect-src 'self'{sockets}"
+        f"object-src 'none'; script-src 'self'{scripts}; frame-src{frames}; style-src 'self'; "
+        "img-src 'self' blob: data:; media-src 'self' blob:; "
+        f"connect-src 'self'{sockets}{calls}"
     ).encode()
 
 
@@ -78,6 +92,9 @@ class Front:
             await self._serve(scope, receive, reply, headers)
         except Refusal as refusal:
             await reply.refuse(refusal)
+        except Exception:
+            log.exception("front_broke")
+            await reply.refuse(Refusal("internal"))
         finally:
             self._note(scope, reply.status, time.perf_counter() - started)
             structlog.contextvars.unbind_contextvars("request_id")
@@ -86,20 +103,24 @@ class Front:
         self, scope: HTTPScope, receive: Receive, reply: "_Reply", headers: dict[str, str]
     ) -> None:
         scope["state"] = {**scope["state"], "request_id": reply.request_id}
+        self._server.callers.check_host(headers)
         if not scope["path"].startswith(API_PATHS):
             await self._pages(scope, receive, reply)
             return
         peer = (scope["client"] or ("", 0))[0]
         visit = Visit(ANYBODY, peer)
         if scope["path"].startswith("/api/"):
-            visit = await self._server.callers.identify(headers, peer)
-            self._server.callers.check_forgery(scope["method"], headers, visit)
+            callers = self._server.callers
+            visit = await callers.identify(headers, peer)
+            callers.check_forgery(scope["method"], headers, visit)
             reply.renewed = visit.renewed
+            visit = dataclasses.replace(visit, country_code=callers.country(headers, peer))
         scope["state"]["visit"] = visit
         if scope["method"] == "OPTIONS":
             # Pages elsewhere may not call us, so there is nothing to negotiate: 405, with Allow.
             scope = {**scope, "method": cast("Method", "NONE")}
-        await self._api(scope, _limited(receive, headers), reply)
+        limit = LARGEST_EVENT if scope["path"].startswith("/webhooks/") else LARGEST_BODY
+        await self._api(scope, _limited(receive, headers, limit), reply)
 
     def _note(self, scope: HTTPScope, status: int, seconds: float) -> None:
         # Any token is a method in HTTP; each label value is kept for ever.
@@ -129,7 +150,10 @@ class _Reply:
     def _headers(self) -> list[tuple[bytes, bytes]]:
         headers = [
             *FIXED_HEADERS,
-            (b"content-security-policy", content_policy(self._host)),
+            (
+                b"content-security-policy",
+                content_policy(self._host, self._server.settings.payments),
+            ),
             (b"x-request-id", self.request_id.encode()),
         ]
         if self._server.callers.secure:
@@ -158,27 +182,35 @@ class _Reply:
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def _limited(receive: Receive, headers: dict[str, str]) -> Receive:
-    """Refuse a body over the limit, announced or not. Raises Refusal `too_large`."""
+def _limited(receive: Receive, headers: dict[str, str], limit: int) -> Receive:
+    """Refuse a body over the limit, announced or not, and one that never ends. Raises Refusal."""
     announced = headers.get("content-length", "0")
-    if announced.isdigit() and int(announced) > LARGEST_BODY:
-        raise _too_large()
-    taken = 0
+    if announced.isdigit() and int(announced) > limit:
+        raise _too_large(limit)
+    taken, complete = 0, False
+    until = asyncio.get_running_loop().time() + BODY_SECONDS
 
     async def limited() -> HTTPReceiveMessage | WebSocketReceiveMessage:
-        nonlocal taken
-        message = await receive()
+        nonlocal taken, complete
+        if complete:
+            return await receive()  # what comes now is the end of the connection
+        try:
+            async with asyncio.timeout_at(until):
+                message = await receive()
+        except TimeoutError as error:
+            raise Refusal("too_slow", f"A body may take {BODY_SECONDS:.0f} seconds.") from error
         if message["type"] == "http.request":
+            complete = not message["more_body"]
             taken += len(message["body"])
-            if taken > LARGEST_BODY:
-                raise _too_large()
+            if taken > limit:
+                raise _too_large(limit)
         return message
 
     return limited
 
 
-def _too_large() -> Refusal:
-    return Refusal("too_large", f"A body has up to {LARGEST_BODY} bytes.")
+def _too_large(limit: int) -> Refusal:
+    return Refusal("too_large", f"A body has up to {limit} bytes.")
 
 
 def session_cookies(server: Server, session: Session) -> list[Cookie]:

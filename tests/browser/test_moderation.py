@@ -20,12 +20,12 @@ async def test_a_moderator_signs_in_and_finds_what_they_may_do(
     site: Site, open_in: OpenWindow
 ) -> None:
     kept = {k: v for k, v in site.environ.items() if k.startswith(("LIVEWALL_", "DATABASE"))}
-    await asyncio.to_thread(create_user, load(kept), "mod.ada", "moderator", PASSWORD)
+    await asyncio.to_thread(create_user, load(kept), "ada.watch", "moderator", PASSWORD)
     rude, _ = await sign_in_guest(site.url, "rude.one")
     async with demo_streamers(site, 1) as (ana,):
         ada = await (await open_in(site, 1)).open("/sign-in")
         page = ada.page
-        await page.get_by_label("Name").fill("mod.ada")
+        await page.get_by_label("Name").fill("ada.watch")
         await page.get_by_label("Password").fill(PASSWORD)
         await page.get_by_role("button", name="Sign in").click()
         await expect(ada.tile(ana)).to_be_visible()

@@ -8,6 +8,15 @@ import pytest
 from playwright.async_api import ViewportSize, expect
 
 from tests.browser.conftest import ROOT, OpenWindow
+from tests.browser.money import (
+    buy,
+    choose,
+    create_account,
+    create_staff,
+    expect_coins,
+    open_console,
+    order,
+)
 from tests.browser.people import demo_streamers
 from tests.browser.site import Site
 from tests.browser.waiting import until
@@ -33,7 +42,8 @@ MISPLACED = """() => {
   const kind = "a[href], button, input, select, textarea, [role=button]";
   const wrong = [];
   const nameOf = control => control.getAttribute("aria-label") || control.textContent.trim();
-  for (const control of document.querySelectorAll(kind)) {
+  const inFront = document.querySelector("dialog:modal") ?? document;
+  for (const control of inFront.querySelectorAll(kind)) {
     if (!control.checkVisibility({ opacityProperty: true, visibilityProperty: true })) continue;
     control.scrollIntoView({ block: "center", behavior: "instant" });
     const { left, right, top, width, height } = control.getBoundingClientRect();
@@ -51,11 +61,15 @@ MISPLACED = """() => {
 }"""
 
 
-# Colours that are still on their way would be judged by the wrong ground.
+# Colours that are still on their way would be judged by the wrong ground. What inherits a colour
+# sets out when its parent has arrived, so one round of waiting is not enough.
 CHANGE_THEME = """async theme => {
   document.documentElement.dataset.theme = theme;
-  await new Promise(frame => requestAnimationFrame(() => requestAnimationFrame(frame)));
-  await Promise.allSettled(document.getAnimations().map(animation => animation.finished));
+  const running = () => document.getAnimations().filter(({ playState }) => playState === "running");
+  do {
+    await new Promise(frame => requestAnimationFrame(() => requestAnimationFrame(frame)));
+    await Promise.allSettled(running().map(animation => animation.finished));
+  } while (running().length > 0);
 }"""
 
 
@@ -80,6 +94,55 @@ async def pages(window: Window, name: str) -> AsyncGenerator[str]:
     await window.open("/")
     await window.go_live("A quiet evening")
     yield "studio"
+
+
+async def money_pages(site: Site, window: Window, name: str) -> AsyncGenerator[str]:
+    """Go through what has to do with money, as somebody of the staff who also buys and gives."""
+    page = window.page
+    await window.continue_as_guest()
+    await window.open("/wallet")
+    await expect(page.get_by_text("Buying coins needs an account")).to_be_visible()
+    await expect(page.locator(".skeleton")).to_have_count(0)
+    yield "wallet-of-a-guest"
+    await create_staff(site, window, "fay", "admin")
+    await order(window, "700 coins for $9.99")
+    yield "sandbox"
+    await choose(window, "Ask for confirmation")
+    await expect(page.get_by_role("button", name="Yes, it is me")).to_be_visible()
+    yield "sandbox-asks"
+    await page.get_by_role("button", name="Yes, it is me").click()
+    await buy(window, "2,275,000 coins for $32,500.00")
+    await expect(page.get_by_text("Held for approval")).to_be_visible()
+    await expect(page.get_by_test_id("statement-coins")).to_be_visible()
+    yield "wallet"
+    await page.get_by_test_id("purchases").get_by_role("link").first.click()
+    await expect(page.get_by_test_id("receipt")).to_be_visible()
+    yield "receipt"
+    await window.open("/pay")
+    await expect(page.get_by_role("heading", name="Nothing to pay here")).to_be_visible()
+    yield "nothing-to-pay"
+    await window.open("/")
+    await window.watch(name)
+    await window.expect_moving(name)
+    await window.tile(name).get_by_role("button", name=f"Send {name} a gift").click()
+    sheet = page.get_by_role("dialog")
+    await sheet.get_by_role("button", name=f"Send Rose for {name}, 10 coins").click()
+    await expect(page.get_by_test_id("gift-sign")).to_be_visible()
+    await expect(window.messages).to_contain_text("Rose")
+    yield "wall-with-a-gift"
+    await window.tile(name).get_by_role("button", name=f"Send {name} a gift").click()
+    await sheet.get_by_role("button", name=f"Send Crown for {name}").click()
+    await expect(sheet.get_by_text("Press again")).to_be_visible()
+    yield "gifts"
+    await page.keyboard.press("Escape")
+    await open_console(window)
+    await expect(page.get_by_test_id("held")).to_be_visible()
+    yield "console"
+    for tab in ("Webhooks", "Audit", "Settings"):
+        await page.get_by_role("link", name=tab, exact=True).click()
+        await expect(page.get_by_role("heading", name=tab)).to_be_visible()
+        await expect(page.locator(".skeleton")).to_have_count(0)
+        yield tab.lower()
 
 
 async def problems(window: Window) -> list[str]:
@@ -156,6 +219,20 @@ async def test_on_a_phone_the_chat_starts_small_and_rises_to_write(
         await until(has_risen, 3, "the chat has risen")
 
 
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["wide", "phone"])
+async def test_every_page_about_money_is_in_order(
+    site: Site, open_in: OpenWindow, tmp_path: Path, size: ViewportSize
+) -> None:
+    touch: dict[str, Any] = {"has_touch": True, "is_mobile": True} if size is PHONE else {}
+    found: list[str] = []
+    async with demo_streamers(site, 2) as names:
+        window = await open_in(site, 0, size, reduced_motion="reduce", **touch)
+        async for name in money_pages(site, window, names[0]):
+            await window.page.screenshot(path=tmp_path / f"{name}.png", full_page=True)
+            found += [f"{name}: {problem}" for problem in await problems(window)]
+    assert not found, "\n" + "\n".join(found)
+
+
 async def tab_to(window: Window, name: str) -> None:
     """Press Tab until the control with this name has the focus, and see that it shows it."""
     for _ in range(80):
@@ -166,7 +243,10 @@ async def tab_to(window: Window, name: str) -> None:
               // The button that is a whole tile shows its focus by the tile's own edge.
               const style = getComputedStyle(at.closest(".tile-cover") ? at.closest(".tile") : at);
               const isRinged = style.outlineStyle !== "none" || style.boxShadow !== "none";
-              return { name: at.getAttribute("aria-label") || at.textContent.trim(), isRinged };
+              const said = at.cloneNode(true);
+              for (const unsaid of said.querySelectorAll("[aria-hidden=true]")) unsaid.remove();
+              const words = at.getAttribute("aria-label") || said.textContent.trim();
+              return { name: words, isRinged };
             }"""
         )
         if focused["name"] == name:
@@ -213,3 +293,28 @@ async def tab_to_item(window: Window, name: str) -> None:
             return
         await window.page.keyboard.press("ArrowDown")
     raise AssertionError(f"The arrow keys do not reach {name}.")
+
+
+async def test_a_keyboard_is_enough_to_buy_and_to_give(site: Site, open_in: OpenWindow) -> None:
+    async with demo_streamers(site, 1) as (ana,):
+        window = await create_account(await open_in(site, 1), "ben")
+        keyboard = window.page.keyboard
+        await tab_to(window, "Wallet: you have 0 coins")
+        await keyboard.press("Enter")
+        await tab_to(window, "Buy 700 coins for $9.99")
+        await keyboard.press("Enter")
+        await expect(window.page.get_by_role("heading", name="Pay $9.99")).to_be_visible()
+        await tab_to(window, "Pay")
+        await keyboard.press("Enter")
+        await expect_coins(window, "700 coins")
+
+        await tab_to(window, "Livewall, to the wall")
+        await keyboard.press("Enter")
+        await tab_to(window, f"Watch {ana}")
+        await keyboard.press("Enter")
+        await window.expect_moving(ana)
+        await tab_to(window, f"Send {ana} a gift")
+        await keyboard.press("Enter")
+        await tab_to(window, f"Send Rose for {ana}, 10 coins")
+        await keyboard.press("Enter")
+        await expect_coins(window, "690 coins")

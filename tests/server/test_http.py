@@ -30,6 +30,21 @@ async def test_a_forged_host_does_not_reach_the_policy(live: Live) -> None:
     assert "evil" not in answer.headers["content-security-policy"]
 
 
+async def test_only_who_sells_through_stripe_lets_its_script_in(database: Database) -> None:
+    keys = {
+        "stripe_secret_key": "sk_test_1",
+        "stripe_publishable_key": "pk_test_1",
+        "stripe_webhook_secret": "whsec_1",
+    }
+    for payments, is_let_in in (("sandbox", False), ("stripe", True)):
+        settings = settings_for(database, payments=payments, **keys)
+        async with serving(settings, database) as live:
+            headers = (await live.visitor().http.get("/")).headers
+        policy = headers["content-security-policy"]
+        assert ("https://js.stripe.com" in policy) is is_let_in
+        assert "unsafe" not in policy
+
+
 async def test_request_ids_are_kept_made_and_repeated_in_problems(live: Live) -> None:
     http = live.visitor().http
     kept = await http.get("/api/nothing", headers={"X-Request-ID": "abc-123"})

@@ -30,7 +30,7 @@ def test_every_call_is_in_the_protocol_and_no_other() -> None:
     settings = Settings(secret="x" * 32, authenticator_url="postgresql://nowhere")
     document = app.create_app(settings).openapi()
     served = {
-        (method.upper(), re.sub(r"\{stream_id\}", "{id}", path))
+        (method.upper(), re.sub(r"\{(stream|purchase)_id\}", "{id}", path))
         for path, operations in document["paths"].items()
         for method in operations
         if path.startswith("/api")

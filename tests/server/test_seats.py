@@ -145,6 +145,8 @@ async def test_signals_pass_between_streamer_and_seat_only(small: Live) -> None:
         "data": offer,
     }
     end: Json = {"kind": "candidate", "candidate": None}
+    wrong = await tab.ask(type="signal", to=there, media_id=seat["media_id"], data=offer)
+    assert wrong["problem"]["code"] == "not_allowed", "only the streamer offers"
     await tab.say(type="signal", to=there, media_id=seat["media_id"], data=end)
     assert (await studio.expect("signal"))["data"] == end
 
@@ -209,3 +211,94 @@ async def test_silence_frees_a_seat_for_the_next(
     await silent.expect("seat", state="none")
     await waiting.expect("seat", state="granted")
     await present.quiet("seat", 0.1)
+
+
+@pytest.mark.abuse("A12")
+async def test_an_account_has_one_seat_however_many_tabs_it_opens(small: Live) -> None:
+    studio, stream_id = await (await small.guest("ada")).go_live()
+    hoarder = await small.guest("mallory")
+    tabs = [await hoarder.tab() for _ in range(4)]
+    for tab in tabs:
+        await tab.watch(stream_id)
+        await tab.expect("seat", state="granted")
+    for tab in tabs[:-1]:
+        assert (await tab.expect("seat"))["state"] == "waiting"
+    honest, seat = await _seat(small, stream_id)
+    assert seat["state"] == "granted"
+    told = await studio.find(lambda m: len(m.get("seated", [])) == 2, "two seats")
+    assert [s["name"] for s in told["seated"]] == ["mallory", small.people[-1].name]
+    assert told["waiting"] == []
+    # A third person waits, and no further tab of somebody who has a seat stands before them.
+    third, waiting = await _seat(small, stream_id)
+    assert (waiting["state"], waiting["position"]) == ("waiting", 1)
+    await honest.leave(stream_id)
+    assert (await third.expect("seat"))["state"] == "granted"
+    # The next heartbeats of the older tabs change nothing.
+    for tab in tabs:
+        await tab.watch(stream_id)
+    await tabs[0].quiet("seat", 0.3, state="granted")
+
+
+@pytest.mark.abuse("A4")
+@pytest.mark.spec("S13")
+async def test_two_tabs_count_once_and_share_a_seat_by_the_newest(small: Live) -> None:
+    _, stream_id = await (await small.guest("ada")).go_live()
+    viewer = await small.guest("vera")
+    older, newer = await viewer.tab(), await viewer.tab()
+    await older.watch(stream_id)
+    first = await older.expect("seat", state="granted")
+    await newer.watch(stream_id)
+    second = await newer.expect("seat", state="granted")
+    assert second["media_id"] != first["media_id"]
+    await older.expect("seat", state="waiting")
+    state = (await viewer.http.get(f"/api/streams/{stream_id}")).json()
+    assert (state["active_viewer_count"], state["publish_epoch"]) == (1, 1)
+    await newer.watch(stream_id, is_unmuted=False)
+    await older.expect("seat", state="granted")
+    state = (await viewer.http.get(f"/api/streams/{stream_id}")).json()
+    assert (state["active_viewer_count"], state["publish_epoch"]) == (1, 1)
+
+
+async def test_the_seat_of_an_account_is_not_lost_to_the_queue_between_its_tabs(
+    small: Live,
+) -> None:
+    _, stream_id = await (await small.guest("ada")).go_live()
+    viewer = await small.guest("vera")
+    older, newer = await viewer.tab(), await viewer.tab()
+    await _seat(small, stream_id)
+    await older.watch(stream_id)
+    await older.expect("seat", state="granted")
+    third, waiting = await _seat(small, stream_id)
+    assert waiting["state"] == "waiting"
+    await newer.watch(stream_id)
+    await newer.expect("seat", state="granted")
+    await newer.leave(stream_id)
+    await older.expect("seat", state="granted")
+    await older.leave(stream_id)
+    await third.expect("seat", state="granted")
+
+
+@pytest.mark.abuse("A19")
+async def test_a_seat_can_not_flood_the_other_side(small: Live) -> None:
+    studio, stream_id = await (await small.guest("ada")).go_live()
+    tab, seat = await _seat(small, stream_id)
+    there = studio.heard[0]["connection"]
+    large: Json = {"kind": "answer", "sdp": "x" * 20_000}
+
+    async def flood(media_id: str) -> list[str]:
+        answers = [
+            await tab.ask(type="signal", to=there, media_id=media_id, data=large) for _ in range(12)
+        ]
+        return [a.get("problem", {}).get("code", "ok") for a in answers]
+
+    codes = await flood(seat["media_id"])
+    assert codes[:5] == ["ok"] * 5
+    assert codes[-1] == "rate_limited"
+    # A new seat is no new allowance.
+    await tab.leave(stream_id)
+    await tab.expect("seat", state="none")
+    await tab.watch(stream_id)
+    again = await tab.expect("seat", state="granted")
+    assert "ok" not in (await flood(again["media_id"]))[1:]
+    passed = [m for m in studio.heard if m["type"] == "signal"]
+    assert len(passed) <= 8

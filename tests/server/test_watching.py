@@ -7,6 +7,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from livewall.db import Caller
+from livewall.media import Member
+from livewall.shapes import StreamChange
+from livewall.streams import Started
 from tests.databases import Database
 from tests.server.world import Live, Tab, serving, settings_for
 
@@ -233,6 +237,43 @@ async def test_second_studio_is_told_no_or_takes_over(live: Live) -> None:
     await viewer.watch(stream_id)
     await second.expect("publish", is_published=True)
     await first.quiet("publish", 0.3, is_published=True)
+
+
+async def test_a_takeover_through_another_server_reaches_the_first_studio(
+    live: Live, database: Database
+) -> None:
+    streamer = await live.guest("ada")
+    first, stream_id = await streamer.go_live()
+    viewer = await (await live.guest()).tab()
+    await viewer.watch(stream_id)
+    await first.expect("publish", is_published=True)
+    async with serving(settings_for(database), database) as other:
+        second = await other.visitor(streamer.token).tab()
+        answer = await second.ask(type="go_live", title="", take_over=True)
+        assert answer["type"] == "ok"
+        lost = await first.expect("publisher_lost", seconds=2)
+        assert (lost["stream_id"], lost["reason"]) == (str(stream_id), "taken_over")
+
+
+async def test_of_two_takeovers_the_later_counts_whichever_answer_comes_first(live: Live) -> None:
+    streamer = await live.guest("ada")
+    _, stream_id = await streamer.go_live()
+    answers: list[StreamChange] = []
+    sessions = [uuid4(), uuid4()]
+    for session in sessions:
+        started = await live.app.server.database.call(
+            Caller("authenticated", streamer.id),
+            "start_stream",
+            Started,
+            p_title=None,
+            p_session_id=session,
+            p_take_over=True,
+        )
+        answers.append(started.change)
+    changes = live.app.server.presence.changes
+    for change in reversed(answers):
+        changes.apply_own(change)
+    assert changes.publisher_of(stream_id) == Member(streamer.id, sessions[1])
 
 
 async def test_an_expired_lease_ends_being_live_and_a_kept_one_does_not(live: Live) -> None:

@@ -21,14 +21,15 @@ from PIL import Image
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from livewall.app import App, configure, create_app
+from livewall.app import App, create_app
 from livewall.pages import Pages
+from livewall.serving import configure
 from livewall.settings import Settings
 from tests.databases import Database
 
 Json = dict[str, Any]
 ROOT = Path(__file__).parents[2]
-SERVE = "from livewall.app import serve; from livewall.settings import load; serve(load())"
+SERVE = "from livewall.serving import serve; from livewall.settings import load; serve(load())"
 SECRET = "a secret of tests, long enough to sign with"
 PASSWORD = "correct horse battery"
 
@@ -264,8 +265,10 @@ async def serving(
     settings: Settings, database: Database, pages: Pages | None = None
 ) -> AsyncGenerator[Live]:
     """Serve on a free port until the block ends."""
-    app = create_app(settings, pages)
     listening = socket.create_server(("127.0.0.1", 0))
+    # As `livewall serve` does with port 0, so that the server can send things to itself.
+    settings = msgspec.structs.replace(settings, port=listening.getsockname()[1])
+    app = create_app(settings, pages)
     config = configure(app, settings)
     server = Uvicorn(config)
     task = asyncio.create_task(server.serve(sockets=[listening]))

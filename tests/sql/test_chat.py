@@ -1,5 +1,6 @@
 """Chat: who may say what how often, what others read, and what moderators can do about it."""
 
+import itertools
 from typing import Any
 from uuid import UUID
 
@@ -123,6 +124,22 @@ async def test_a_flood_by_one_statement_is_refused_whole(world: World) -> None:
     assert await world.rows("SELECT 1 FROM chat_messages") == []
 
 
+INVISIBLE = (
+    "\ufe0f",
+    "\u2800",
+    "\u180f",
+    "\u034f",
+    "\u00a0",
+    "\u3000",
+    "\U000e0100",
+    "\u115f",
+    "\u0332\u2800",
+    "\u0301",
+    "\U0001d159",
+    "\u200d\ufe0f",
+)
+
+
 @pytest.mark.abuse("A19")
 @pytest.mark.parametrize(
     ("body", "code"),
@@ -134,6 +151,7 @@ async def test_a_flood_by_one_statement_is_refused_whole(world: World) -> None:
         ("\u200b\u200d\u2060\ufeff\u00ad", "LW050"),
         ("\u202e\u2066", "LW050"),
         ("\t\n\x0b", "LW050"),
+        *((invisible, "LW050") for invisible in INVISIBLE),
         (None, "LW050"),
     ],
 )
@@ -162,6 +180,12 @@ async def test_too_long_or_nothing_visible_is_refused(
         ("e\u0301", "\u00e9"),
         ("one\ntwo", "one two"),
         ("\U000e0041bc", "bc"),
+        ("\u0e01" + "\u0e47" * 400, "\u0e01" + "\u0e47" * 4),
+        ("\u05d0" + "\u05b8" * 90, "\u05d0" + "\u05b8" * 4),
+        ("\u2764\ufe0f 1\ufe0f\u20e3", "\u2764\ufe0f 1\ufe0f\u20e3"),
+        ("a\ufe0fb\u034fc\u2800\u00a0d", "abc d"),
+        ("\u0e17\u0e35\u0e48\u0e19\u0e35\u0e48", "\u0e17\u0e35\u0e48\u0e19\u0e35\u0e48"),
+        ("a\u200b\u0301", "\u00e1"),
         ("\u05e9\u05dc\u05d5\u05dd", "\u05e9\u05dc\u05d5\u05dd"),
     ],
 )
@@ -305,3 +329,12 @@ async def test_the_blocked_do_not_write_in_each_others_chat(world: World) -> Non
             await say(world, who, where)
         with refused("LW022"):
             await world.done(who, INSERT, where, "x")
+
+
+@pytest.mark.abuse("A19")
+async def test_cleaning_twice_is_cleaning_once(world: World) -> None:
+    pieces = [*INVISIBLE, "a", "\u2764", "\u200d", "\u0e47", "\u0301\u0302", "1", "\u1100", " "]
+    texts = ["".join(part) for part in itertools.product(pieces, repeat=3)]
+    cleaned = "SELECT array_agg(private.clean_text(t)) FROM unnest($1::text[]) AS t"
+    once = (await world.rows(cleaned, texts))[0][0]
+    assert (await world.rows(cleaned, once))[0][0] == once

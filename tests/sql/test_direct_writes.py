@@ -8,7 +8,7 @@ import pytest
 
 from livewall.code_catalog import Connection
 from tests.databases import Person
-from tests.sql.world import Beat, World, become, refused, tab
+from tests.sql.world import Beat, Leave, World, become, refused, tab, watched
 
 INSERT = """
 INSERT INTO active_viewers
@@ -18,6 +18,10 @@ VALUES ($1, $2, true, true, true, true)
 UPSERT = f"""{INSERT} ON CONFLICT (viewer_id, session_id, live_stream_id)
 DO UPDATE SET is_active = true, is_unmuted = true, is_visible = true, is_subscribed = true
 """
+ALL_DOWN = (
+    "UPDATE active_viewers"
+    " SET is_active = false, is_unmuted = false, is_visible = false, is_subscribed = false"
+)
 PREVIEWS = "INSERT INTO active_viewers (live_stream_id) SELECT unnest($1::uuid[])"
 
 
@@ -131,6 +135,46 @@ async def test_direct_writes_obey_the_other_limits(world: World) -> None:
         await world.done(viewer, INSERT, tab(), tab())
 
 
+@pytest.mark.spec("S6", "S14")
+@pytest.mark.abuse("A2")
+async def test_demand_may_be_lowered_after_the_stream_has_ended_but_not_raised(
+    world: World,
+) -> None:
+    viewer, streamer = await world.people("viewer", "streamer")
+    stream = await world.live(streamer)
+    await world.done(viewer, INSERT, stream, tab())
+    await world.call(streamer, "stop_stream")
+    heard = await world.now()
+    await world.advance(10)
+    with refused("LW021"):
+        await world.done(viewer, "UPDATE active_viewers SET is_active = true")
+    assert await world.done(viewer, "UPDATE active_viewers SET is_visible = false") == 1
+    for raising in ("is_visible = true", "is_active = false, is_visible = true"):
+        with refused("LW021"):
+            await world.done(viewer, f"UPDATE active_viewers SET {raising}")
+    for _ in range(2):
+        assert await world.done(viewer, ALL_DOWN) == 1
+    assert await world.rows("SELECT last_active_at FROM active_viewers") == [(heard,)]
+    await world.live(streamer)
+    assert not await world.is_published(stream)
+
+
+@pytest.mark.spec("S6", "S12")
+@pytest.mark.abuse("A9")
+async def test_lowering_brings_back_no_tile_that_is_gone(world: World) -> None:
+    viewer = await world.person("viewer")
+    streams = await cast(world, 13)
+    await world.beat(*(Beat(viewer, stream, 1, flags=4) for stream in streams[:12]))
+    await world.leave(Leave(viewer, 2, streams[0]))
+    await world.beat(Beat(viewer, streams[12], 3, flags=4))
+    assert await world.done(viewer, ALL_DOWN) == 13
+    kept = "SELECT count(*) FROM active_viewers WHERE NOT has_left"
+    assert await world.rows(kept) == [(12,)]
+    await world.advance(61)
+    assert await world.done(viewer, ALL_DOWN) == 13
+    assert await world.cleanup() == 13
+
+
 @pytest.mark.spec("S6")
 @pytest.mark.abuse("A20")
 async def test_direct_writes_of_a_blocked_pair_are_refused(world: World) -> None:
@@ -235,3 +279,44 @@ async def test_a_direct_write_and_a_server_share_one_row(world: World) -> None:
     assert (await world.stream(stream))["active_viewer_count"] == 0
     await world.beat(Beat(viewer, stream, 11))
     assert (await world.stream(stream))["active_viewer_count"] == 1
+
+
+@pytest.mark.abuse("A20")
+@pytest.mark.abuse("A9")
+@pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
+async def test_no_rule_is_checked_against_an_old_snapshot(world: World, level: str) -> None:
+    streamer, viewer = await world.people("streamer", "viewer")
+    stream = await world.live(streamer)
+    writes: list[tuple[str, tuple[object, ...]]] = [
+        ("SELECT update_viewer_heartbeat($1)", (stream,)),
+        (
+            "INSERT INTO active_viewers (live_stream_id, session_id) VALUES ($1, $2)",
+            (stream, tab()),
+        ),
+        ("INSERT INTO follows (followee_id) VALUES ($1)", (streamer.id,)),
+        ("SELECT follow('streamer')", ()),
+        ("INSERT INTO chat_messages (live_stream_id, body) VALUES ($1, 'x')", (stream,)),
+        ("SELECT send_chat_message($1, 'x')", (stream,)),
+    ]
+    connection = await world.database.as_person(viewer)
+    for statement, arguments in writes:
+        await connection.execute(f"BEGIN ISOLATION LEVEL {level}")
+        await connection.execute("SELECT 1 FROM profiles")
+        with refused("LW007"):
+            await connection.fetch(statement, *arguments)
+        await connection.execute("ROLLBACK")
+    await world.call(streamer, "block", p_name="viewer")
+    assert await world.rows("SELECT 1 FROM active_viewers") == []
+
+
+@pytest.mark.abuse("A20")
+@pytest.mark.spec("S16")
+async def test_the_reconciler_finds_a_blocked_pair_however_it_came_about(world: World) -> None:
+    streamer, viewer, stream = await watched(world)
+    await world.admin.execute("ALTER TABLE blocks DISABLE TRIGGER USER")
+    await world.admin.execute(
+        "INSERT INTO blocks (blocker_id, blocked_id) VALUES ($1, $2)", viewer.id, streamer.id
+    )
+    await world.reconcile()
+    assert await world.rows("SELECT 1 FROM active_viewers") == []
+    assert (await world.stream(stream))["active_viewer_count"] == 0

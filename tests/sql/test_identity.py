@@ -32,7 +32,10 @@ async def test_a_name_that_looks_like_another_is_taken(world: World, taken: str)
 
 @pytest.mark.spec("D1")
 @pytest.mark.abuse("A16")
-@pytest.mark.parametrize(("name", "twin"), [("marn", "mam"), ("wow", "vvovv"), ("l0l", "101")])
+@pytest.mark.parametrize(
+    ("name", "twin"),
+    [("marn", "mam"), ("wow", "vvovv"), ("l0l", "101"), ("vwfan", "vvvfan"), ("wvfan", "vwfan")],
+)
 async def test_letters_that_read_alike_are_one_name(world: World, name: str, twin: str) -> None:
     await world.person(name)
     with refused("profiles_name_unlike_others"):
@@ -58,11 +61,63 @@ async def test_letters_that_read_alike_are_one_name(world: World, name: str, twi
         "Support",
         "m0derator",
         "live.wall",
+        "admins",
+        "admin.ada",
+        "aclmin",
+        "4dm1n",
+        "livewall.support",
+        "l1vewall_news",
+        "moderator1",
+        "staff",
+        "staff.ada",
+        "ada_support",
+        "support7",
+        "root",
+        "oper4tor",
     ],
 )
 async def test_names_that_cannot_be_used(world: World, name: str) -> None:
     with refused("LW010"):
         await world.person(name)
+
+
+@pytest.mark.spec("D1")
+@pytest.mark.abuse("A16")
+async def test_names_that_only_begin_like_such_a_word_stay_free(world: World) -> None:
+    for name in ("stafford", "supporter", "operator.jo", "modern", "adrian", "rooted", "lively"):
+        assert (await world.person(name)).name == name
+
+
+@pytest.mark.spec("D1")
+@pytest.mark.abuse("A16")
+async def test_shown_names_do_not_speak_for_the_platform(world: World) -> None:
+    alice, warden = await world.person("alice"), await world.moderator()
+    for shown in (
+        "Admin",
+        "LIVEWALL Support",
+        "Moderator 1",
+        "S u p p o r t",
+        "The Staff",
+        "Adm1n",
+    ):
+        with refused("LW010"):
+            await world.call(alice, "update_profile", p_display_name=shown)
+        with refused("LW010"):
+            await world.sql(alice, "UPDATE profiles SET display_name = $1", shown)
+    for shown in ("I support you", "Alice", "Admiral", "\u0410\u043b\u0438\u0441\u0430"):
+        edited = await world.call(alice, "update_profile", p_display_name=shown)
+        assert edited["display_name"] == shown
+    assert (await world.call(warden, "update_profile", p_display_name="Moderator"))["display_name"]
+
+
+@pytest.mark.abuse("A16")
+async def test_whoever_has_such_a_name_already_keeps_it(world: World) -> None:
+    alice = await world.person("alice")
+    admin = await world.database.admin()
+    await admin.execute("ALTER TABLE profiles DISABLE TRIGGER USER")
+    await admin.execute("UPDATE profiles SET name = 'admin.alice', display_name = 'Admin'")
+    await admin.execute("ALTER TABLE profiles ENABLE TRIGGER USER")
+    assert (await world.call(alice, "update_profile", p_bio="hi"))["name"] == "admin.alice"
 
 
 @pytest.mark.spec("D1")

@@ -1,8 +1,10 @@
-"""What servers report about themselves."""
+"""What servers report about themselves, and how long records are kept."""
+
+from uuid import UUID
 
 import pytest
 
-from tests.sql.world import World, refused, tab
+from tests.sql.world import World, refused, tab, watched
 
 
 @pytest.mark.spec("S30", "S31")
@@ -40,3 +42,122 @@ async def test_people_cannot_act_as_a_server(world: World) -> None:
                 await world.call(who, function)
         with refused("42501"):
             await world.call(who, "configure", p_settings={"guests_may_go_live": True})
+
+
+DAY = 86_400
+
+
+async def open_session(world: World, days: int) -> UUID:
+    """Open a session of a new person that lasts so many days; return its id."""
+    person = await world.person(f"p.{tab().hex[:12]}")
+    opened = await world.call(
+        "service_role", "open_session", p_profile_id=person.id, p_lifetime=f"{days} days"
+    )
+    return UUID(opened["session_id"])
+
+
+@pytest.mark.spec("D1", "S17")
+async def test_sessions_go_thirty_days_after_their_end(world: World) -> None:
+    expired, closed, kept = [await open_session(world, days) for days in (1, 100, 32)]
+    await world.advance(DAY)
+    await world.call("service_role", "close_session", p_session_id=closed)
+    everything = "SELECT id FROM private.sessions"
+    await world.advance(30 * DAY)
+    await world.cleanup()
+    assert len(await world.rows(everything)) == 3
+    await world.advance(1)
+    assert await world.cleanup() == 0, "viewing records are counted, and nothing else"
+    assert await world.rows(everything) == [(kept,)]
+    await world.call("service_role", "renew_session", p_session_id=kept, p_lifetime="1 day")
+    with refused("LW015"):
+        await world.call("service_role", "renew_session", p_session_id=expired, p_lifetime="1 day")
+
+
+@pytest.mark.spec("D6", "S17")
+async def test_intervals_go_ninety_days_after_their_end(world: World) -> None:
+    streamer, viewer, stream = await watched(world)
+    await world.call(streamer, "stop_stream")
+    await world.live(streamer)
+    await world.watch(viewer, stream)
+    count = (
+        "SELECT (SELECT count(*) FROM private.publish_intervals),"
+        " (SELECT count(*) FROM private.live_intervals)"
+    )
+    for seconds, left in ((90 * DAY, 2), (1, 1), (200 * DAY, 1)):
+        await world.advance(seconds)
+        await world.cleanup()
+        assert await world.rows(count) == [(left, left)], "an open one stays however old it is"
+
+
+@pytest.mark.spec("S17")
+async def test_old_records_go_a_little_at_a_time(world: World) -> None:
+    person = await world.person("ada")
+    await world.admin.execute(
+        "INSERT INTO private.sessions (profile_id, expires_at)"
+        " SELECT $1, private.clock() - interval '31 days' FROM generate_series(1, 1500)",
+        person.id,
+    )
+    for left in (500, 0):
+        await world.cleanup()
+        assert await world.rows("SELECT count(*) FROM private.sessions") == [(left,)]
+
+
+async def test_looking_for_old_records_reads_no_whole_table(world: World) -> None:
+    person = await world.person("ada")
+    await world.admin.execute(
+        "INSERT INTO private.sessions (profile_id, expires_at)"
+        " SELECT $1, private.clock() + interval '1 day' FROM generate_series(1, 20000)",
+        person.id,
+    )
+    await world.admin.execute("ANALYZE private.sessions; SELECT pg_stat_reset()")
+    await world.cleanup()
+    await world.login.execute("SELECT pg_stat_force_next_flush()")
+    read = "SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'sessions'"
+    assert (await world.rows(read))[0][0] < 20_000
+
+
+@pytest.mark.spec("D1")
+@pytest.mark.abuse("A12")
+async def test_guests_go_with_their_last_session_but_nobody_with_money_history(
+    world: World,
+) -> None:
+    names = ("idle", "visiting", "paying", "staffed", "streaming", "talking")
+    guests = {name: await world.person(name, guest=True) for name in names}
+    member = await world.person("member")
+    stream = await world.live(member)
+    for person in (*guests.values(), member):
+        await world.admin.execute(
+            "INSERT INTO private.sessions (profile_id, expires_at) VALUES ($1, private.clock())",
+            person.id,
+        )
+    await world.admin.execute(
+        "INSERT INTO private.ledger_accounts (profile_id, kind, currency)"
+        " VALUES ($1, 'wallet', 'coins')",
+        guests["paying"].id,
+    )
+    await world.call(
+        "service_role", "grant_staff_role", p_profile_id=guests["staffed"].id, p_role="finance"
+    )
+    await world.call(
+        guests["talking"], "send_chat_message", p_live_stream_id=stream, p_body="a guest said"
+    )
+    everybody = "SELECT name FROM profiles ORDER BY name"
+    await world.advance(30 * DAY)
+    await world.call(
+        "service_role", "open_session", p_profile_id=guests["visiting"].id, p_lifetime="1 day"
+    )
+    await world.admin.execute("UPDATE private.settings SET guests_may_go_live = true")
+    await world.live(guests["streaming"])
+    await world.cleanup()
+    assert len(await world.rows(everybody)) == 7
+    await world.advance(1)
+    await world.cleanup()
+    assert [row[0] for row in await world.rows(everybody)] == [
+        "member",
+        "paying",
+        "staffed",
+        "streaming",
+        "visiting",
+    ]
+    assert await world.rows("SELECT sender_id, body FROM chat_messages") == [(None, "")]
+    assert await world.rows("SELECT 1 FROM auth.users WHERE id = $1", guests["idle"].id) == []

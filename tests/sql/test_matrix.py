@@ -45,6 +45,7 @@ auth.users
 private.bans private.chat_buckets private.chat_mutes private.chat_reports private.code_files
 private.code_objects private.credentials private.job_runs private.live_intervals private.previews
 private.publish_intervals private.publisher_leases private.records_since
+private.sandbox_events private.sandbox_payments
 private.schema_migrations private.server_starts
 private.sessions private.settings private.staff_roles
 private.audit_log private.disputes private.events private.ledger_accounts private.ledger_queue
@@ -56,7 +57,7 @@ private.payment_events private.provider_calls private.purchase_transitions priva
 FUNCTIONS = {
     "aus": """
         auth.jwt auth.role auth.uid public.explain_publish_state
-        private.clean_text private.clock private.name_skeleton
+        private.clean_text private.clock private.mark_class private.name_skeleton
         private.acting_profile private.fail private.person_json private.profile_json
         private.stream_json
     """,
@@ -74,8 +75,8 @@ FUNCTIONS = {
         public.socket_snapshot public.start_stream public.stop_stream public.store_preview
         public.unban_profile public.unblock public.unfollow public.unmute_in_chat
         public.update_profile public.update_stream public.update_viewer_heartbeat
-        private.admit_direct_write private.has_staff_role private.is_blocked_pair
-        private.lock_acting_viewer private.may_moderate
+        private.admit_direct_update private.admit_direct_write private.has_staff_role
+        private.is_blocked_pair private.lock_acting_viewer private.may_moderate
         public.configure_purchases public.decide_purchase public.get_my_purchase
         public.list_my_purchases public.list_statement public.my_wallet public.process_gift
         public.refund_purchase private.my_ledger_accounts
@@ -86,7 +87,7 @@ FUNCTIONS = {
     """,
     "s": """
         public.cleanup_stale_viewers public.close_session public.configure public.create_account
-        public.create_guest public.ensure_profile public.find_credentials
+        public.create_guest public.ensure_profile public.find_credentials public.find_locked
         public.grant_staff_role public.job_runs public.list_accounts public.open_session
         public.record_heartbeats
         public.record_job_run public.record_leaves public.record_publisher_heartbeats
@@ -97,6 +98,9 @@ FUNCTIONS = {
         public.get_payment_event public.process_coin_purchase public.process_payment_events
         public.receive_payment_event public.replay_payment_event public.take_events
         public.take_provider_calls
+        public.act_on_sandbox_payment public.cancel_sandbox_payment
+        public.capture_sandbox_payment public.create_sandbox_payment public.get_sandbox_payment
+        public.note_sandbox_delivery public.refund_sandbox_payment public.take_sandbox_events
     """,
     "l": "public.call_as",
 }

@@ -1,14 +1,16 @@
 """Bans: what ends at once, and what is not given out again."""
 
+from typing import Any
+
 import pytest
 
 from tests.databases import Person
-from tests.sql.world import Beat, World, refused
+from tests.sql.world import Beat, World, refused, tab
 
 HOUR = "1 hour"
 
 
-async def ban(world: World, warden: Person, name: str, seconds: int | None = None) -> object:
+async def ban(world: World, warden: Person, name: str, seconds: int | None = None) -> Any:
     """Ban somebody as a moderator."""
     return await world.call(warden, "ban_profile", p_name=name, p_reason="spam", p_seconds=seconds)
 
@@ -140,3 +142,39 @@ async def test_the_reason_of_a_ban_is_nobody_elses_to_read(world: World) -> None
         with refused("42501"):
             await world.sql(who, "SELECT * FROM private.bans")
     assert "spam" not in str(await world.call("anon", "get_profile", p_name="alice"))
+
+
+@pytest.mark.spec("D3")
+@pytest.mark.abuse("A15")
+async def test_a_deleted_account_stays_banned_under_its_id(world: World) -> None:
+    outside = Person(tab(), "paula")
+    await world.call("service_role", "ensure_profile", p_profile_id=outside.id, p_name="paula")
+    await ban(world, await world.moderator(), "paula")
+    with refused("LW002"):
+        await world.call("service_role", "ensure_profile", p_profile_id=outside.id, p_name="paula")
+    # Whoever leaves may take their data along, banned or not.
+    assert await world.call(outside, "delete_account") == str(outside.id)
+    assert await world.rows("SELECT 1 FROM profiles WHERE id = $1", outside.id) == []
+    for name in ("paula", "innocent"):
+        with refused("LW002"):
+            await world.call("service_role", "ensure_profile", p_profile_id=outside.id, p_name=name)
+    assert await world.rows("SELECT 1 FROM profiles WHERE id = $1", outside.id) == []
+
+
+@pytest.mark.spec("D3")
+@pytest.mark.abuse("A15")
+@pytest.mark.parametrize("is_live", [True, False])
+async def test_title_and_picture_of_the_banned_are_gone(world: World, is_live: bool) -> None:
+    alice, warden = await world.person("alice"), await world.moderator()
+    stream = await world.live(alice)
+    picture = "/9j/4AAQ"
+    await world.call(alice, "store_preview", p_live_stream_id=stream, p_jpeg=picture)
+    before = await world.stream(stream)
+    if not is_live:
+        await world.call(alice, "stop_stream")
+    banned: Any = await ban(world, warden, "alice")
+    assert await world.call("anon", "get_preview", p_live_stream_id=stream) is None
+    after = await world.stream(stream)
+    assert (after["title"], after["live_available"]) == ("", False)
+    assert after["preview_version"] > before["preview_version"]
+    assert [c["stream"]["title"] for c in banned["changes"]] == [""]

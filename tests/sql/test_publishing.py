@@ -277,3 +277,25 @@ async def test_a_renewal_that_finds_the_camera_off_turns_it_on(world: World) -> 
     await world.keep_lease(stream)
     await world.beat(Beat(viewer, stream, 2))
     assert await world.is_published(stream)
+
+
+@pytest.mark.spec("D6")
+async def test_a_takeover_is_news_for_every_server(world: World) -> None:
+    streamer = await world.person("streamer")
+    stream = await world.live(streamer, tab())
+    before = (await world.stream(stream))["revision"]
+    await world.advance(30)
+    asked = await world.now()
+    for number in (1, 2):
+        taker = tab()
+        await world.advance(1)
+        answer = await world.call(
+            streamer, "start_stream", p_title=None, p_session_id=taker, p_take_over=True
+        )
+        assert answer["change"]["revision"] == before + number
+        swept = await world.call("service_role", "sweep_publish_state", p_since=asked)
+        [change] = swept["changes"]
+        assert change["publisher_session_id"] == str(taker)
+        assert change["revision"] == before + number
+    await world.call(streamer, "start_stream", p_title=None, p_session_id=taker)
+    assert (await world.stream(stream))["revision"] == before + 2, "the same session again"

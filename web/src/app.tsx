@@ -1,24 +1,26 @@
 import { useSignal } from "@preact/signals";
+import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
+import { Console, consoleTitle } from "./console";
 import { Wall } from "./grid/wall";
+import { Header } from "./header";
 import { AccountForm } from "./identity/account-form";
-import { resumeSession, signOut } from "./identity/session";
+import { resumeSession } from "./identity/session";
 import { Settings } from "./identity/settings";
 import { Welcome } from "./identity/welcome";
+import { WalletPage } from "./ledger/wallet-page";
+import { PayPage } from "./payments/pay-page";
+import { SandboxPage } from "./payments/sandbox-page";
 import { inWords } from "./problems";
-import { Link, navigate, path, profilePath, readable } from "./router";
+import { ReceiptPage } from "./purchases/receipt";
+import { Link, path, readable } from "./router";
 import { Discover } from "./social/discover";
 import { Following } from "./social/following";
 import { ProfilePage } from "./social/profile-page";
 import { connection, retryNow, type Lost } from "./socket";
-import { account, ownStream, ready } from "./state";
+import { account, ready } from "./state";
 import { statusLine } from "./status";
-import { isLiveElsewhere, publishState } from "./streams/publishing";
 import { Studio } from "./streams/studio";
-import { Avatar } from "./ui/avatar";
-import { CameraIcon, Logo } from "./ui/icons";
-import { Lamp } from "./ui/lamp";
-import { Menu } from "./ui/menu";
 
 export function App() {
   const problem = useSignal<string | null>(null);
@@ -48,6 +50,8 @@ const titles: Record<string, string> = {
   "/following": "Following",
   "/studio": "Studio",
   "/settings": "Settings",
+  "/wallet": "Wallet",
+  "/pay": "Pay",
   "/sign-in": "Sign in",
   "/create-account": "Create account",
 };
@@ -55,7 +59,7 @@ const titles: Record<string, string> = {
 function Page() {
   const at = path.value;
   useEffect(() => {
-    const title = at.startsWith("/@") ? readable(at.slice(1)) : titles[at];
+    const title = at.startsWith("/@") ? readable(at.slice(1)) : (titles[at] ?? consoleTitle(at) ?? below(receipts, at, () => "Receipt") ?? below(sandbox, at, () => "Sandbox"));
     document.title = title ? `${title} · Livewall` : "Livewall";
   }, [at]);
   if (account.value === undefined) return <p class="quiet-words">Loading</p>;
@@ -63,75 +67,29 @@ function Page() {
   if (at === "/sign-in") return <AccountForm kind="sign-in" />;
   if (at === "/create-account") return <AccountForm kind="create" />;
   if (at === "/discover") return <Discover />;
-  if (!(at in titles)) return <Nowhere />;
-  if (account.value === null) return <Welcome />;
+  const page = pageOf(at);
+  if (page === null) return <Nowhere />;
+  return account.value === null ? <Welcome /> : page;
+}
+
+const receipts = "/wallet/purchases/";
+const sandbox = "/sandbox/pay/";
+
+/** What is done with the last part of an address, if it is one below `parent`. */
+function below<T>(parent: string, at: string, make: (part: string) => T): T | null {
+  return at.startsWith(parent) && at.length > parent.length ? make(readable(at.slice(parent.length))) : null;
+}
+
+/** The pages for those who are signed in; null where there is none. */
+function pageOf(at: string): JSX.Element | null {
   if (at === "/following") return <Following />;
   if (at === "/studio") return <Studio />;
   if (at === "/settings") return <Settings />;
-  return <Wall />;
-}
-
-function Header() {
-  return (
-    <header class="bar">
-      <Link href="/" class="brand" aria-label="Livewall, to the wall">
-        <Logo /> Livewall
-      </Link>
-      <nav class="bar-nav" aria-label="Pages">
-        {account.value && <Link href="/">Wall</Link>}
-        <Link href="/discover">Discover</Link>
-        {account.value && <Link href="/following">Following</Link>}
-      </nav>
-      <div class="bar-end">
-        {account.value && <LiveButton />}
-        {account.value && <AccountMenu />}
-        {account.value === null && (
-          <Link class="button" href="/sign-in">
-            Sign in
-          </Link>
-        )}
-      </div>
-    </header>
-  );
-}
-
-const liveWords = { off: "", idle: "Live, not sending", sending: "Sending video" };
-
-/** To the studio; while one is live it says whether video is being sent. */
-function LiveButton() {
-  const state = publishState.value;
-  if (state !== "off") {
-    return (
-      <Link class="button live-button" href="/studio">
-        <Lamp isOn={state === "sending"} words="" /> <span class="wide-words">{liveWords[state]}</span>
-      </Link>
-    );
-  }
-  if (path.value === "/studio") return null;
-  if (isLiveElsewhere.value) {
-    return (
-      <Link class="button live-button" href="/studio">
-        <Lamp isOn={ownStream.value?.is_published ?? false} words="" /> <span class="wide-words">Live elsewhere</span>
-      </Link>
-    );
-  }
-  return (
-    <Link class="button live-button" href="/studio">
-      <CameraIcon /> <span class="wide-words">Go live</span>
-    </Link>
-  );
-}
-
-function AccountMenu() {
-  const who = account.value;
-  if (!who) return null;
-  const items = [
-    { label: "Your profile", run: () => navigate(profilePath(who.profile.name)) },
-    { label: "Settings", run: () => navigate("/settings") },
-    ...(who.is_guest ? [{ label: "Create account", run: () => navigate("/create-account") }] : []),
-    { label: "Sign out", run: () => void signOut() },
-  ];
-  return <Menu label={`You are ${who.profile.display_name}`} items={items} className="avatar-button" icon={<Avatar name={who.profile.name} />} />;
+  if (at === "/wallet") return <WalletPage />;
+  if (at === "/pay") return <PayPage />;
+  if (at === "/") return <Wall />;
+  if (consoleTitle(at) !== undefined) return <Console path={at} />;
+  return below(receipts, at, (id) => <ReceiptPage id={id} />) ?? below(sandbox, at, (id) => <SandboxPage paymentId={id} />);
 }
 
 const lostWords: Record<Lost, string> = {

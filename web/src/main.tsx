@@ -7,12 +7,16 @@ import { startPublishing } from "./streams/publishing";
 import { claimSessionId } from "./tab";
 import "./ui/theme";
 import "./style/base.css";
+import "./style/bar.css";
 import "./style/controls.css";
 import "./style/tile.css";
 import "./style/wall.css";
 import "./style/chat.css";
 import "./style/studio.css";
 import "./style/pages.css";
+import "./style/money.css";
+import "./style/gifts.css";
+import "./style/console.css";
 
 async function main(): Promise<void> {
   await claimSessionId();

@@ -185,6 +185,149 @@ export interface SignalMessage {
   data: SignalData;
 }
 
+export interface Wallet {
+  coins: number;
+  debt: number;
+  is_frozen: boolean;
+  held_coins: number;
+  earnings: number;
+}
+
+export type Currency = "coins" | "earnings";
+
+export interface StatementEntry {
+  transaction_id: number;
+  kind: string;
+  amount: number;
+  balance: number;
+  created_at: string;
+  source_id: string;
+  counterpart: Person | null;
+  title: string;
+}
+
+export interface CoinPack {
+  id: string;
+  title: string;
+  coins: number;
+  usd_cents: number;
+  platform: string;
+}
+
+export type PurchaseStatus =
+  | "created"
+  | "pending"
+  | "processing"
+  | "held"
+  | "approved"
+  | "completed"
+  | "rejected"
+  | "expired"
+  | "canceled"
+  | "failed"
+  | "refunded"
+  | "disputed"
+  | "dispute_lost";
+
+export interface Purchase {
+  id: string;
+  number: number;
+  status: PurchaseStatus;
+  coin_pack_id: string | null;
+  platform: string;
+  payment_provider: string;
+  provider_payment_id: string | null;
+  coin_amount: number;
+  usd_cents: number;
+  requires_approval: boolean;
+  hold_reason: string | null;
+  decide_by: string | null;
+  created_at: string;
+  completed_at: string | null;
+  refunded_cents: number;
+  refunded_coins: number;
+  disputed_cents: number;
+}
+
+export type Checkout = { kind: "redirect"; url: string } | { kind: "stripe"; client_secret: string; publishable_key: string };
+
+export interface GiftType {
+  id: string;
+  title: string;
+  emoji: string;
+  price: number;
+}
+
+/** A gift as everybody who sees the stream hears of it. */
+export interface Gift {
+  id: string;
+  gift_type_id: string;
+  title: string;
+  emoji: string;
+  price: number;
+  sender_id: string;
+  sender: Person | null;
+  recipient_id: string;
+}
+
+/** The answer to whoever sent it; `coins` is what they have left. */
+export interface GiftReceipt {
+  gift_id: string;
+  gift_type_id: string;
+  title: string;
+  emoji: string;
+  price: number;
+  coins: number;
+  is_repeat: boolean;
+}
+
+export interface HeldPurchase {
+  purchase: Purchase;
+  buyer: Person | null;
+  card_country: string | null;
+  country_code: string | null;
+  is_captured: boolean;
+  history: { purchases: number; refunds: number; disputes: number };
+  may_decide: boolean;
+}
+
+export interface LedgerStatus {
+  head: string;
+  sealed_at: string | null;
+  transactions: number;
+  unsealed: number;
+  oldest_unsealed_seconds: number | null;
+  is_healthy: boolean;
+}
+
+export interface PaymentEvent {
+  provider: string;
+  event_id: string;
+  type: string;
+  payment_id: string | null;
+  outcome: "waiting" | "applied" | "parked" | "ignored" | "failed";
+  error: string | null;
+  received_at: string;
+  attempts: number;
+}
+
+export interface AuditEntry {
+  id: number;
+  at: string;
+  actor: Person | null;
+  action: string;
+  subject: string;
+  details: Record<string, unknown>;
+}
+
+export interface PurchaseSettings {
+  limit_cents: number;
+  threshold_cents: number;
+  velocity: number;
+  daily_threshold_cents: number | null;
+  streamer_share_percent: number;
+}
+
 export type ServerMessage =
   | Snapshot
   | SeatMessage
@@ -197,6 +340,10 @@ export type ServerMessage =
   | { type: "publisher_lost"; stream_id: string; reason: string }
   | { type: "chat"; message: ChatMessage }
   | { type: "chat_deleted"; stream_id: string; id: number }
+  | { type: "wallet" }
+  | { type: "purchase"; purchase: Purchase }
+  | { type: "gift"; stream_id: string; gift: Gift }
+  | { type: "held" }
   | { type: "ok"; re?: number; stream?: Stream }
   | { type: "error"; re?: number; problem: Problem }
   | { type: "goodbye"; reason: "restart" | "signed_out"; reconnect_after_ms: number };

@@ -33,6 +33,11 @@ export const isStaff = computed(() =>
   (account.value?.roles ?? []).some((role) => role === "moderator" || role === "admin"),
 );
 
+/** Who sees the operator's console. The server checks it again with every call. */
+export const decidesMoney = computed(() =>
+  (account.value?.roles ?? []).some((role) => role === "finance" || role === "admin"),
+);
+
 export function takeStream(heard: Stream): void {
   const known = streams.value.get(heard.id);
   const newer = newerStream(known, heard);

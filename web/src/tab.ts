@@ -1,3 +1,5 @@
+import { uuid } from "./uuid";
+
 /** This tab's session id: one per tab, kept over a reload, never shared by two open tabs. */
 
 const key = "livewall.session";
@@ -10,15 +12,6 @@ function fresh(): string {
   const id = uuid();
   sessionStorage.setItem(key, id);
   return id;
-}
-
-/** `crypto.randomUUID` exists on secure origins only; a wall on a home network may be plain http. */
-function uuid(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40;
-  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
-  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 }
 
 export const sessionId = (): string => current;

@@ -5,15 +5,17 @@ The streamer's browser is the only one that offers. `watchers` tells it who sits
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from uuid import UUID, uuid4
 
 from livewall import metrics
 from livewall.errors import Refusal
 from livewall.hub import Client, Hub
+from livewall.limits import Limiter
 from livewall.media import Member
+from livewall.media.rooms import Place, Room
 from livewall.messages import (
+    MOST_TILES,
     PublisherAway,
     Seated,
     SeatEvent,
@@ -22,44 +24,16 @@ from livewall.messages import (
     ToClient,
     Waiting,
     WatchersEvent,
+    frame,
 )
 
 SILENCE = 60.0
+MOST_PLACES = 2 * MOST_TILES
+# What one side of a seat may send the other: an offer and its candidates are under 20 KB.
+SIGNAL_BYTES = 128 * 1024
+SIGNAL_BYTES_PER_SECOND = 4 * 1024
 
 Promoted = Callable[[Member, UUID], None]
-
-
-@dataclass
-class _Place:
-    """A seat, with a media id, or a place in the queue, without one.
-
-    Until the database has agreed to it (`confirmed`) nobody is told of it. `seated` is how the
-    streamer last saw it.
-    """
-
-    heard_at: float
-    media_id: UUID | None = None
-    confirmed: bool = False
-    told: SeatEvent | None = None
-    seated: Seated | None = None
-
-
-@dataclass
-class _Room:
-    """The seats and the queue of one stream, both in the order of arrival."""
-
-    stream_id: UUID
-    seats: dict[Member, _Place] = field(default_factory=dict[Member, _Place])
-    queue: dict[Member, _Place] = field(default_factory=dict[Member, _Place])
-    publisher: Member | None = None
-    # From the time, so that it also grows from one stream to the next and across restarts.
-    revision: int = field(default_factory=lambda: time.time_ns() // 1_000_000)
-
-    def place(self, member: Member) -> _Place | None:
-        return self.seats.get(member) or self.queue.get(member)
-
-    def members(self) -> list[Member]:
-        return [*self.seats, *self.queue]
 
 
 class PeerPlane:
@@ -76,28 +50,51 @@ class PeerPlane:
         self._limit = seats
         self._promoted = promoted
         self._clock = clock
-        self._rooms: dict[UUID, _Room] = {}
-        self._members: dict[Member, set[UUID]] = {}
+        self._rooms: dict[UUID, Room] = {}
+        self._members: dict[Member, dict[UUID, None]] = {}
         self._publishing: dict[Member, UUID] = {}
+        self._signals = Limiter(SIGNAL_BYTES_PER_SECOND, SIGNAL_BYTES)
 
     def ask(self, member: Member, stream_id: UUID) -> bool:
         """Take or keep a seat and return True, or take or keep a place in the queue."""
-        room = self._rooms.setdefault(stream_id, _Room(stream_id))
+        room = self._rooms.setdefault(stream_id, Room(stream_id))
         place = room.place(member)
         if place is None:
-            place = _Place(self._clock())
-            self._members.setdefault(member, set()).add(stream_id)
+            place = Place(self._clock())
+            self._remember(member, stream_id)
             self._sit(room, member, place)
         place.heard_at = self._clock()
         return place.media_id is not None
 
-    def _sit(self, room: _Room, member: Member, place: _Place) -> None:
-        # Nobody overtakes the queue: a free seat belongs to its first member.
-        if len(room.seats) < self._limit and not room.queue:
-            place.media_id = uuid4()
-            room.seats[member] = place
-        else:
+    def _remember(self, member: Member, stream_id: UUID) -> None:
+        own = self._members.get(member, {})
+        # The database refuses more than a wall; while it is away somebody may ask for any number.
+        while len(own) >= MOST_PLACES:
+            self.drop(member, next(iter(own)))
+        self._members.setdefault(member, {})[stream_id] = None
+
+    def _sit(self, room: Room, member: Member, place: Place) -> None:
+        """Give a seat, or a place in the queue.
+
+        Nobody overtakes the queue: a free seat belongs to its first. The seat of an account moves
+        to its newest session: that is the tab its owner looks at.
+        """
+        own = room.seat_of(member.profile_id)
+        if own is not None:
+            self._stand_up(room, own)
+        elif len(room.seats) >= self._limit or room.line():
             room.queue[member] = place
+            return
+        place.media_id = uuid4()
+        room.seats[member] = place
+
+    def _stand_up(self, room: Room, member: Member) -> None:
+        place = room.seats.pop(member)
+        place.media_id = None
+        place.seated = None
+        room.queue[member] = place
+        if place.confirmed:
+            self._tell(member, place, self._seat_event(room, member, place))
 
     def confirm(self, member: Member, stream_id: UUID, *, watching: bool) -> None:
         """Tell viewer and streamer of a seat, or of a place in the queue."""
@@ -126,11 +123,20 @@ class PeerPlane:
             return
         self._forget(member, stream_id)
         self._tell(member, place, SeatEvent(stream_id, "none"))
+        if place.media_id is not None:
+            self._hand_over(room, member.profile_id)
         self._promote(room)
         if place.confirmed:
             self._tell_viewers(room)
             self._tell_publisher(room)
         self._sweep_out(room)
+
+    def _hand_over(self, room: Room, profile_id: UUID) -> None:
+        """The seat stays with an account as long as another of its tabs wants it."""
+        own = [m for m in room.queue if m.profile_id == profile_id]
+        present = [m for m in own if self._hub.of_session(*m) is not None]
+        if present:
+            self._give_seat(room, present[-1])
 
     def drop_all(self, member: Member) -> None:
         """Free every place of a session."""
@@ -142,28 +148,31 @@ class PeerPlane:
         for member in [member for member in self._members if member.profile_id == profile_id]:
             self.drop_all(member)
 
-    def _promote(self, room: _Room) -> None:
-        present = [m for m in room.queue if self._hub.of_session(*m) is not None]
+    def _promote(self, room: Room) -> None:
+        present = [m for m in room.line() if self._hub.of_session(*m) is not None]
         for member in present[: max(0, self._limit - len(room.seats))]:
-            place = room.queue.pop(member)
-            place.media_id = uuid4()
-            # Told again once the heartbeat that makes them count is written.
-            place.confirmed = False
-            room.seats[member] = place
-            self._promoted(member, room.stream_id)
+            self._give_seat(room, member)
+
+    def _give_seat(self, room: Room, member: Member) -> None:
+        place = room.queue.pop(member)
+        place.media_id = uuid4()
+        # Told again once the heartbeat that makes them count is written.
+        place.confirmed = False
+        room.seats[member] = place
+        self._promoted(member, room.stream_id)
 
     def set_publisher(self, stream_id: UUID, publisher: Member | None) -> None:
         """Bind a stream to the session that sends it, or close its room."""
         if publisher is None:
             self._close(stream_id)
             return
-        room = self._rooms.setdefault(stream_id, _Room(stream_id))
+        room = self._rooms.setdefault(stream_id, Room(stream_id))
         if room.publisher != publisher:
             self._bind(room, publisher)
             self._tell_viewers(room)
             self._tell_publisher(room)
 
-    def _bind(self, room: _Room, publisher: Member | None) -> None:
+    def _bind(self, room: Room, publisher: Member | None) -> None:
         if room.publisher is not None:
             self._publishing.pop(room.publisher, None)
         room.publisher = publisher
@@ -210,7 +219,7 @@ class PeerPlane:
             for viewer in self._clients(own.seats):
                 viewer.tell(PublisherAway(own.stream_id))
 
-    def _published_by(self, member: Member) -> _Room | None:
+    def _published_by(self, member: Member) -> Room | None:
         stream_id = self._publishing.get(member)
         return None if stream_id is None else self._rooms.get(stream_id)
 
@@ -232,7 +241,7 @@ class PeerPlane:
     def relay(self, client: Client, signal: Signal) -> None:
         """Pass a signal between a streamer and a viewer who holds that seat.
 
-        Raises Refusal `not_allowed` for anybody else.
+        Raises Refusal `not_allowed` for anybody else, `rate_limited` for more than it takes.
         """
         other = self._hub.of_connection(signal.to)
         room = self._shared_room(client, other, signal.media_id) if other else None
@@ -243,11 +252,18 @@ class PeerPlane:
                 "Wait for the next `seat` or `watchers`.",
                 {"media_id": str(signal.media_id)},
             )
-        metrics.SIGNALS.inc()
+        # A tab that watches its own stream is both sides.
+        wrong = "answer" if room.publisher == client.key else "offer"
+        if client is not other and signal.data.kind == wrong:
+            raise Refusal("not_allowed", "The streamer offers, the viewer answers.")
         event = SignalEvent(client.connection, room.stream_id, signal.media_id, signal.data)
-        other.tell(event)
+        text = frame(event)
+        # By accounts and not by seat: leaving and coming back brings no new allowance.
+        self._signals.check(f"{client.profile_id} {other.profile_id}", len(text))
+        metrics.SIGNALS.inc()
+        other.push(text)
 
-    def _shared_room(self, client: Client, other: Client, media_id: UUID) -> _Room | None:
+    def _shared_room(self, client: Client, other: Client, media_id: UUID) -> Room | None:
         for publisher, viewer in ((client, other), (other, client)):
             member = Member(*viewer.key)
             for stream_id in self._members.get(member, ()):
@@ -270,13 +286,14 @@ class PeerPlane:
         metrics.SEATS.set(sum(len(room.seats) for room in self._rooms.values()))
         metrics.WAITING.set(sum(len(room.queue) for room in self._rooms.values()))
 
-    def _tell_viewers(self, room: _Room) -> None:
+    def _tell_viewers(self, room: Room) -> None:
+        positions = room.positions()
         for member in room.members():
             place = room.place(member)
             if place is not None and place.confirmed:
-                self._tell(member, place, self._seat_event(room, member, place))
+                self._tell(member, place, self._seat_event(room, member, place, positions))
 
-    def _tell(self, member: Member, place: _Place, event: SeatEvent) -> None:
+    def _tell(self, member: Member, place: Place, event: SeatEvent) -> None:
         if place.told == event or (place.told is None and event.state == "none"):
             return
         place.told = event
@@ -284,28 +301,31 @@ class PeerPlane:
         if client is not None:
             client.tell(event)
 
-    def _seat_event(self, room: _Room, member: Member, place: _Place) -> SeatEvent:
+    def _seat_event(
+        self, room: Room, member: Member, place: Place, positions: dict[UUID, int] | None = None
+    ) -> SeatEvent:
         if place.media_id is None:
-            position = 1 + list(room.queue).index(member)
-            return SeatEvent(room.stream_id, "waiting", position=position)
+            known = room.positions() if positions is None else positions
+            # Who waits for the seat of another tab of theirs has nobody in front of them.
+            return SeatEvent(room.stream_id, "waiting", position=known.get(member.profile_id, 1))
         publisher = self._hub.of_session(*room.publisher) if room.publisher else None
         connection = publisher.connection if publisher else None
         return SeatEvent(room.stream_id, "granted", place.media_id, connection)
 
-    def _tell_publisher(self, room: _Room) -> None:
+    def _tell_publisher(self, room: Room) -> None:
         client = self._hub.of_session(*room.publisher) if room.publisher else None
         if client is not None:
             client.tell(self._watchers_event(room))
 
-    def _watchers_event(self, room: _Room) -> WatchersEvent:
+    def _watchers_event(self, room: Room) -> WatchersEvent:
         room.revision += 1
         seats = [self._seated(member, place) for member, place in room.seats.items()]
         seated = [seat for seat in seats if seat is not None]
-        confirmed = {m: place for m, place in room.queue.items() if place.confirmed}
+        confirmed = [member for member in room.line() if room.queue[member].confirmed]
         waiting = [Waiting(viewer.name) for viewer in self._clients(confirmed)]
         return WatchersEvent(room.stream_id, room.revision, seated, waiting)
 
-    def _seated(self, member: Member, place: _Place) -> Seated | None:
+    def _seated(self, member: Member, place: Place) -> Seated | None:
         """Return a seat as the streamer shall know it, by its last connection if that is gone.
 
         A socket that closes is silence: the video goes on, for it needs no socket.
@@ -315,17 +335,17 @@ class PeerPlane:
             place.seated = Seated(viewer.connection, place.media_id, viewer.name)
         return place.seated if place.confirmed else None
 
-    def _clients(self, members: dict[Member, _Place]) -> list[Client]:
+    def _clients(self, members: Iterable[Member]) -> list[Client]:
         found = (self._hub.of_session(*member) for member in members)
         return [client for client in found if client is not None]
 
     def _forget(self, member: Member, stream_id: UUID) -> None:
         streams = self._members.get(member)
         if streams is not None:
-            streams.discard(stream_id)
+            streams.pop(stream_id, None)
             if not streams:
                 del self._members[member]
 
-    def _sweep_out(self, room: _Room) -> None:
+    def _sweep_out(self, room: Room) -> None:
         if room.publisher is None and not room.seats and not room.queue:
             self._rooms.pop(room.stream_id, None)

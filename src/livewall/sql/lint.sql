@@ -201,3 +201,16 @@ FROM pg_class AS c
 WHERE c.relkind = 'v' AND c.relnamespace = 'public'::regnamespace AND c.relowner = 'livewall_owner'::regrole
     AND NOT coalesce(c.reloptions && ARRAY['security_invoker=true', 'security_invoker=on', 'security_invoker=1'], false)
 ORDER BY 1;
+
+-- rule: nothing_around_tables
+-- why: large objects are storage that no policy sees; advisory locks of anybody stop the server's work.
+-- fix: `livewall db migrate` as the owner of these functions takes EXECUTE from PUBLIC; a managed service may not let you.
+SELECT p.oid::regprocedure AS object
+FROM pg_proc AS p
+WHERE p.pronamespace = 'pg_catalog'::regnamespace
+    AND (p.proname ~ '^(lo_|pg_(try_)?advisory_)' OR p.proname IN ('loread', 'lowrite'))
+    AND pg_has_role(session_user, p.proowner, 'MEMBER')
+    AND EXISTS (
+        SELECT FROM unnest(ARRAY['anon', 'authenticated', 'service_role']) AS role
+        WHERE has_function_privilege(role, p.oid, 'EXECUTE'))
+ORDER BY 1;

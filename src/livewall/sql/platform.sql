@@ -85,18 +85,44 @@ BEGIN
 END
 $$;
 
--- A Supabase project keeps its own auth.users: the owner of our tables then only refers to it.
+-- Whatever role an API caller has, PUBLIC may write large objects, which no policy sees, and hold advisory locks, which the
+-- server's own work waits for. Only the owner of these functions can take that away, which is a superuser: as another
+-- administrator we leave it, and the writer's lock_timeout bounds what somebody's locks cost.
+DO $$
+DECLARE
+    taken regprocedure;
+BEGIN
+    FOR taken IN
+        SELECT p.oid
+        FROM pg_catalog.pg_proc AS p,
+            pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) AS acl
+        WHERE p.pronamespace = 'pg_catalog'::regnamespace
+            AND (p.proname ~ '^(lo_|pg_(try_)?advisory_)' OR p.proname IN ('loread', 'lowrite'))
+            AND acl.grantee = 0 AND acl.privilege_type = 'EXECUTE'
+            AND pg_catalog.pg_has_role(p.proowner, 'MEMBER')
+    LOOP
+        EXECUTE pg_catalog.format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', taken);
+        IF taken::text ~ 'advisory' THEN
+            EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO livewall_owner, authenticator', taken);
+        END IF;
+    END LOOP;
+END
+$$;
+
+-- A Supabase project keeps its own auth.users: the owner of our tables then only refers to it. A GRANT by somebody who
+-- may not pass the privilege on is no error but a warning, so look again afterwards.
 DO $$
 BEGIN
     IF pg_catalog.to_regclass('auth.users') IS NOT NULL
-        AND NOT (
-            pg_catalog.has_table_privilege('livewall_owner', 'auth.users', 'SELECT')
-            AND pg_catalog.has_table_privilege('livewall_owner', 'auth.users', 'REFERENCES')
-            AND pg_catalog.has_table_privilege('livewall_owner', 'auth.users', 'INSERT')
-            AND pg_catalog.has_table_privilege('livewall_owner', 'auth.users', 'DELETE')
-        )
+        AND NOT pg_catalog.has_table_privilege('livewall_owner', 'auth.users', 'REFERENCES')
     THEN
-        GRANT SELECT, REFERENCES, INSERT, DELETE ON auth.users TO livewall_owner;
+        GRANT REFERENCES ON auth.users TO livewall_owner;
+    END IF;
+    IF NOT pg_catalog.has_schema_privilege('livewall_owner', 'auth', 'USAGE')
+        OR NOT pg_catalog.has_table_privilege('livewall_owner', pg_catalog.to_regclass('auth.users'), 'REFERENCES')
+    THEN
+        RAISE EXCEPTION 'schema auth is not ours, and % may not pass on the rights to it. Let its owner run: '
+            'GRANT USAGE ON SCHEMA auth TO livewall_owner; GRANT REFERENCES ON auth.users TO livewall_owner', current_user;
     END IF;
 END
 $$;

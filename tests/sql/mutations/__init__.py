@@ -1,6 +1,16 @@
 """Named ways to damage the SQL, each with the test of this folder that has to notice."""
 
-from tests.sql.mutations import access, camera, people, wall, watching
+from tests.sql.mutations import (
+    access,
+    camera,
+    money_gifts,
+    money_ledger,
+    money_payments,
+    money_purchases,
+    people,
+    wall,
+    watching,
+)
 
 MUTATIONS = [
     *access.MUTATIONS,
@@ -8,4 +18,8 @@ MUTATIONS = [
     *watching.MUTATIONS,
     *camera.MUTATIONS,
     *people.MUTATIONS,
+    *money_ledger.MUTATIONS,
+    *money_purchases.MUTATIONS,
+    *money_payments.MUTATIONS,
+    *money_gifts.MUTATIONS,
 ]

@@ -6,6 +6,7 @@ from tests.sql import test_direct_writes, test_moderation, test_presence, test_p
 from tests.sql.mutations.damage import Mutation, edit, everybody
 
 PRESENCE = "code/presence"
+DIRECT_WRITES = "code/direct_writes"
 
 MUTATIONS = [
     Mutation(
@@ -158,7 +159,7 @@ MUTATIONS = [
     Mutation(
         "presence: direct writes know no limits",
         edit(
-            PRESENCE,
+            DIRECT_WRITES,
             (
                 "private.wall_refusal(p_viewer_id, p_session_id, ARRAY[p_stream_id], ARRAY[p_is_active])",
                 "NULL",
@@ -168,7 +169,7 @@ MUTATIONS = [
     ),
     Mutation(
         "presence: direct writes into blocked streams",
-        edit(PRESENCE, ("private.refusal(p_stream_id, p_viewer_id),\n", "NULL,\n")),
+        edit(DIRECT_WRITES, ("private.refusal(p_stream_id, p_viewer_id),\n", "NULL,\n")),
         test_direct_writes.test_direct_writes_of_a_blocked_pair_are_refused,
     ),
     Mutation(
@@ -176,8 +177,8 @@ MUTATIONS = [
         edit(
             PRESENCE,
             (
-                "RETURN pg_advisory_xact_lock(hashtextextended('viewer ' || p_viewer_id::text, 0));",
-                "RETURN pg_notify('', NULL);",
+                "    PERFORM pg_advisory_xact_lock(private.viewer_key(p_viewer_id));\n",
+                "",
             ),
         ),
         test_direct_writes.test_two_direct_writes_race_for_the_last_tile,
@@ -195,6 +196,16 @@ MUTATIONS = [
         "presence: a direct update is no heartbeat",
         "DROP TRIGGER active_viewers_stamp ON public.active_viewers",
         test_direct_writes.test_an_update_is_a_heartbeat_and_changes_flags_at_once,
+    ),
+    Mutation(
+        "presence: lowering needs a live stream",
+        edit(DIRECT_WRITES, ("private.only_lowers(v_old, p_new)", "false")),
+        test_direct_writes.test_demand_may_be_lowered_after_the_stream_has_ended_but_not_raised,
+    ),
+    Mutation(
+        "presence: lowering renews what is gone",
+        edit(DIRECT_WRITES, ("IF NOT private.only_lowers(OLD, NEW)", "IF true")),
+        test_direct_writes.test_lowering_brings_back_no_tile_that_is_gone,
     ),
     Mutation(
         "presence: direct writes wait for the reconciler",

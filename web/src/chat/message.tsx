@@ -1,4 +1,5 @@
 import { useSignal } from "@preact/signals";
+import { GiftMessage } from "../gifts/gift-message";
 import { ban } from "../moderation/bans";
 import type { ChatMessage } from "../protocol";
 import { Link, profilePath } from "../router";
@@ -16,6 +17,7 @@ export function Message({ message }: { message: ChatMessage }) {
   const isReporting = useSignal(false);
   const { sender } = message;
   if (message.is_deleted) return <li class="message message-gone">Message deleted</li>;
+  if (message.type === "gift") return <GiftMessage message={message} />;
   if (sender === null || message.type !== "text") return <li class="message message-system">{message.body}</li>;
   const items = actions(message, () => (isReporting.value = true));
   return (

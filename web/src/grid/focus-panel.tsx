@@ -1,4 +1,5 @@
 import { useEffect } from "preact/hooks";
+import { GiftTray } from "../gifts/tray";
 import { moderatorItems } from "../moderation/bans";
 import { Link, profilePath } from "../router";
 import { account, blocked } from "../state";
@@ -8,6 +9,7 @@ import { lasting, people } from "../ui/words";
 import { FollowButton } from "../social/follow-button";
 import { loadProfile, profiles, setBlocked } from "../social/people";
 import { Links } from "../social/links";
+import { giftTarget } from "./gift-target";
 import { focusedId, focusedStream, personOf, removeFromWall } from "./wall-state";
 
 /** Below the wall: who the focused streamer is and how to stay in touch. */
@@ -21,6 +23,7 @@ export function FocusPanel() {
   if (!person) return <FirstSteps />;
   const stream = focusedStream.value;
   const isMe = person.id === account.value?.profile.id;
+  const target = giftTarget(person.id);
   return (
     <section class="card focus-panel" aria-label={`About ${person.display_name}`}>
       <Avatar name={person.name} size="large" />
@@ -52,6 +55,7 @@ export function FocusPanel() {
           />
         )}
       </div>
+      {target && <GiftTray key={person.id} to={target} />}
     </section>
   );
 }

@@ -1,14 +1,18 @@
+import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
+import { GiftSheet } from "../gifts/gift-sheet";
+import { GiftSign } from "../gifts/sign";
 import { awayIds } from "../media/viewer";
 import { observeTile } from "../presence";
 import type { Slot } from "../protocol";
 import { seats, streamOf } from "../state";
 import { navigate, profilePath } from "../router";
-import { EyeIcon, MutedIcon, PinIcon, PinnedIcon, PlayIcon, SoundIcon } from "../ui/icons";
+import { EyeIcon, GiftIcon, MutedIcon, PinIcon, PinnedIcon, PlayIcon, SoundIcon } from "../ui/icons";
 import { Lamp } from "../ui/lamp";
 import { Menu, type MenuItem } from "../ui/menu";
 import { count } from "../ui/words";
 import { beginDrag, beginMoving, moving } from "./rearrange";
+import { giftTarget } from "./gift-target";
 import type { Cell } from "./layout";
 import { Preview } from "./preview";
 import { noteOf, tileState, type TileState } from "./tile-state";
@@ -74,6 +78,7 @@ export function Tile({ slot, cell }: { slot: Slot; cell: Cell }) {
         </span>
       </header>
       {note !== null && <p class="tile-note">{note}</p>}
+      {stream && <GiftSign streamId={stream.id} />}
       {state === "connecting" && <span class="tile-progress" role="status" aria-label={`Connecting to ${name}`} />}
       <footer class="tile-foot">
         <Viewers value={stream?.active_viewer_count ?? 0} isLive={state !== "ended"} />
@@ -144,8 +149,23 @@ function Tools({ slot, state, name }: { slot: Slot; state: TileState; name: stri
           {slot.is_pinned ? <PinnedIcon /> : <PinIcon />}
         </button>
       )}
+      {isOnStage && <GiftTool id={id} name={name} />}
       <Menu label={`More for ${name}`} items={actions(slot, state, name)} />
     </div>
+  );
+}
+
+function GiftTool({ id, name }: { id: string; name: string }) {
+  const isOpen = useSignal(false);
+  const target = giftTarget(id);
+  if (target === null) return null;
+  return (
+    <>
+      <button type="button" class="tool" aria-label={`Send ${name} a gift`} title={`Send ${name} a gift`} onClick={() => (isOpen.value = true)}>
+        <GiftIcon />
+      </button>
+      {isOpen.value && <GiftSheet to={target} close={() => (isOpen.value = false)} />}
+    </>
   );
 }
 

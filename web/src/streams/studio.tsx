@@ -1,6 +1,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { Chat } from "../chat/chat";
+import { TonightCard } from "../gifts/tonight";
 import { camera, cameraLabel, cameraProblem, cameraProblemInWords, isOpening, openCamera } from "./camera";
 import { connection } from "../socket";
 import { account, limits, ownStream } from "../state";
@@ -11,7 +12,7 @@ import { DeviceSettings } from "./device-settings";
 import { epoch, goLive, goLiveProblem, holding, idleCameraOff, isElsewhere, isLiveElsewhere, isStarting, lostBecause, publishState, stop, studioIsOpen, why } from "./publishing";
 import { WaitingCard, WatchersCard, WhyCard } from "./why-card";
 
-/** Three answers at a glance: am I sending, why, and who watches. */
+/** Three answers at a glance: am I sending, why and to whom, and what did tonight bring. */
 export function Studio() {
   useEffect(() => {
     studioIsOpen.value = true;
@@ -27,6 +28,7 @@ export function Studio() {
         <DeviceSettings />
       </div>
       <div class="studio-side">
+        <TonightCard />
         <WatchersCard />
         <WaitingCard seats={limits.value.seats} />
         {holding.value !== null && <Chat />}

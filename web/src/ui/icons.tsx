@@ -85,6 +85,11 @@ export const ChatIcon = () => (
     <path d="M3 4.5h14v9H9.5L6 16.5v-3H3z" />
   </Icon>
 );
+export const GiftIcon = () => (
+  <Icon>
+    <path d="M3 7.5h14v3H3zM4.2 10.5h11.6V17H4.2zM10 7.5V17M10 7.5C7 7.5 5.6 6.4 5.6 5.1c0-1 .8-1.9 1.9-1.9C9.2 3.2 10 5.4 10 7.5zM10 7.5c3 0 4.4-1.1 4.4-2.4 0-1-.8-1.9-1.9-1.9-1.7 0-2.5 2.2-2.5 4.3z" />
+  </Icon>
+);
 export const SunIcon = () => (
   <Icon>
     <circle cx="10" cy="10" r="3.2" />

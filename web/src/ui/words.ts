@@ -1,7 +1,20 @@
-const number = new Intl.NumberFormat();
+// The sentences are English, so their numbers are too: "$25.000,00" would be read out as twenty-five.
+const number = new Intl.NumberFormat("en-US");
+const money = new Intl.NumberFormat("en-US", { style: "currency", currency: "USD" });
+const compact = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 });
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const calendar = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
 
-export const count = (value: number): string => number.format(value);
+/** With a real minus sign, as wide as a digit. */
+export const count = (value: number): string => number.format(value).replace("-", "−");
+/** `99,999`, then `2.3M`: where there is no room for every digit. */
+export const brief = (value: number): string => (Math.abs(value) < 100_000 ? count(value) : compact.format(value));
+/** `$25,000.00`, from whole cents. */
+export const dollars = (cents: number): string => money.format(cents / 100);
+/** `1 coin`, `1,240 coins`. */
+export const coins = (value: number): string => `${count(value)} ${Math.abs(value) === 1 ? "coin" : "coins"}`;
+/** `25 Nov 2026, 21:35`. */
+export const dateAndTime = (when: number | string): string => `${calendar.format(new Date(when))}, ${timeOfDay(when)}`;
 export const timeOfDay = (when: number | string): string => clock.format(new Date(when));
 
 /** `nobody is`, `1 person is`, `3 people are`. */

@@ -91,12 +91,14 @@ DECLARE
     v_caller uuid := private.require_staff('finance', 'admin');
     v_reason text := private.require_reason(p_reason);
     v_purchase public.coin_purchases;
+    -- Prefixed, so that nobody's key is one of those that decisions use.
+    v_key text := 'by staff:' || p_idempotency_key;
     v_ordered bigint;
     v_left bigint;
 BEGIN
     PERFORM private.require_idempotency_key(p_idempotency_key);
     v_purchase := private.lock_purchase(p_purchase_id);
-    SELECT c.amount_cents INTO v_ordered FROM private.provider_calls AS c WHERE c.idempotency_key = p_purchase_id || ':' || p_idempotency_key;
+    SELECT c.amount_cents INTO v_ordered FROM private.provider_calls AS c WHERE c.idempotency_key = p_purchase_id || ':' || v_key;
     IF v_ordered IS NOT NULL THEN
         IF p_usd_cents <> v_ordered THEN
             PERFORM private.fail('LW075', 'This idempotency key was used for another refund.', 'Use a new key for each refund.');
@@ -112,7 +114,7 @@ BEGIN
     ELSIF v_left < greatest(coalesce(p_usd_cents, 0), 1) THEN
         PERFORM private.fail('LW083', format('%s cents of this purchase can be refunded.', v_left), 'Refund less.', jsonb_build_object('left', v_left));
     END IF;
-    PERFORM private.order_call(p_purchase_id, 'refund', coalesce(p_usd_cents, v_left), p_idempotency_key),
+    PERFORM private.order_call(p_purchase_id, 'refund', coalesce(p_usd_cents, v_left), v_key),
         private.audit(v_caller, 'refund_ordered', p_purchase_id::text,
             jsonb_build_object('reason', v_reason, 'usd_cents', coalesce(p_usd_cents, v_left), 'number', v_purchase.number));
     RETURN private.purchase_json(v_purchase);
@@ -135,7 +137,9 @@ BEGIN
         SELECT * FROM public.coin_purchases AS c
         WHERE (c.status = 'held' AND private.decide_by(c) < private.clock())
             OR (c.status IN ('created', 'pending', 'failed') AND c.authorized_cents = 0 AND c.capture_failed_at IS NULL
-                AND c.purchased_at < private.clock() - interval '24 hours')
+                AND c.purchased_at < private.clock() - interval '24 hours'
+                -- Once cancelled, it is the provider's turn: it must not come up again and again before others.
+                AND NOT EXISTS (SELECT FROM private.provider_calls AS p WHERE p.purchase_id = c.id AND p.call = 'cancel'))
         ORDER BY c.id LIMIT p_limit FOR NO KEY UPDATE SKIP LOCKED
     LOOP
         v_expired := v_expired + 1;
@@ -259,7 +263,9 @@ AS $$
 DECLARE
     v_event private.payment_events;
 BEGIN
-    UPDATE private.payment_events AS e SET facts = p_facts, payment_id = p_facts -> 0 ->> 'payment_id'
+    -- Whatever can not be read any more stays as it was read.
+    UPDATE private.payment_events AS e
+    SET facts = coalesce(p_facts, e.facts), payment_id = coalesce(p_facts -> 0 ->> 'payment_id', e.payment_id)
     WHERE e.payment_provider = p_provider AND e.event_id = p_event_id
     RETURNING * INTO v_event;
     IF v_event.event_id IS NULL THEN

@@ -97,6 +97,9 @@ $$;
 CREATE TRIGGER chat_messages_check BEFORE INSERT ON public.chat_messages
     FOR EACH ROW WHEN (current_user = 'authenticated') EXECUTE FUNCTION private.check_chat_message();
 
+CREATE TRIGGER chat_messages_need_present_view BEFORE INSERT ON public.chat_messages
+    FOR EACH STATEMENT WHEN (current_user = 'authenticated') EXECUTE FUNCTION private.refuse_old_view();
+
 CREATE FUNCTION private.chat_message_json(p_message public.chat_messages) RETURNS jsonb
 LANGUAGE sql STABLE
 RETURN jsonb_build_object(

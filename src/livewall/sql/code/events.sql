@@ -37,9 +37,13 @@ BEGIN
         RETURN jsonb_build_object('delivered', 0);
     END IF;
     FOR v_item IN
-        DELETE FROM private.outbox AS o
-        WHERE o.id IN (SELECT w.id FROM private.outbox AS w ORDER BY w.id LIMIT p_limit)
-        RETURNING o.*
+        WITH taken AS (
+            DELETE FROM private.outbox AS o
+            WHERE o.id IN (SELECT w.id FROM private.outbox AS w ORDER BY w.id LIMIT p_limit)
+            RETURNING o.*
+        )
+        -- In the order they were written: storage has another, once it fills the holes that deletions leave.
+        SELECT t.* FROM taken AS t ORDER BY t.id
     LOOP
         v_delivered := v_delivered + 1;
         SELECT * INTO v_gift FROM public.gifts WHERE id = v_item.source_id AND v_item.kind = 'gift';

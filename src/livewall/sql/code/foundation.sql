@@ -43,6 +43,29 @@ END;
 $$;
 GRANT EXECUTE ON FUNCTION private.require_caller TO anon, authenticated;
 
+-- Limits and blocks are checked against what is committed now. A transaction that reads an older snapshot would not see
+-- the block or the tile that a concurrent one has just written, however well both are locked.
+CREATE FUNCTION private.require_present_view() RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = ''
+AS $$
+BEGIN
+    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+        PERFORM private.fail('LW007', 'This can not be written in a transaction that reads an older snapshot.',
+            'Use READ COMMITTED, the default.', jsonb_build_object('isolation', current_setting('transaction_isolation')));
+    END IF;
+END;
+$$;
+
+-- For tables whose rules look at other rows: a statement trigger, whoever writes.
+CREATE FUNCTION private.refuse_old_view() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+BEGIN
+    PERFORM private.require_present_view();
+    RETURN NULL;
+END;
+$$;
+
 CREATE FUNCTION private.has_staff_role(p_profile_id uuid, VARIADIC p_roles text[]) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
 BEGIN ATOMIC

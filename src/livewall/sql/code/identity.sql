@@ -7,6 +7,28 @@ CREATE POLICY profiles_update_own ON public.profiles FOR UPDATE TO authenticated
 GRANT SELECT ON public.profiles TO anon, authenticated, service_role;
 GRANT UPDATE (name, display_name, bio) ON public.profiles TO authenticated;
 
+-- Letters and digits of a name in the forms they are mistaken for, for words that only staff may use.
+CREATE FUNCTION private.plain_letters(p_name text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN translate(
+    replace(replace(replace(regexp_replace(lower(normalize(p_name, NFKC)), '[^a-z0-9]', '', 'g'), 'vv', 'w'), 'rn', 'm'), 'cl', 'd'),
+    '013457i', 'oleastl');
+
+-- Names that read as if the platform spoke: with these beginnings, or made of such a word and perhaps a number.
+CREATE FUNCTION private.speaks_for_the_platform(p_name text) RETURNS boolean
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN private.plain_letters(p_name) ~ '^(admln|llvewall|moderator)'
+    OR EXISTS (
+        SELECT FROM regexp_split_to_table(p_name, '[._]') AS part
+        WHERE private.plain_letters(rtrim(part, '0123456789')) IN ('staff', 'support'))
+    OR private.plain_letters(rtrim(p_name, '0123456789')) IN ('staff', 'support', 'operator', 'system', 'root', 'offlclal');
+
+-- The same for shown names, which may hold spaces and any script: the whole name counts, for people may like support.
+CREATE FUNCTION private.shows_as_the_platform(p_name text) RETURNS boolean
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN private.plain_letters(p_name)
+    ~ '^((the)?(admln|admlnlstrator|moderator|operator|staff|support|system)s?[0-9ol]*|llvewall.*)$';
+
 -- Names are stored composed and in lower case whoever writes them, so the unique skeleton sees one spelling.
 CREATE FUNCTION private.normalize_profile() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
@@ -16,10 +38,16 @@ BEGIN
     NEW.display_name := private.clean_text(NEW.display_name);
     NEW.bio := private.clean_text(NEW.bio);
     IF NEW.name !~ '^[a-z0-9][a-z0-9._]{1,22}[a-z0-9]$'
-        OR private.name_skeleton(NEW.name) IN ('admin', 'administrator', 'livewall', 'moderator', 'operator', 'support', 'system')
+        OR ((TG_OP = 'INSERT' OR NEW.name <> OLD.name) AND private.speaks_for_the_platform(NEW.name))
     THEN
         PERFORM private.fail('LW010', 'This name can not be used.',
             'Take 3 to 24 of a-z, 0-9, dot and underscore, with a letter or digit at both ends.', jsonb_build_object('name', NEW.name));
+    END IF;
+    IF (TG_OP = 'INSERT' OR NEW.display_name <> OLD.display_name) AND private.shows_as_the_platform(NEW.display_name)
+        AND NOT private.has_staff_role(NEW.id, 'moderator', 'finance', 'admin')
+    THEN
+        PERFORM private.fail('LW010', 'This shown name can not be used.', 'Take one that nobody mistakes for the people who run this site.',
+            jsonb_build_object('display_name', NEW.display_name));
     END IF;
     IF char_length(NEW.display_name) NOT BETWEEN 1 AND 40 OR char_length(NEW.bio) > 300 THEN
         PERFORM private.fail('LW016', 'The shown name takes 1 to 40 characters, the text about you up to 300.',
@@ -77,13 +105,35 @@ END;
 $$;
 GRANT EXECUTE ON FUNCTION private.profile_by_name TO anon, authenticated;
 
+-- Whether auth.users is our own. In a Supabase project it belongs to its sign-in service, which alone adds and removes
+-- accounts; our owner may only refer to it.
+CREATE FUNCTION private.accounts_are_ours() RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+BEGIN ATOMIC
+    SELECT pg_catalog.pg_get_userbyid(c.relowner) = 'livewall_owner'
+    FROM pg_catalog.pg_class AS c
+    WHERE c.oid = 'auth.users'::regclass;
+END;
+
+CREATE FUNCTION private.require_own_accounts() RETURNS void
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
+AS $$
+BEGIN
+    IF NOT private.accounts_are_ours() THEN
+        PERFORM private.fail('LW017', 'Accounts are not kept here.', 'Sign in with the service that this site uses for accounts.');
+    END IF;
+END;
+$$;
+
 CREATE FUNCTION private.create_person(p_id uuid, p_name text, p_display_name text, p_is_guest boolean) RETURNS public.profiles
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
     v_profile public.profiles;
 BEGIN
-    INSERT INTO auth.users (id, is_anonymous) VALUES (p_id, p_is_guest) ON CONFLICT (id) DO NOTHING;
+    IF private.accounts_are_ours() THEN
+        INSERT INTO auth.users (id, is_anonymous) VALUES (p_id, p_is_guest) ON CONFLICT (id) DO NOTHING;
+    END IF;
     INSERT INTO public.profiles (id, name, display_name, is_guest)
     VALUES (p_id, p_name, coalesce(nullif(private.clean_text(p_display_name), ''), btrim(p_name)), p_is_guest)
     RETURNING * INTO v_profile;
@@ -114,6 +164,7 @@ AS $$
 DECLARE
     v_profile public.profiles;
 BEGIN
+    PERFORM private.require_own_accounts();
     IF p_name IS NULL THEN
         v_profile := private.create_person_with_any_name(gen_random_uuid(), 'guest', true);
     ELSE
@@ -137,6 +188,7 @@ AS $$
 DECLARE
     v_profile public.profiles;
 BEGIN
+    PERFORM private.require_own_accounts();
     IF p_guest_id IS NULL THEN
         v_profile := private.create_person(gen_random_uuid(), p_name, p_display_name, false);
     ELSE
@@ -263,6 +315,8 @@ CREATE FUNCTION public.ensure_profile(p_profile_id uuid, p_name text DEFAULT NUL
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
 AS $$
 BEGIN
+    -- Also before a profile is made: who deleted a banned account comes back with the id of the ban.
+    PERFORM private.refuse_banned(p_profile_id);
     IF NOT EXISTS (SELECT FROM public.profiles WHERE id = p_profile_id) THEN
         BEGIN
             PERFORM private.create_person(p_profile_id, p_name, NULL, false);
@@ -276,7 +330,7 @@ BEGIN
     RETURN private.account_json(p_profile_id);
 END;
 $$;
-COMMENT ON FUNCTION public.ensure_profile IS 'The account of a person known to an outside issuer, created at the first visit.';
+COMMENT ON FUNCTION public.ensure_profile IS 'The account of a person known to an outside issuer, created at the first visit. Refuses the banned.';
 GRANT EXECUTE ON FUNCTION public.ensure_profile TO service_role;
 
 CREATE FUNCTION public.my_account() RETURNS jsonb
@@ -297,19 +351,67 @@ END;
 COMMENT ON FUNCTION public.update_profile IS 'Changes what a person may edit of their own profile: Profile.';
 GRANT EXECUTE ON FUNCTION public.update_profile TO authenticated;
 
+-- Whoever deletes a person: they themselves below, or an outside sign-in service whose deletion cascades to the profile.
+CREATE FUNCTION private.forget_person() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+BEGIN
+    -- Words said in others' chats stay in place without their author and their text.
+    UPDATE public.chat_messages SET body = '', deleted_at = private.clock() WHERE sender_id = OLD.id AND deleted_at IS NULL;
+    -- The cascade would take the viewing records without telling the streams that were watched.
+    PERFORM private.end_watching(OLD.id);
+    RETURN OLD;
+END;
+$$;
+CREATE TRIGGER profiles_forget_person BEFORE DELETE ON public.profiles
+    FOR EACH ROW EXECUTE FUNCTION private.forget_person();
+
+CREATE FUNCTION private.remove_people(p_ids uuid[]) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+BEGIN
+    DELETE FROM public.profiles WHERE id = ANY (p_ids);
+    IF private.accounts_are_ours() THEN
+        DELETE FROM auth.users WHERE id = ANY (p_ids);
+    END IF;
+END;
+$$;
+
+-- Of people whose last session ended long ago, the guests: nobody can become them again, for they have no password. Not
+-- those whom the ledger knows, and not somebody who is live.
+-- (Whoever sent a gift has a wallet.)
+CREATE FUNCTION private.remove_idle_guests(p_ids uuid[]) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+DECLARE
+    v_idle uuid[] := ARRAY(
+        SELECT p.id FROM public.profiles AS p
+        WHERE p.id = ANY (p_ids) AND p.is_guest
+            AND NOT EXISTS (SELECT FROM private.sessions AS s WHERE s.profile_id = p.id)
+            AND NOT EXISTS (SELECT FROM private.ledger_accounts AS l WHERE l.profile_id = p.id)
+            AND NOT EXISTS (SELECT FROM public.coin_purchases AS c WHERE c.profile_id = p.id)
+            AND NOT EXISTS (SELECT FROM public.gifts AS g WHERE g.recipient_id = p.id)
+            AND NOT EXISTS (SELECT FROM private.staff_roles AS r WHERE r.profile_id = p.id)
+            AND NOT EXISTS (SELECT FROM public.live_streams AS v WHERE v.streamer_id = p.id AND v.live_available)
+        ORDER BY p.id);
+BEGIN
+    -- Whose lock is held is not idle, and not waited for.
+    PERFORM private.remove_people(ARRAY(
+        SELECT g.id FROM unnest(v_idle) AS g (id) WHERE pg_try_advisory_xact_lock(private.viewer_key(g.id))));
+END;
+$$;
+
 CREATE FUNCTION public.delete_account() RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
     v_caller uuid := auth.uid();
 BEGIN
-    -- Words said in others' chats stay in place without their author and their text.
-    UPDATE public.chat_messages SET body = '', deleted_at = private.clock() WHERE sender_id = v_caller AND deleted_at IS NULL;
-    -- The cascade would take the viewing records without telling the streams that were watched.
-    PERFORM private.end_watching(v_caller);
-    DELETE FROM auth.users WHERE id = v_caller;
+    -- The viewer's lock comes before the lock of any row, as everywhere.
+    PERFORM private.lock_viewer(v_caller);
+    PERFORM private.remove_people(ARRAY[v_caller]);
     RETURN to_jsonb(v_caller);
 END;
 $$;
-COMMENT ON FUNCTION public.delete_account IS 'Removes the caller and their personal data.';
+COMMENT ON FUNCTION public.delete_account IS 'Removes the caller and their personal data; an account of an outside sign-in service stays there.';
 GRANT EXECUTE ON FUNCTION public.delete_account TO authenticated;

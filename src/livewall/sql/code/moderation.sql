@@ -26,11 +26,14 @@ BEGIN
     v_streams := private.end_watching(v_other);
     UPDATE public.live_streams SET live_available = false, live_ended_reason = 'banned'
     WHERE streamer_id = v_other AND live_available;
+    -- What the ban may be about must not stay in sight: nobody asks for the old picture under a new version.
+    DELETE FROM private.previews USING public.live_streams AS s WHERE s.id = live_stream_id AND s.streamer_id = v_other;
+    UPDATE public.live_streams SET title = '', preview_version = preview_version + 1 WHERE streamer_id = v_other;
     RETURN jsonb_build_object('profile_id', v_other, 'changes', private.stream_changes(
         v_streams || ARRAY(SELECT id FROM public.live_streams WHERE streamer_id = v_other)));
 END;
 $$;
-COMMENT ON FUNCTION public.ban_profile IS 'Bans somebody: sessions end, watching ends, their stream stops. {profile_id, changes}.';
+COMMENT ON FUNCTION public.ban_profile IS 'Bans somebody: sessions end, watching ends, their stream stops, its title and preview go. {profile_id, changes}.';
 GRANT EXECUTE ON FUNCTION public.ban_profile TO authenticated;
 
 CREATE FUNCTION public.unban_profile(p_name text) RETURNS jsonb

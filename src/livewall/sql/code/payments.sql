@@ -16,14 +16,16 @@ BEGIN ATOMIC
 END;
 
 -- Money that does not fit what was ordered, or whom it was ordered by, waits for a person.
-CREATE FUNCTION private.mismatch(p_purchase public.coin_purchases, p_cents bigint, p_currency text) RETURNS text
+CREATE FUNCTION private.mismatch(p_purchase public.coin_purchases, p_is_captured boolean, p_cents bigint, p_currency text) RETURNS text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
 RETURN CASE
-    WHEN p_purchase.completed_at IS NOT NULL THEN p_purchase.hold_reason
+    WHEN p_purchase.completed_at IS NOT NULL OR (p_purchase.captured_cents > 0 AND NOT p_is_captured) THEN p_purchase.hold_reason
     WHEN p_currency <> 'usd' THEN 'currency_mismatch'
     WHEN p_cents <> private.usd_cents(p_purchase.usd_amount) THEN 'amount_mismatch'
     WHEN p_purchase.usd_amount > p_purchase.max_purchase_limit THEN 'purchase_over_limit'
     WHEN NOT EXISTS (SELECT FROM public.profiles AS p WHERE p.id = p_purchase.profile_id) THEN 'buyer_gone'
+    -- What came counts, not what was set aside before; whichever of the two is heard of first.
+    WHEN p_is_captured AND p_purchase.captured_cents = 0 AND p_purchase.hold_reason IN ('currency_mismatch', 'amount_mismatch') THEN NULL
     ELSE p_purchase.hold_reason END;
 
 CREATE FUNCTION private.merge_money(p_purchase_id uuid, p_fact jsonb) RETURNS void
@@ -40,12 +42,13 @@ BEGIN
     UPDATE public.coin_purchases AS c
     SET authorized_cents = greatest(c.authorized_cents, v_cents),
         authorized_at = coalesce(c.authorized_at, private.clock()),
-        capture_before = coalesce(c.capture_before, (p_fact ->> 'capture_before')::timestamptz),
+        capture_before = least(c.capture_before, (p_fact ->> 'capture_before')::timestamptz),
         captured_cents = CASE WHEN v_is_captured THEN greatest(c.captured_cents, v_cents) ELSE c.captured_cents END,
         captured_at = CASE WHEN v_is_captured THEN coalesce(c.captured_at, private.clock()) ELSE c.captured_at END,
         currency = CASE WHEN c.captured_cents > 0 THEN c.currency ELSE v_currency END,
-        card_country = coalesce(c.card_country, upper(p_fact ->> 'card_country')),
-        hold_reason = private.mismatch(c, v_cents, v_currency)
+        card_country = CASE WHEN EXISTS (SELECT FROM public.profiles AS p WHERE p.id = c.profile_id)
+            THEN coalesce(c.card_country, upper(p_fact ->> 'card_country')) END,
+        hold_reason = private.mismatch(c, v_is_captured, v_cents, v_currency)
     WHERE c.id = p_purchase_id;
 END;
 $$;
@@ -58,6 +61,11 @@ BEGIN
     VALUES (p_purchase.payment_provider, p_fact ->> 'refund_id', p_purchase.id, (p_fact ->> 'amount_cents')::bigint, p_fact ->> 'status')
     ON CONFLICT ON CONSTRAINT refunds_once DO UPDATE SET status = excluded.status
     WHERE private.finality(excluded.status) > private.finality(r.status);
+    -- The buyer still waits for this money, and no status may say so.
+    IF FOUND AND p_fact ->> 'status' IN ('failed', 'canceled') THEN
+        PERFORM private.audit(NULL, 'refund_failed', p_purchase.id::text,
+            jsonb_build_object('refund_id', p_fact ->> 'refund_id', 'usd_cents', (p_fact ->> 'amount_cents')::bigint));
+    END IF;
     UPDATE public.coin_purchases AS c
     SET refunded_cents = (SELECT coalesce(sum(r.amount_cents), 0) FROM private.refunds AS r WHERE r.purchase_id = c.id AND r.status = 'succeeded')
     WHERE c.id = p_purchase.id;
@@ -205,7 +213,8 @@ BEGIN
     FROM private.money_settings AS m
     RETURNING id INTO v_id;
     PERFORM private.apply_facts(v_id, jsonb_build_array(p_fact)),
-        private.audit(NULL, 'payment_held', v_id::text, jsonb_build_object('reason', p_reason));
+        private.audit(NULL, 'payment_held', v_id::text, jsonb_build_object('reason', p_reason)),
+        private.unpark(p_provider, p_fact ->> 'payment_id');
 END;
 $$;
 
@@ -213,6 +222,10 @@ CREATE FUNCTION private.settle_unannounced(p_provider text, p_event_id text, p_f
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
 AS $$
 BEGIN
+    IF lower(p_fact ->> 'currency') <> 'usd' THEN
+        PERFORM private.hold_payment(p_provider, p_event_id, p_fact, 'currency_mismatch');
+        RETURN;
+    END IF;
     PERFORM public.process_coin_purchase((p_fact ->> 'profile_id')::uuid, coalesce(p_fact ->> 'platform', 'web'), p_provider, p_event_id,
         p_fact ->> 'payment_id', (p_fact ->> 'coin_amount')::bigint, (p_fact ->> 'amount_cents')::numeric / 100);
 EXCEPTION
@@ -307,26 +320,33 @@ BEGIN
     SET outcome = v_outcome, error = v_error, attempts = e.attempts + 1,
         next_attempt_at = private.clock() + least(interval '1 hour', interval '1 second' * 2 ^ least(e.attempts, 12))
     WHERE e.payment_provider = p_event.payment_provider AND e.event_id = p_event.event_id;
+    -- About somebody who is gone: what it says of them goes, too.
+    PERFORM private.redact_payment_events(c.profile_id) FROM public.coin_purchases AS c
+    WHERE c.payment_provider = p_event.payment_provider AND c.provider_payment_id = p_event.payment_id
+        AND NOT EXISTS (SELECT FROM public.profiles AS p WHERE p.id = c.profile_id);
     RETURN v_outcome;
 END;
 $$;
 
+-- One server at a time: two of them would wait for each other's wallets.
 CREATE FUNCTION public.process_payment_events(p_limit integer DEFAULT 100) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
+    v_events private.payment_events[];
     v_event private.payment_events;
-    v_processed integer := 0;
 BEGIN
-    FOR v_event IN
-        SELECT * FROM private.payment_events AS e
-        WHERE e.outcome IN ('waiting', 'failed') AND e.next_attempt_at <= private.clock()
-        ORDER BY e.next_attempt_at LIMIT p_limit FOR UPDATE SKIP LOCKED
-    LOOP
+    PERFORM pg_advisory_xact_lock(hashtextextended('payment events', 0));
+    v_events := ARRAY(
+        SELECT e FROM private.payment_events AS e
+        -- The parked, too: their payment may have been attached by a transaction that did not see them parked yet.
+        WHERE e.outcome IN ('waiting', 'failed', 'parked') AND e.next_attempt_at <= private.clock()
+        ORDER BY e.next_attempt_at LIMIT p_limit FOR UPDATE SKIP LOCKED);
+    PERFORM private.lock_purchases_of(v_events);
+    FOREACH v_event IN ARRAY v_events LOOP
         PERFORM private.process_event(v_event);
-        v_processed := v_processed + 1;
     END LOOP;
-    RETURN jsonb_build_object('processed', v_processed);
+    RETURN jsonb_build_object('processed', cardinality(v_events));
 END;
 $$;
 COMMENT ON FUNCTION public.process_payment_events IS 'Acts on the events that wait: {processed}. Run every second.';
@@ -342,7 +362,8 @@ BEGIN
     FOR v_event IN
         SELECT * FROM private.payment_events AS e
         WHERE e.payment_provider = p_provider AND e.payment_id = p_payment_id AND e.outcome = 'parked'
-        ORDER BY e.received_at, e.event_id FOR UPDATE
+        -- Somebody else may be at one of them; it comes up again.
+        ORDER BY e.received_at, e.event_id FOR UPDATE SKIP LOCKED
     LOOP
         PERFORM private.process_event(v_event);
     END LOOP;
@@ -355,7 +376,9 @@ AS $$
 DECLARE
     v_purchase public.coin_purchases := private.lock_purchase(p_purchase_id);
 BEGIN
-    IF coalesce(v_purchase.provider_payment_id, p_provider_payment_id) <> p_provider_payment_id THEN
+    IF coalesce(p_provider_payment_id, '') = '' THEN
+        PERFORM private.fail('LW005', 'A payment has an id.', 'Send it as the provider gave it.');
+    ELSIF v_purchase.provider_payment_id <> p_provider_payment_id THEN
         PERFORM private.fail('LW076', 'This purchase has another payment.', 'Look at both payments.');
     END IF;
     UPDATE public.coin_purchases SET provider_payment_id = p_provider_payment_id WHERE id = p_purchase_id;

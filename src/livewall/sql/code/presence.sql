@@ -1,51 +1,5 @@
--- livewall: after foundation, identity, streams, social, publishing
--- Who is watching: heartbeats in batches or one by one, leaves, direct writes under policy, cleanup.
-
--- A direct UPDATE is a heartbeat too. The batch path runs as the table's owner and does not pay for this trigger.
-CREATE FUNCTION private.stamp_direct_write() RETURNS trigger
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
-AS $$
-BEGIN
-    NEW.last_active_at := private.clock();
-    NEW.has_left := false;
-    RETURN NEW;
-END;
-$$;
-CREATE TRIGGER active_viewers_stamp BEFORE UPDATE ON public.active_viewers
-    FOR EACH ROW WHEN (current_user = 'authenticated') EXECUTE FUNCTION private.stamp_direct_write();
-
--- Direct writes take effect at once, as calls do; the reconciler is only their safety net. Once per statement, so that
--- all its streams are locked in order. Without a transition table, which the batch path would fill too: the rows that
--- this transaction wrote name the streams, and where a subtransaction wrote them, all rows of the viewer do.
-CREATE FUNCTION private.follow_direct_write() RETURNS trigger
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
-AS $$
-DECLARE
-    v_own uuid[];
-    v_written uuid[];
-BEGIN
-    SELECT array_agg(DISTINCT a.live_stream_id),
-           array_agg(DISTINCT a.live_stream_id) FILTER (WHERE a.xmin = pg_current_xact_id()::xid)
-    INTO v_own, v_written
-    FROM public.active_viewers AS a
-    WHERE a.viewer_id = auth.uid();
-    PERFORM private.derive_publish_state(coalesce(v_written, v_own));
-    RETURN NULL;
-END;
-$$;
-CREATE TRIGGER active_viewers_follow AFTER INSERT OR UPDATE ON public.active_viewers
-    FOR EACH STATEMENT WHEN (current_user = 'authenticated') EXECUTE FUNCTION private.follow_direct_write();
-
-CREATE FUNCTION private.follow_direct_delete() RETURNS trigger
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
-AS $$
-BEGIN
-    PERFORM private.derive_publish_state(ARRAY(SELECT DISTINCT g.live_stream_id FROM gone AS g));
-    RETURN NULL;
-END;
-$$;
-CREATE TRIGGER active_viewers_follow_delete AFTER DELETE ON public.active_viewers REFERENCING OLD TABLE AS gone
-    FOR EACH STATEMENT WHEN (current_user = 'authenticated') EXECUTE FUNCTION private.follow_direct_delete();
+-- livewall: after foundation, identity, streams, social, publishing, jobs
+-- Who is watching: heartbeats in batches or one by one, leaves, cleanup. Direct writes are in direct_writes.sql.
 
 -- Why this viewer may not be recorded at this stream at all, or null.
 CREATE FUNCTION private.refusal(p_stream_id uuid, p_viewer_id uuid) RETURNS text
@@ -106,58 +60,59 @@ BEGIN
 END;
 $$;
 
+CREATE FUNCTION private.viewer_key(p_viewer_id uuid) RETURNS bigint
+LANGUAGE sql IMMUTABLE
+RETURN hashtextextended('viewer ' || p_viewer_id::text, 0);
+
+-- Whoever decides about somebody's tiles holds this, and sees what the one before has committed.
 CREATE FUNCTION private.lock_viewer(p_viewer_id uuid) RETURNS void
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = ''
-RETURN pg_advisory_xact_lock(hashtextextended('viewer ' || p_viewer_id::text, 0));
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+BEGIN
+    PERFORM private.require_present_view();
+    PERFORM pg_advisory_xact_lock(private.viewer_key(p_viewer_id));
+END;
+$$;
 
--- The acting profile, with its viewer lock taken. A subquery of USING runs once and before any row is locked, so a direct
--- UPDATE takes lock and rows in the same order as a batch.
-CREATE FUNCTION private.lock_acting_viewer() RETURNS uuid
+-- A client who speaks SQL may hold its own lock, its rows and its stream for as long as it likes. Servers never wait for
+-- that long (lock_timeout); they ask here whose it is, and write for everybody else. Waits for nothing itself.
+CREATE FUNCTION public.find_locked(p_viewer_ids uuid[], p_stream_ids uuid[]) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
-    v_viewer uuid := private.acting_profile();
+    v_viewers uuid[];
+    v_streams uuid[];
 BEGIN
-    PERFORM private.lock_viewer(v_viewer);
-    RETURN v_viewer;
+    WITH free AS MATERIALIZED (
+        SELECT a.viewer_id, a.session_id, a.live_stream_id FROM public.active_viewers AS a
+        WHERE a.viewer_id = ANY (p_viewer_ids) FOR NO KEY UPDATE SKIP LOCKED
+    )
+    SELECT array_agg(v.id) INTO v_viewers
+    FROM (SELECT DISTINCT unnest(p_viewer_ids) AS id) AS v
+    WHERE NOT pg_try_advisory_xact_lock(private.viewer_key(v.id))
+        OR EXISTS (
+            SELECT FROM public.active_viewers AS a
+            WHERE a.viewer_id = v.id
+                AND (a.viewer_id, a.session_id, a.live_stream_id) NOT IN (SELECT f.viewer_id, f.session_id, f.live_stream_id FROM free AS f));
+    WITH asked AS MATERIALIZED (
+        SELECT unnest(p_stream_ids) AS id
+        UNION
+        SELECT a.live_stream_id FROM public.active_viewers AS a WHERE a.viewer_id = ANY (p_viewer_ids)
+    ), free AS MATERIALIZED (
+        SELECT s.id FROM public.live_streams AS s WHERE s.id IN (SELECT k.id FROM asked AS k) FOR NO KEY UPDATE SKIP LOCKED
+    )
+    SELECT array_agg(s.id) INTO v_streams
+    FROM public.live_streams AS s
+    WHERE s.id IN (SELECT k.id FROM asked AS k) AND s.id NOT IN (SELECT f.id FROM free AS f);
+    RETURN jsonb_build_object(
+        'viewers', coalesce(v_viewers, '{}'), 'streams', coalesce(v_streams, '{}'),
+        'leavers', ARRAY(
+            SELECT DISTINCT a.viewer_id FROM public.active_viewers AS a
+            WHERE a.viewer_id = ANY (p_viewer_ids) AND a.live_stream_id = ANY (v_streams)));
 END;
 $$;
-GRANT EXECUTE ON FUNCTION private.lock_acting_viewer TO authenticated;
-
--- The policy check of a direct write: the same limits as the functions, raised with the same codes.
-CREATE FUNCTION private.admit_direct_write(p_stream_id uuid, p_viewer_id uuid, p_session_id uuid, p_is_active boolean) RETURNS boolean
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
-AS $$
-DECLARE
-    v_code text;
-BEGIN
-    PERFORM private.lock_viewer(p_viewer_id);
-    v_code := coalesce(
-        private.refusal(p_stream_id, p_viewer_id),
-        private.wall_refusal(p_viewer_id, p_session_id, ARRAY[p_stream_id], ARRAY[p_is_active]));
-    IF v_code IS NOT NULL THEN
-        PERFORM private.fail_watching(v_code);
-    END IF;
-    RETURN true;
-END;
-$$;
-GRANT EXECUTE ON FUNCTION private.admit_direct_write TO authenticated;
-
--- Seen by their owner alone; counts are public on live_streams. Time, sequence and derived columns have no grant.
-CREATE POLICY active_viewers_select_own ON public.active_viewers FOR SELECT TO authenticated
-    USING (viewer_id = (SELECT auth.uid()));
-CREATE POLICY active_viewers_insert_own ON public.active_viewers FOR INSERT TO authenticated
-    WITH CHECK (viewer_id = (SELECT private.acting_profile())
-        AND private.admit_direct_write(live_stream_id, viewer_id, session_id, is_active));
-CREATE POLICY active_viewers_update_own ON public.active_viewers FOR UPDATE TO authenticated
-    USING (viewer_id = (SELECT private.lock_acting_viewer()))
-    WITH CHECK (viewer_id = (SELECT private.acting_profile())
-        AND private.admit_direct_write(live_stream_id, viewer_id, session_id, is_active));
-CREATE POLICY active_viewers_delete_own ON public.active_viewers FOR DELETE TO authenticated
-    USING (viewer_id = (SELECT auth.uid()));
-GRANT SELECT, DELETE ON public.active_viewers TO authenticated;
-GRANT INSERT (live_stream_id, viewer_id, session_id, is_active, is_unmuted, is_visible, is_subscribed),
-    UPDATE (is_active, is_unmuted, is_visible, is_subscribed) ON public.active_viewers TO authenticated;
+COMMENT ON FUNCTION public.find_locked IS 'Whose rows, lock or stream another transaction holds this moment: {viewers, streams, leavers: viewers at those streams}.';
+GRANT EXECUTE ON FUNCTION public.find_locked TO service_role;
 
 -- Beats that a plain renewal can not serve: a new row, a changed flag, a return after silence or after a leave. For
 -- these, and only these, admission is decided: p_codes gets a refusal per beat, or null.
@@ -393,6 +348,7 @@ BEGIN
         WHERE b.last_active_at <= private.clock() - rule.viewer_silence
         FOR UPDATE OF b SKIP LOCKED);
     GET DIAGNOSTICS v_removed = ROW_COUNT;
+    PERFORM private.remove_old_records(1000);
     RETURN v_removed;
 END;
 $$;

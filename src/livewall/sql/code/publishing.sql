@@ -257,7 +257,8 @@ BEGIN
     IF v_expired = '{}' THEN
         RETURN v_expired;
     END IF;
-    PERFORM FROM public.live_streams WHERE id = ANY (v_expired) ORDER BY id FOR NO KEY UPDATE;
+    -- SKIP LOCKED, here and below: a stream whose row somebody holds waits for the next tick, and no other waits for it.
+    v_expired := ARRAY(SELECT id FROM public.live_streams WHERE id = ANY (v_expired) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED);
     WITH ended AS (
         UPDATE public.live_streams AS s SET live_available = false, live_ended_reason = 'lease_expired'
         FROM private.publisher_leases AS l
@@ -280,7 +281,8 @@ DECLARE
 BEGIN
     PERFORM private.note_lost_records(), private.end_expired_leases();
     v_due := ARRAY(SELECT id FROM public.live_streams
-                   WHERE is_published AND (watched_until <= v_now OR unpublish_due_at <= v_now));
+                   WHERE is_published AND (watched_until <= v_now OR unpublish_due_at <= v_now)
+                   ORDER BY id FOR NO KEY UPDATE SKIP LOCKED);
     IF v_due <> '{}' THEN
         PERFORM private.derive_publish_state(v_due);
     END IF;
@@ -304,6 +306,14 @@ DECLARE
     v_derive uuid[];
 BEGIN
     PERFORM private.note_lost_records();
+    -- No way leads to such a record, but if one is found it must not keep a camera on.
+    DELETE FROM public.active_viewers WHERE (viewer_id, session_id, live_stream_id) IN (
+        SELECT a.viewer_id, a.session_id, a.live_stream_id
+        FROM (SELECT b.blocker_id, b.blocked_id FROM public.blocks AS b UNION ALL SELECT b.blocked_id, b.blocker_id FROM public.blocks AS b)
+            AS pair (streamer_id, viewer_id)
+        JOIN public.live_streams AS s ON s.streamer_id = pair.streamer_id AND s.live_available
+        JOIN public.active_viewers AS a ON a.viewer_id = pair.viewer_id AND a.live_stream_id = s.id
+        FOR UPDATE OF a SKIP LOCKED);
     WITH seen AS (
         SELECT a.live_stream_id, count(*) AS sessions
         FROM public.active_viewers AS a
@@ -317,7 +327,8 @@ BEGIN
         s.watching_sessions <> coalesce(seen.sessions, 0)
         OR s.is_published <> (seen.sessions IS NOT NULL)
         OR s.unpublish_due_at IS NOT NULL);
-    IF v_derive IS NULL THEN
+    v_derive := ARRAY(SELECT id FROM public.live_streams WHERE id = ANY (v_derive) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED);
+    IF v_derive = '{}' THEN
         RETURN cardinality(v_ended);
     END IF;
     RETURN cardinality(v_ended) + cardinality(private.derive_publish_state(v_derive));

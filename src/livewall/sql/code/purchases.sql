@@ -38,17 +38,20 @@ CREATE FUNCTION private.taken_cents(p_purchase public.coin_purchases) RETURNS bi
 LANGUAGE sql IMMUTABLE
 RETURN least(p_purchase.captured_cents, p_purchase.refunded_cents + p_purchase.disputed_cents);
 
--- Coins for the money that came and stayed: never more than were bought; what is taken back is rounded down.
+-- Coins for the money that came: never more than were bought.
+CREATE FUNCTION private.coins_paid(p_purchase public.coin_purchases) RETURNS bigint
+LANGUAGE sql IMMUTABLE
+RETURN CASE WHEN NOT private.is_credited(p_purchase) THEN 0
+    WHEN p_purchase.currency <> 'usd' THEN p_purchase.coin_amount
+    ELSE floor(p_purchase.coin_amount::numeric * least(p_purchase.captured_cents, private.usd_cents(p_purchase.usd_amount))
+        / private.usd_cents(p_purchase.usd_amount))::bigint END;
+
+-- Coins for the money that came and stayed: what is taken back is rounded down.
 CREATE FUNCTION private.coins_due(p_purchase public.coin_purchases) RETURNS bigint
 LANGUAGE sql IMMUTABLE
-BEGIN ATOMIC
-    SELECT CASE WHEN private.is_credited(p_purchase)
-        THEN paid.coins - floor(paid.coins::numeric * private.taken_cents(p_purchase) / p_purchase.captured_cents)::bigint
-        ELSE 0 END
-    FROM (SELECT CASE WHEN p_purchase.currency <> 'usd' THEN p_purchase.coin_amount
-        ELSE floor(p_purchase.coin_amount::numeric * least(p_purchase.captured_cents, private.usd_cents(p_purchase.usd_amount))
-            / private.usd_cents(p_purchase.usd_amount))::bigint END) AS paid (coins);
-END;
+RETURN CASE WHEN NOT private.is_credited(p_purchase) THEN 0
+    ELSE private.coins_paid(p_purchase)
+        - floor(private.coins_paid(p_purchase)::numeric * private.taken_cents(p_purchase) / p_purchase.captured_cents)::bigint END;
 
 CREATE FUNCTION private.purchase_status(p_purchase public.coin_purchases) RETURNS text
 LANGUAGE sql IMMUTABLE
@@ -61,8 +64,9 @@ RETURN CASE
         WHEN p_purchase.dispute_state = 'lost' THEN 'dispute_lost'
         WHEN private.is_credited(p_purchase) THEN 'completed'
         ELSE 'held' END
-    WHEN p_purchase.capture_failed_at IS NOT NULL THEN 'failed'
+    -- First, because what is canceled fails to be captured, too, and either may be heard of first.
     WHEN p_purchase.canceled_at IS NOT NULL THEN 'canceled'
+    WHEN p_purchase.capture_failed_at IS NOT NULL THEN 'failed'
     WHEN p_purchase.decision = 'approve' THEN 'approved'
     WHEN p_purchase.authorized_cents > 0 AND private.needs_decision(p_purchase) THEN 'held'
     WHEN p_purchase.payment_step IN ('processing', 'failed') THEN p_purchase.payment_step
@@ -85,7 +89,7 @@ RETURN jsonb_build_object(
     'usd_cents', private.usd_cents(p_purchase.usd_amount), 'requires_approval', p_purchase.requires_approval,
     'hold_reason', p_purchase.hold_reason, 'decide_by', private.decide_by(p_purchase), 'created_at', p_purchase.purchased_at,
     'completed_at', p_purchase.completed_at, 'refunded_cents', p_purchase.refunded_cents,
-    'refunded_coins', CASE WHEN p_purchase.completed_at IS NULL THEN 0 ELSE p_purchase.coin_amount - p_purchase.posted_coins END,
+    'refunded_coins', private.coins_paid(p_purchase) - p_purchase.posted_coins,
     'disputed_cents', p_purchase.disputed_cents);
 
 CREATE FUNCTION private.purchase_event_json(p_purchase_id uuid) RETURNS jsonb
@@ -155,13 +159,12 @@ BEGIN
     v_buyer := private.move_coins(p_purchase.profile_id, v_coins);
     PERFORM private.post(
         private.posting_kind(p_purchase, v_coins, v_held, p_cause), p_purchase.id,
-        ARRAY[private.account_of(NULL, 'provider', p_purchase.currency), private.account_of(NULL, 'suspense', p_purchase.currency),
-            private.account_of(NULL, 'money_to_coins', p_purchase.currency), 4, v_buyer.wallet_id, v_buyer.debt_id],
+        ARRAY[private.platform_account('provider', p_purchase.currency), private.platform_account('suspense', p_purchase.currency),
+            private.platform_account('money_to_coins', p_purchase.currency), 4, v_buyer.wallet_id, v_buyer.debt_id],
         ARRAY[p_purchase.currency, p_purchase.currency, p_purchase.currency, 'coins', 'coins', 'coins'],
         ARRAY[-v_held - v_cents, v_held, v_cents, -v_coins, v_buyer.to_wallet, v_coins - v_buyer.to_wallet]);
     UPDATE public.coin_purchases
-    SET posted_coins = posted_coins + v_coins, posted_cents = posted_cents + v_cents, posted_held_cents = posted_held_cents + v_held,
-        completed_at = CASE WHEN v_is_credited THEN coalesce(completed_at, private.clock()) END
+    SET posted_coins = posted_coins + v_coins, posted_cents = posted_cents + v_cents, posted_held_cents = posted_held_cents + v_held
     WHERE id = p_purchase.id;
     IF v_coins <> 0 THEN
         PERFORM private.tell('wallet', p_purchase.profile_id);
@@ -182,7 +185,8 @@ CREATE FUNCTION private.order_what_was_decided(p_purchase public.coin_purchases)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
-    v_left bigint := p_purchase.captured_cents - private.taken_cents(p_purchase);
+    -- What other refunds are giving back already is not given back twice.
+    v_left bigint := private.refundable_cents(p_purchase);
 BEGIN
     IF p_purchase.decision = 'approve' AND p_purchase.captured_cents = 0 AND p_purchase.canceled_at IS NULL THEN
         PERFORM private.order_call(p_purchase.id, 'capture', p_purchase.authorized_cents, 'capture');
@@ -205,7 +209,11 @@ BEGIN
     SELECT * INTO v_purchase FROM public.coin_purchases WHERE id = p_purchase_id;
     v_before := v_purchase.status;
     PERFORM private.post_purchase(v_purchase, p_cause), private.order_what_was_decided(v_purchase);
-    UPDATE public.coin_purchases AS c SET status = private.purchase_status(c) WHERE c.id = p_purchase_id RETURNING * INTO v_purchase;
+    -- Completed also if nothing was left to post, because the refund was heard of before the payment.
+    UPDATE public.coin_purchases AS c
+    SET status = private.purchase_status(c), completed_at = CASE WHEN private.is_credited(c) THEN coalesce(c.completed_at, private.clock()) END
+    WHERE c.id = p_purchase_id
+    RETURNING * INTO v_purchase;
     IF v_purchase.status <> v_before THEN
         PERFORM private.tell('purchase', v_purchase.profile_id, p_purchase_id);
     END IF;
@@ -227,6 +235,27 @@ BEGIN
         PERFORM private.fail('LW004', 'There is no such purchase.', 'Reload the list of purchases.');
     END IF;
     RETURN v_purchase;
+END;
+$$;
+
+-- All purchases that a batch of events is about, locked in one order before any wallet is: whoever decides about one of
+-- them, or moves coins of the same buyer, waits or is waited for, but never both.
+CREATE FUNCTION private.lock_purchases_of(p_events private.payment_events[]) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+BEGIN
+    PERFORM FROM public.coin_purchases AS c
+    WHERE c.id IN (
+        WITH fact AS (
+            SELECT e.payment_provider, f.fact ->> 'payment_id' AS payment_id, f.fact ->> 'purchase_id' AS purchase_id
+            FROM unnest(p_events) AS e
+            CROSS JOIN jsonb_array_elements(CASE WHEN jsonb_typeof(e.facts) = 'array' THEN e.facts ELSE '[]' END) AS f (fact)
+        )
+        SELECT p.id FROM fact AS f
+        JOIN public.coin_purchases AS p ON p.payment_provider = f.payment_provider AND p.provider_payment_id = f.payment_id
+        UNION
+        SELECT f.purchase_id::uuid FROM fact AS f WHERE f.purchase_id ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$')
+    ORDER BY c.id FOR NO KEY UPDATE;
 END;
 $$;
 
@@ -266,7 +295,8 @@ BEGIN
     SELECT coalesce(sum(c.usd_amount), 0) INTO v_day
     FROM public.coin_purchases AS c
     WHERE c.profile_id = p_profile_id AND c.purchased_at > private.clock() - interval '24 hours'
-        AND c.status NOT IN ('failed', 'canceled', 'rejected', 'expired');
+        -- The failed count: a good card may follow a bad one on the same purchase.
+        AND c.status NOT IN ('canceled', 'rejected', 'expired');
     max_purchase_limit := v_rule.purchase_limit;
     requires_approval := p_usd_amount > v_rule.approval_threshold OR coalesce(v_day + p_usd_amount > v_rule.daily_threshold, false);
 END;
@@ -353,24 +383,3 @@ END;
 $$;
 COMMENT ON FUNCTION public.get_my_purchase IS 'One purchase of the caller''s: Purchase.';
 GRANT EXECUTE ON FUNCTION public.get_my_purchase TO authenticated;
-
--- Whoever goes leaves amounts behind, and nothing that says who it was. What waits for a decision is given back.
-CREATE FUNCTION private.forget_buyer() RETURNS trigger
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
-AS $$
-DECLARE
-    v_id uuid;
-BEGIN
-    UPDATE private.payment_events AS e SET payload = '{"redacted": true}'
-    FROM public.coin_purchases AS c
-    WHERE c.profile_id = OLD.id AND e.payment_provider = c.payment_provider AND e.payment_id = c.provider_payment_id;
-    UPDATE public.coin_purchases SET ip_address = NULL, country_code = NULL, user_agent = NULL, card_country = NULL, metadata = '{}'
-    WHERE profile_id = OLD.id;
-    FOR v_id IN SELECT id FROM public.coin_purchases WHERE profile_id = OLD.id AND status = 'held' ORDER BY id FOR NO KEY UPDATE LOOP
-        UPDATE public.coin_purchases SET decision = 'reject', decided_at = private.clock() WHERE id = v_id;
-        PERFORM private.settle_purchase(v_id, 'decision'), private.audit(NULL, 'purchase_rejected', v_id::text, '{"reason": "the buyer deleted their account"}');
-    END LOOP;
-    RETURN NULL;
-END;
-$$;
-CREATE TRIGGER profiles_forget_buyer AFTER DELETE ON public.profiles FOR EACH ROW EXECUTE FUNCTION private.forget_buyer();

@@ -28,6 +28,9 @@ CREATE POLICY follows_delete_own ON public.follows FOR DELETE TO authenticated
 GRANT SELECT ON public.follows TO anon, authenticated, service_role;
 GRANT INSERT (follower_id, followee_id), DELETE ON public.follows TO authenticated;
 
+CREATE TRIGGER follows_need_present_view BEFORE INSERT ON public.follows
+    FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_old_view();
+
 CREATE POLICY blocks_select_own ON public.blocks FOR SELECT TO authenticated USING (blocker_id = (SELECT auth.uid()));
 CREATE POLICY blocks_insert_own ON public.blocks FOR INSERT TO authenticated
     WITH CHECK (blocker_id = (SELECT private.acting_profile()));

@@ -186,7 +186,13 @@ BEGIN
     INSERT INTO private.publisher_leases (live_stream_id, session_id, expires_at)
     VALUES (v_stream.id, p_session_id, v_now + (SELECT lease_time FROM private.settings))
     ON CONFLICT (live_stream_id) DO UPDATE SET session_id = excluded.session_id, expires_at = excluded.expires_at;
-    UPDATE public.live_streams SET live_available = true, title = coalesce(p_title, title) WHERE id = v_stream.id
+    -- Who publishes is news like any other, though no column shows it: the sweep of every server finds it, and of two
+    -- takeovers whose answers overtake each other the later one counts.
+    UPDATE public.live_streams
+    SET live_available = true, title = coalesce(p_title, title),
+        revision = revision + (v_holder IS NOT NULL)::integer,
+        changed_at = CASE WHEN v_holder IS NULL THEN changed_at ELSE v_now END
+    WHERE id = v_stream.id
     RETURNING * INTO v_stream;
     RETURN jsonb_build_object(
         'stream', private.stream_json(v_stream), 'change', private.stream_changes(ARRAY[v_stream.id]) -> 0,
@@ -238,7 +244,8 @@ END;
 COMMENT ON FUNCTION public.list_publish_intervals IS 'When the caller was live and when video was sent, with reasons: {intervals, live}.';
 GRANT EXECUTE ON FUNCTION public.list_publish_intervals TO authenticated;
 
-CREATE FUNCTION public.store_preview(p_live_stream_id uuid, p_jpeg text) RETURNS jsonb
+-- The caller's stream, locked, if a preview of it may be stored now.
+CREATE FUNCTION private.stream_to_picture(p_live_stream_id uuid) RETURNS public.live_streams
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
@@ -255,6 +262,25 @@ BEGIN
                   WHERE live_stream_id = p_live_stream_id AND taken_at > private.clock() - interval '1 second') THEN
         PERFORM private.fail('LW052', 'A preview was sent less than a second ago.', 'Send at most one a second.', '{"retry_after": 1}');
     END IF;
+    RETURN v_stream;
+END;
+$$;
+
+-- For servers, which clean a picture before they store it: a costly thing to do for somebody who may not.
+CREATE FUNCTION public.admit_preview(p_live_stream_id uuid) RETURNS jsonb
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = ''
+BEGIN ATOMIC
+    SELECT to_jsonb((private.stream_to_picture(p_live_stream_id)).id);
+END;
+COMMENT ON FUNCTION public.admit_preview IS 'Refuses what store_preview would refuse, before there is a picture.';
+GRANT EXECUTE ON FUNCTION public.admit_preview TO authenticated;
+
+CREATE FUNCTION public.store_preview(p_live_stream_id uuid, p_jpeg text) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+DECLARE
+    v_stream public.live_streams := private.stream_to_picture(p_live_stream_id);
+BEGIN
     INSERT INTO private.previews (live_stream_id, jpeg, taken_at) VALUES (p_live_stream_id, decode(p_jpeg, 'base64'), private.clock())
     ON CONFLICT (live_stream_id) DO UPDATE SET jpeg = excluded.jpeg, taken_at = excluded.taken_at;
     UPDATE public.live_streams SET preview_version = preview_version + 1 WHERE id = p_live_stream_id

@@ -1,4 +1,4 @@
--- livewall: after ledger, purchases, gifts
+-- livewall: after ledger, purchases, gifts, money_settings
 -- The proof: everything the ledger promises, recomputed from its entries. `livewall ledger verify` prints it.
 
 CREATE FUNCTION private.broken_seal() RETURNS text
@@ -52,21 +52,23 @@ BEGIN ATOMIC
     WITH posted AS (
         SELECT t.source_id,
                coalesce(sum(-e.amount) FILTER (WHERE a.kind = 'money_to_coins' AND e.currency = 'coins'), 0) AS coins,
+               coalesce(sum(e.amount) FILTER (WHERE a.profile_id = c.profile_id), 0) AS buyers_coins,
                coalesce(sum(e.amount) FILTER (WHERE a.kind = 'money_to_coins' AND e.currency <> 'coins'), 0) AS cents,
                coalesce(sum(e.amount) FILTER (WHERE a.kind = 'suspense'), 0) AS held
         FROM private.ledger_transactions AS t
         JOIN public.ledger_entries AS e ON e.transaction_id = t.id
         JOIN private.ledger_accounts AS a ON a.id = e.account_id
+        LEFT JOIN public.coin_purchases AS c ON c.id = t.source_id
         WHERE t.kind <> 'gift'
         GROUP BY t.source_id
     )
     SELECT string_agg(format('purchase P-%s says %s coins, its entries %s', drift.number, drift.posted_coins, drift.coins), '; ')
     FROM (
-        SELECT c.number, c.posted_coins, coalesce(p.coins, 0) AS coins
+        SELECT c.number, c.posted_coins, coalesce(p.buyers_coins, 0) AS coins
         FROM public.coin_purchases AS c
         FULL JOIN posted AS p ON p.source_id = c.id
-        WHERE (c.posted_coins, c.posted_cents, c.posted_held_cents)
-            IS DISTINCT FROM (coalesce(p.coins, 0), coalesce(p.cents, 0), coalesce(p.held, 0))
+        WHERE (c.posted_coins, c.posted_coins, c.posted_cents, c.posted_held_cents)
+            IS DISTINCT FROM (coalesce(p.coins, 0), coalesce(p.buyers_coins, 0), coalesce(p.cents, 0), coalesce(p.held, 0))
         ORDER BY c.number LIMIT 10
     ) AS drift;
 END;
@@ -74,20 +76,53 @@ END;
 CREATE FUNCTION private.drifting_gifts() RETURNS text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
 BEGIN ATOMIC
+    WITH posted AS (
+        SELECT t.source_id,
+               sum(-e.amount) FILTER (WHERE a.kind = 'wallet') AS price,
+               array_agg(a.profile_id) FILTER (WHERE a.kind = 'wallet') AS senders,
+               coalesce(sum(e.amount) FILTER (WHERE a.kind = 'earnings'), 0) AS streamer_share,
+               array_agg(a.profile_id) FILTER (WHERE a.kind = 'earnings') AS recipients,
+               coalesce(sum(e.amount) FILTER (WHERE a.kind = 'revenue'), 0) AS platform_share
+        FROM private.ledger_transactions AS t
+        LEFT JOIN public.ledger_entries AS e ON e.transaction_id = t.id
+        LEFT JOIN private.ledger_accounts AS a ON a.id = e.account_id
+        WHERE t.kind = 'gift'
+        GROUP BY t.source_id
+    )
     SELECT string_agg(format('gift %s and its transaction disagree', drift.id), '; ')
     FROM (
-        SELECT coalesce(g.id, t.source_id) AS id
+        SELECT coalesce(g.id, p.source_id) AS id
         FROM public.gifts AS g
-        FULL JOIN (SELECT * FROM private.ledger_transactions WHERE kind = 'gift') AS t
-            ON t.source_id = g.id
-        LEFT JOIN (
-            SELECT e.transaction_id, sum(e.amount) AS amount FROM public.ledger_entries AS e
-            WHERE e.currency = 'coins' AND e.amount > 0
-            GROUP BY e.transaction_id
-        ) AS spent ON spent.transaction_id = t.id
-        WHERE g.id IS NULL OR t.id IS NULL OR spent.amount IS DISTINCT FROM g.price
+        FULL JOIN posted AS p ON p.source_id = g.id
+        WHERE (g.price, g.streamer_share, g.platform_share, ARRAY[g.sender_id], CASE WHEN g.streamer_share > 0 THEN ARRAY[g.recipient_id] END)
+            IS DISTINCT FROM (p.price, p.streamer_share, p.platform_share, p.senders, p.recipients)
         LIMIT 10
     ) AS drift;
+END;
+
+-- Triggers that are gone, switched off, moved elsewhere, or that watch less than they should. The number is what
+-- pg_trigger.tgtype says of when they fire: 1 for each row, 2 before, 4 insert, 8 delete, 16 update, 32 truncate.
+CREATE FUNCTION private.missing_guards() RETURNS text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+BEGIN ATOMIC
+    SELECT string_agg(format('trigger %s of %s is missing or disabled', g.name, g.place), '; ')
+    FROM (VALUES
+        ('ledger_transactions_append_only', 'private.ledger_transactions', 58, 'private.refuse_change'),
+        ('ledger_entries_append_only', 'public.ledger_entries', 58, 'private.refuse_change'),
+        ('ledger_entries_check', 'public.ledger_entries', 4, 'private.check_posting'),
+        ('ledger_seals_append_only', 'private.ledger_seals', 58, 'private.refuse_change'),
+        ('ledger_accounts_stay', 'private.ledger_accounts', 58, 'private.refuse_change'),
+        ('gifts_append_only', 'public.gifts', 58, 'private.refuse_change'),
+        ('coin_purchases_stay', 'public.coin_purchases', 58, 'private.refuse_change'),
+        ('coin_purchases_transition', 'public.coin_purchases', 19, 'private.check_transition'),
+        ('money_settings_stay', 'private.money_settings', 42, 'private.refuse_change'),
+        ('money_settings_record', 'private.money_settings', 17, 'private.record_money_settings'),
+        ('audit_log_append_only', 'private.audit_log', 58, 'private.refuse_change')
+    ) AS g (name, place, fires, calls)
+    WHERE NOT EXISTS (
+        SELECT FROM pg_catalog.pg_trigger AS t
+        WHERE t.tgname = g.name AND t.tgrelid = to_regclass(g.place) AND t.tgfoid = to_regproc(g.calls)
+            AND t.tgtype & g.fires = g.fires AND t.tgenabled IN ('O', 'A'));
 END;
 
 -- Each check with why it failed, or null. Needs one snapshot for all of them: the caller's transaction is REPEATABLE READ.
@@ -147,11 +182,7 @@ BEGIN
                 '%s transactions wait, the oldest for %s s: is a server or `livewall worker` running?',
                 v_status ->> 'unsealed', v_status ->> 'oldest_unsealed_seconds') END
         UNION ALL
-        SELECT 'history_is_guarded', 'every trigger stands', (
-            SELECT string_agg(format('trigger %s is missing or disabled', g.name), '; ')
-            FROM unnest(ARRAY['ledger_transactions_append_only', 'ledger_entries_append_only', 'ledger_entries_check',
-                'ledger_seals_append_only', 'ledger_accounts_stay', 'gifts_append_only', 'audit_log_append_only']) AS g (name)
-            WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS t WHERE t.tgname = g.name AND t.tgenabled IN ('O', 'A')))
+        SELECT 'history_is_guarded', 'every trigger stands', private.missing_guards()
         UNION ALL
         SELECT 'exported_head_is_in_the_chain', 'no rewritten history', CASE WHEN NOT EXISTS (
             SELECT FROM private.ledger_seals AS s WHERE encode(s.hash, 'hex') = lower(p_head)) THEN format('no seal has the head %s', p_head) END

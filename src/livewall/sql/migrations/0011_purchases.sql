@@ -151,7 +151,7 @@ CREATE TABLE private.payment_events (
     CONSTRAINT payment_events_once PRIMARY KEY (payment_provider, event_id),
     CONSTRAINT payment_events_outcome_known CHECK (outcome IN ('waiting', 'applied', 'parked', 'ignored', 'failed'))
 );
-CREATE INDEX payment_events_open ON private.payment_events (next_attempt_at) WHERE outcome IN ('waiting', 'failed');
+CREATE INDEX payment_events_open ON private.payment_events (next_attempt_at) WHERE outcome IN ('waiting', 'failed', 'parked');
 CREATE INDEX payment_events_by_payment ON private.payment_events (payment_provider, payment_id);
 CREATE INDEX payment_events_by_time ON private.payment_events (received_at DESC);
 
@@ -192,6 +192,7 @@ FROM (VALUES
     ('held', 'failed', 'the authorisation was lost'),
     ('approved', 'completed', 'captured and credited'),
     ('approved', 'failed', 'the capture was refused'),
+    ('approved', 'rejected', 'the buyer deleted their account, the money goes back'),
     ('completed', 'refunded', 'all of it was refunded'),
     ('completed', 'disputed', 'the buyer disputes it'),
     ('refunded', 'completed', 'the refund failed'),
@@ -201,9 +202,8 @@ FROM (VALUES
     ('disputed', 'held', 'the dispute was won'),
     ('disputed', 'refunded', 'it was refunded meanwhile'),
     ('disputed', 'dispute_lost', 'the dispute was lost'),
-    ('disputed', 'rejected', 'rejected, what is left goes back'),
-    ('disputed', 'expired', 'nobody decided in time, what is left goes back'),
     ('dispute_lost', 'completed', 'the funds were reinstated'),
+    ('dispute_lost', 'disputed', 'disputed a second time'),
     ('dispute_lost', 'held', 'the funds were reinstated'),
     ('dispute_lost', 'refunded', 'it was refunded as well')
 ) AS drawn (from_status, to_status, because)

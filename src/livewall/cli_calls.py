@@ -1,0 +1,63 @@
+"""How commands call the database's functions: as the server does, as somebody or as the service."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Annotated, TypeVar
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from livewall.database import prepared
+from livewall.db import ANYBODY, Caller, Database
+from livewall.settings import Settings, load
+from livewall.shapes import Profile
+
+T = TypeVar("T")
+AsName = Annotated[
+    str, typer.Option("--as", metavar="NAME", help="Who decides: the account's name.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+def ask(question: Callable[[Database], Awaitable[T]]) -> T:
+    """Connect to a prepared database and return what `question` makes of it. Raises Refusal."""
+    with prepared(load()) as settings:
+        return asyncio.run(_ask(settings, question))
+
+
+async def _ask(settings: Settings, question: Callable[[Database], Awaitable[T]]) -> T:
+    database = Database(settings.web_database_url, size=1)
+    try:
+        return await question(database)
+    finally:
+        await database.close()
+
+
+async def acting_as(database: Database, name: str) -> Caller:
+    """Return the caller that somebody with this name is. Raises Refusal `not_found`."""
+    profile = await database.call(ANYBODY, "get_profile", Profile, p_name=name)
+    return Caller("authenticated", profile.id)
+
+
+def print_json(value: object) -> None:
+    """Print a value as one indented JSON document."""
+    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def dollars(cents: int) -> str:
+    """Return US cents as people read them, such as $32,500.00."""
+    return f"${cents // 100:,}.{cents % 100:02}"
+
+
+def moment(at: datetime | None) -> str:
+    """Return a time in UTC to the second, or a dash for none."""
+    return at.strftime("%Y-%m-%d %H:%M:%SZ") if at else "-"
+
+
+def show(table: Table) -> None:
+    """Print a table, as wide as the terminal, or wide enough for any column in a file."""
+    Console(width=None if sys.stdout.isatty() else 200).print(table)

@@ -1,0 +1,125 @@
+"""Purchases, gifts and payment events as HTTP, the socket and commands write them.
+
+All money is in whole US cents, coins are whole numbers.
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from livewall.shapes import Person
+
+IdempotencyKey = Annotated[
+    str,
+    Meta(
+        min_length=8,
+        max_length=100,
+        pattern="^[!-~]+$",
+        description="8 to 100 printable characters without spaces; a new one for each new wish",
+    ),
+]
+PurchaseStatus = Literal[
+    "created",
+    "pending",
+    "processing",
+    "held",
+    "approved",
+    "completed",
+    "rejected",
+    "expired",
+    "canceled",
+    "failed",
+    "refunded",
+    "disputed",
+    "dispute_lost",
+]
+
+EventOutcome = Literal["waiting", "applied", "parked", "ignored", "failed"]
+
+
+class Gift(msgspec.Struct, frozen=True):
+    """A gift as others see it; without a sender they are gone. The price is in coins."""
+
+    id: UUID
+    gift_type_id: str
+    title: str
+    emoji: str
+    price: int
+    sender_id: UUID
+    sender: Person | None
+    recipient_id: UUID
+
+
+class Purchase(msgspec.Struct, frozen=True):
+    """One purchase of coins; all money in whole US cents. `number` is what receipts call it."""
+
+    id: UUID
+    number: int
+    status: PurchaseStatus
+    coin_pack_id: str | None
+    platform: str
+    payment_provider: str
+    provider_payment_id: str | None
+    coin_amount: int
+    usd_cents: int
+    requires_approval: bool
+    hold_reason: str | None
+    decide_by: datetime | None
+    created_at: datetime
+    completed_at: datetime | None
+    refunded_cents: int
+    refunded_coins: int
+    disputed_cents: int
+
+
+class History(msgspec.Struct, frozen=True):
+    """How many purchases a buyer has made, had refunded and disputed."""
+
+    purchases: int
+    refunds: int
+    disputes: int
+
+
+class HeldPurchase(msgspec.Struct, frozen=True):
+    """A purchase that waits for a decision, with what helps to decide."""
+
+    purchase: Purchase
+    buyer: Person | None
+    card_country: str | None
+    country_code: str | None
+    is_captured: bool
+    history: History
+    may_decide: bool
+
+
+class PurchaseSettings(msgspec.Struct, frozen=True):
+    """What is refused, what waits for approval, and how a gift is split."""
+
+    limit_cents: int
+    threshold_cents: int
+    velocity: int
+    daily_threshold_cents: int | None
+    streamer_share_percent: int
+
+
+class PaymentEvent(msgspec.Struct, frozen=True):
+    """A report of a provider, and what became of it."""
+
+    provider: str
+    event_id: str
+    type: str
+    payment_id: str | None
+    outcome: EventOutcome
+    error: str | None
+    received_at: datetime
+    attempts: int
+
+
+class PaymentEvents(msgspec.Struct):
+    """A page of reports, newest first; `next` is the `before` of the page after."""
+
+    events: list[PaymentEvent]
+    next: datetime | None

@@ -1,0 +1,137 @@
+"""What follows from events and decisions: events are acted on, providers are told what to do.
+
+Everything to be done is first a committed row. A row is taken for a while, not for ever: whoever
+dies in between leaves it to the next one, who sends the same idempotency key again.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+import msgspec
+import structlog
+
+from livewall import metrics
+from livewall.db import SERVICE, Database
+from livewall.errors import Refusal
+from livewall.payments import Fact, PaymentProvider, ProviderRefused, as_arguments
+
+AT_ONCE = 10
+EVENTS_AT_ONCE = 100
+# A call is taken for 30 s at least: we give up before somebody else takes it.
+CALL_SECONDS = 25.0
+log = structlog.get_logger()
+
+
+class ProviderCall(msgspec.Struct, frozen=True):
+    """Something a provider is to do; the key makes it happen once."""
+
+    id: int
+    call: Literal["capture", "cancel", "refund"]
+    payment_provider: str
+    provider_payment_id: str
+    amount_cents: int
+    idempotency_key: str
+    attempts: int
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of a call: facts, or an error, which may be final."""
+
+    facts: list[Fact] | None = None
+    error: str | None = None
+    is_final: bool = False
+
+
+class _Processed(msgspec.Struct):
+    processed: int
+
+
+class Settlement:
+    """Does what is due; by the clock in the leader, and at once wherever somebody knows of work."""
+
+    def __init__(self, database: Database, provider: PaymentProvider | None) -> None:
+        self._database = database
+        self._provider = provider
+        self._wanted = asyncio.Event()
+
+    def soon(self) -> None:
+        """There is something to do: do it in the background, once for all who ask meanwhile."""
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Act whenever somebody asked, for ever. What fails is left to the clock."""
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            try:
+                await self.process_events()
+                await self.perform_calls()
+            except Refusal as refusal:
+                log.warning("settlement_refused", code=refusal.code)
+            except Exception:
+                log.exception("settlement_broke")
+
+    async def process_events(self) -> None:
+        """Act on every stored event that is due. Raises Refusal."""
+        processed = EVENTS_AT_ONCE
+        while processed == EVENTS_AT_ONCE:
+            answer = await self._database.call(
+                SERVICE, "process_payment_events", _Processed, p_limit=EVENTS_AT_ONCE
+            )
+            processed = answer.processed
+
+    async def perform_calls(self) -> None:
+        """Tell providers what is due. Raises Refusal if the database is away."""
+        taken = AT_ONCE
+        while taken == AT_ONCE:
+            due = await self._database.call(
+                SERVICE, "take_provider_calls", list[ProviderCall], p_limit=AT_ONCE
+            )
+            await asyncio.gather(*(self._perform(call) for call in due))
+            taken = len(due)
+
+    async def _perform(self, call: ProviderCall) -> None:
+        outcome = await ask(self._provider, call)
+        result = "failed" if outcome.is_final else "again" if outcome.error else "ok"
+        metrics.PROVIDER_CALLS.labels(call.payment_provider, call.call, result).inc()
+        await self._database.call(
+            SERVICE,
+            "finish_provider_call",
+            object,
+            p_call_id=call.id,
+            p_facts=None if outcome.facts is None else as_arguments(outcome.facts),
+            p_error=outcome.error,
+            p_is_final=outcome.is_final,
+        )
+
+
+async def ask(provider: PaymentProvider | None, call: ProviderCall) -> Outcome:
+    """Have the provider do it; whatever goes wrong is an answer to be noted, too."""
+    if provider is None or provider.name != call.payment_provider:
+        return Outcome(error=f"{call.payment_provider} is not set up on this server.")
+    act = _action(provider, call)
+    try:
+        async with asyncio.timeout(CALL_SECONDS):
+            return Outcome(
+                facts=await act(call.provider_payment_id, call.amount_cents, call.idempotency_key)
+            )
+    except ProviderRefused as refusal:
+        return Outcome(error=refusal.detail, is_final=True)
+    except Refusal as refusal:
+        return Outcome(error=refusal.detail)
+    except TimeoutError:
+        return Outcome(error=f"No answer within {CALL_SECONDS:.0f} s.")
+    except Exception as error:
+        log.exception("provider_call_broke", call=call.call, id=call.id)
+        return Outcome(error=f"Something broke here: {type(error).__name__}.")
+
+
+def _action(
+    provider: PaymentProvider, call: ProviderCall
+) -> Callable[[str, int, str], Awaitable[list[Fact]]]:
+    return {
+        "capture": provider.capture,
+        "cancel": provider.cancel,
+        "refund": provider.refund,
+    }[call.call]

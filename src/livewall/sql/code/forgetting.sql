@@ -1,0 +1,59 @@
+-- livewall: after foundation, ledger, gifts, events, purchases, payments
+-- Whoever goes leaves amounts behind, and nothing that says who it was. What is not captured yet is given back.
+
+-- What providers said about somebody: of their payments, and of a kind that we do not know but with a payment's id inside.
+CREATE FUNCTION private.redact_payment_events(p_profile_id uuid) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = ''
+BEGIN ATOMIC
+    UPDATE private.payment_events AS e
+    SET payload = '{"redacted": true}',
+        facts = (SELECT jsonb_agg(f.fact - 'card_country') FROM jsonb_array_elements(e.facts) AS f (fact))
+    FROM public.coin_purchases AS c
+    WHERE c.profile_id = p_profile_id AND e.payment_provider = c.payment_provider AND e.payment_id = c.provider_payment_id;
+    UPDATE private.payment_events AS e SET payload = '{"redacted": true}'
+    FROM public.coin_purchases AS c
+    WHERE c.profile_id = p_profile_id AND e.payment_provider = c.payment_provider AND e.payment_id IS NULL
+        AND strpos(e.payload::text, c.provider_payment_id) > 0;
+END;
+
+-- Servers have told it to their sockets long ago, but it stays for a while.
+CREATE FUNCTION private.redact_gift_events(p_profile_id uuid) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = ''
+BEGIN ATOMIC
+    UPDATE private.events AS e
+    SET payload = jsonb_set(jsonb_set(e.payload, '{gift,sender}', 'null'), '{message,sender}', 'null', false)
+    WHERE e.kind = 'gift' AND e.payload -> 'gift' ->> 'sender_id' = p_profile_id::text;
+END;
+
+-- A capture that nobody has started on is not started any more. One that is under way ends in a refund.
+CREATE FUNCTION private.give_back_uncaptured(p_profile_id uuid) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+DECLARE
+    v_id uuid;
+BEGIN
+    FOR v_id IN
+        SELECT id FROM public.coin_purchases WHERE profile_id = p_profile_id AND status IN ('held', 'approved')
+        ORDER BY id FOR NO KEY UPDATE
+    LOOP
+        UPDATE private.provider_calls SET failed_at = private.clock(), error = 'the buyer deleted their account'
+        WHERE purchase_id = v_id AND call = 'capture' AND attempts = 0 AND done_at IS NULL AND failed_at IS NULL;
+        UPDATE public.coin_purchases SET decision = 'reject', decided_at = private.clock() WHERE id = v_id;
+        PERFORM private.settle_purchase(v_id, 'decision'),
+            private.audit(NULL, 'purchase_rejected', v_id::text, '{"reason": "the buyer deleted their account"}');
+    END LOOP;
+END;
+$$;
+
+CREATE FUNCTION private.forget_buyer() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$
+BEGIN
+    PERFORM private.redact_payment_events(OLD.id), private.redact_gift_events(OLD.id);
+    UPDATE public.coin_purchases SET ip_address = NULL, country_code = NULL, user_agent = NULL, card_country = NULL, metadata = '{}'
+    WHERE profile_id = OLD.id;
+    PERFORM private.give_back_uncaptured(OLD.id);
+    RETURN NULL;
+END;
+$$;
+CREATE TRIGGER profiles_forget_buyer AFTER DELETE ON public.profiles FOR EACH ROW EXECUTE FUNCTION private.forget_buyer();

@@ -1,0 +1,79 @@
+"""Stripe without Stripe: our provider, a server that says what it is told, and localstripe."""
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from livewall.payments.stripe import Stripe
+from livewall.settings import Settings
+from tests.payments.remote import Remote, remote
+from tests.server.world import free_port
+
+WEBHOOK_SECRET = "whsec_of_the_tests_and_nobody_else"
+SECRET_KEY = "sk_test_of_the_tests_and_nobody_else"
+
+
+def stripe_settings(base: str = "http://127.0.0.1:9") -> Settings:
+    """Settings that ask Stripe at this address."""
+    return Settings(
+        payments="stripe",
+        stripe_secret_key=SECRET_KEY,
+        stripe_publishable_key="pk_test_1",
+        stripe_webhook_secret=WEBHOOK_SECRET,
+        stripe_api_base=base,
+    )
+
+
+@pytest_asyncio.fixture
+async def there() -> AsyncGenerator[Remote]:
+    """A server that answers what a test tells it to."""
+    async with remote() as running:
+        yield running
+
+
+@pytest_asyncio.fixture
+async def stripe() -> AsyncGenerator[Stripe]:
+    """Our provider; nobody answers its calls."""
+    provider = Stripe(stripe_settings())
+    yield provider
+    await provider.close()
+
+
+@pytest_asyncio.fixture
+async def stubbed(there: Remote) -> AsyncGenerator[Stripe]:
+    """Our provider, with the test playing Stripe."""
+    provider = Stripe(stripe_settings(there.url))
+    yield provider
+    await provider.close()
+
+
+@pytest_asyncio.fixture
+async def localstripe(tmp_path: Path) -> AsyncGenerator[str]:
+    """A localstripe of this test's own; its address."""
+    port = free_port()
+    command = (sys.executable, "-m", "localstripe", "--from-scratch", "--port", str(port))
+    with (tmp_path / "localstripe.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        await _answers(url)
+        yield url
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def _answers(url: str) -> None:
+    async with httpx.AsyncClient(trust_env=False) as http:
+        for _ in range(200):
+            with contextlib.suppress(httpx.TransportError):
+                await http.get(url)
+                return
+            await asyncio.sleep(0.05)
+    pytest.fail("localstripe does not start")

@@ -1,0 +1,211 @@
+"""Giving: who pays, who earns, who hears of it, and what is refused."""
+
+import asyncio
+from uuid import UUID, uuid4
+
+import httpx
+import msgspec
+import pytest
+
+from livewall import events
+from livewall.hub import Hub
+from tests.server.money import coins, give_coins, staff
+from tests.server.world import Json, Live, Visitor
+
+
+async def give(
+    sender: Visitor,
+    streamer: Visitor,
+    stream_id: UUID,
+    gift: str = "star",
+    more: Json | None = None,
+) -> httpx.Response:
+    """Send a gift."""
+    wish: Json = {
+        "recipient_id": str(streamer.id),
+        "gift_type_id": gift,
+        "slot_index": 3,
+        "stream_id": str(stream_id),
+        "idempotency_key": str(uuid4()),
+    }
+    return await sender.http.post("/api/gifts", json=wish | (more or {}))
+
+
+@pytest.mark.spec("S4")
+@pytest.mark.spec("S27")
+@pytest.mark.spec("D5")
+async def test_a_gift_moves_coins_and_everybody_hears_of_it(live: Live) -> None:
+    ada, vera = await live.account("ada"), await live.account("vera")
+    studio, stream_id = await ada.go_live()
+    await give_coins(live, vera)
+    types = (await live.visitor().http.get("/api/gift-types")).json()["gift_types"]
+    star = next(t for t in types if t["id"] == "star")
+    assert (star["price"], star["emoji"]) == (100, "⭐")
+    viewer = await vera.tab()
+    wall = {"slots": [{"slot_index": 3, "streamer_id": str(ada.id)}]}
+    onlooker = await live.guest("bob")
+    await onlooker.http.put("/api/grid", json=wall)
+    other, reader = await onlooker.tab(), await onlooker.tab()
+    stranger = await (await live.guest("carol")).tab()
+    await reader.ask(type="open_chat", stream_id=stream_id)
+    answer = await give(vera, ada, stream_id)
+    assert answer.status_code == 201, answer.text
+    sent = answer.json()
+    assert sent | {"gift_id": ""} == {
+        "gift_id": "",
+        "gift_type_id": "star",
+        "title": "Star",
+        "emoji": "⭐",
+        "price": 100,
+        "streamer_share": 70,
+        "platform_share": 30,
+        "coins": 900,
+        "is_repeat": False,
+    }
+    event = await studio.expect("gift")
+    assert event["stream_id"] == str(stream_id)
+    assert event["gift"]["sender"]["name"] == "vera"
+    assert (event["gift"]["id"], event["gift"]["price"]) == (sent["gift_id"], 100)
+    for tab in (other, reader):
+        await tab.expect("gift", gift=event["gift"])
+    message = (await reader.expect("chat"))["message"]
+    assert (message["type"], message["sender"]["name"]) == ("gift", "vera")
+    history = (await vera.http.get(f"/api/streams/{stream_id}/chat")).json()["messages"]
+    assert history == [message]
+    for tab in (studio, viewer):
+        await tab.expect("wallet")
+    assert (await ada.http.get("/api/wallet")).json()["earnings"] == 70
+    assert await coins(vera) == 900
+    (line,) = (await ada.http.get("/api/wallet/statement?currency=earnings")).json()["entries"]
+    assert (line["amount"], line["title"], line["counterpart"]["name"]) == (70, "Star", "vera")
+    heard = [m["type"] for m in stranger.heard + other.heard if m["type"] in {"wallet", "chat"}]
+    assert heard == []
+    assert "gift" not in [m["type"] for m in stranger.heard]
+
+
+@pytest.mark.abuse("A20")
+async def test_a_blocked_onlooker_hears_nothing_of_it(live: Live) -> None:
+    ada, vera, mallory = [await live.account(n) for n in ("ada", "vera", "mallory")]
+    _, stream_id = await ada.go_live()
+    await give_coins(live, vera)
+    assert (await vera.http.put("/api/blocks/mallory")).status_code == 204
+    blocked, open_ = await mallory.tab(), await (await live.guest("bob")).tab()
+    for tab in (blocked, open_):
+        await tab.ask(type="open_chat", stream_id=stream_id)
+    assert (await give(vera, ada, stream_id)).status_code == 201
+    await open_.expect("gift")
+    await open_.expect("chat")
+    assert {m["type"] for m in blocked.heard} & {"gift", "chat"} == set()
+    assert (await ada.http.put("/api/blocks/vera")).status_code == 204
+    refused = await give(vera, ada, stream_id)
+    assert (refused.status_code, refused.json()["code"]) == (403, "blocked")
+    assert await coins(vera) == 900
+
+
+@pytest.mark.spec("S26")
+async def test_the_same_key_gives_once(live: Live) -> None:
+    ada, vera = await live.account("ada"), await live.account("vera")
+    _, stream_id = await ada.go_live()
+    await give_coins(live, vera)
+    key = str(uuid4())
+    answers = await asyncio.gather(
+        *(give(vera, ada, stream_id, more={"idempotency_key": key}) for _ in range(5))
+    )
+    assert {a.status_code for a in answers} == {201}
+    assert len({a.json()["gift_id"] for a in answers}) == 1
+    assert sorted(a.json()["is_repeat"] for a in answers) == [False, True, True, True, True]
+    assert await coins(vera) == 900
+    other = await give(vera, ada, stream_id, "rose", more={"idempotency_key": key})
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_conflict")
+
+
+@pytest.mark.abuse("A33")
+async def test_two_gifts_that_exceed_the_balance(live: Live) -> None:
+    ada, vera = await live.account("ada"), await live.account("vera")
+    _, stream_id = await ada.go_live()
+    await give_coins(live, vera, 150)
+    answers = await asyncio.gather(*(give(vera, ada, stream_id) for _ in range(2)))
+    assert sorted(a.status_code for a in answers) == [201, 409]
+    refused = next(a for a in answers if a.is_error).json()
+    assert (refused["code"], refused["fields"]) == ("not_enough_coins", {"price": 100, "coins": 50})
+    assert await coins(vera) == 50
+
+
+@pytest.mark.abuse("A32")
+@pytest.mark.abuse("A25")
+@pytest.mark.abuse("A10")
+async def test_what_is_no_gift(live: Live) -> None:
+    ada, vera = await live.account("ada"), await live.account("vera")
+    _, stream_id = await ada.go_live()
+    await give_coins(live, vera)
+    await give_coins(live, ada)
+    wrong: tuple[tuple[Visitor, Json, str], ...] = (
+        (ada, {}, "gift_to_oneself"),
+        (vera, {"gift_type_id": "moon"}, "not_found"),
+        (vera, {"recipient_id": str(uuid4())}, "not_found"),
+        (vera, {"stream_id": str(uuid4())}, "not_found"),
+        (vera, {"slot_index": 0}, "slot_invalid"),
+        (vera, {"slot_index": 13}, "slot_invalid"),
+        (vera, {"slot_index": 2**40}, "invalid_argument"),
+        (vera, {"slot_index": 1.5}, "invalid_message"),
+        (vera, {"slot_index": None}, "invalid_message"),
+        (vera, {"price": 1}, "invalid_message"),
+        (vera, {"sender_id": str(ada.id)}, "invalid_message"),
+        (vera, {"idempotency_key": "short"}, "invalid_message"),
+    )
+    for sender, more, code in wrong:
+        answer = await give(sender, ada, stream_id, more=more)
+        assert answer.json()["code"] == code, (more, answer.text)
+        assert 400 <= answer.status_code < 500
+    assert (await give(live.visitor(), ada, stream_id)).json()["code"] == "not_signed_in"
+    assert (await coins(ada), await coins(vera)) == (1_000, 1_000)
+
+
+@pytest.mark.abuse("A29")
+async def test_who_owes_does_not_spend(live: Live) -> None:
+    ada, vera = await live.account("ada"), await live.account("vera")
+    _, stream_id = await ada.go_live()
+    await give_coins(live, vera)
+    assert (await give(vera, ada, stream_id, "aurora")).status_code == 201
+    admin = await live.database.admin()
+    purchase_id = await admin.fetchval("SELECT id FROM public.coin_purchases")
+    fact = {"kind": "refund", "refund_id": "re_1", "status": "succeeded", "amount_cents": 1_000}
+    await admin.execute(
+        "SELECT private.apply_facts($1, $2)", purchase_id, msgspec.json.encode([fact]).decode()
+    )
+    wallet = (await vera.http.get("/api/wallet")).json()
+    assert (wallet["coins"], wallet["debt"], wallet["is_frozen"]) == (0, 500, True)
+    refused = await give(vera, ada, stream_id, "rose")
+    assert (refused.status_code, refused.json()["code"]) == (403, "spending_frozen")
+    assert refused.json()["fields"] == {"debt": 500}
+
+
+async def test_one_bad_event_does_not_keep_the_others(live: Live) -> None:
+    fin, ada = await staff(live, "fin"), await live.account("ada")
+    desk, tab = await fin.tab(), await ada.tab()
+    admin = await live.database.admin()
+    await admin.execute(
+        "INSERT INTO private.events (kind, profile_id, payload) VALUES"
+        " ('gift', $1, '{}'), ('purchase', $1, '{}'), ('wallet', NULL, '{}'),"
+        " ('held', NULL, '{}'), ('wallet', $1, '{}')",
+        ada.id,
+    )
+    await desk.expect("held")
+    await tab.expect("wallet")
+    assert {m["type"] for m in tab.heard} == {"snapshot", "wallet"}
+
+
+async def test_events_are_read_on_from_where_one_was(live: Live) -> None:
+    ada = await live.account("ada")
+    tab = await ada.tab()
+    admin = await live.database.admin()
+    add = "INSERT INTO private.events (kind, profile_id, payload) VALUES ('wallet', $1, '{}')"
+    await admin.execute(add, ada.id)
+    await tab.expect("wallet")
+    # A server that starts now has nothing to tell of what was before.
+    late = events.Events(live.app.server.database, Hub())
+    await late.poll()
+    await admin.executemany(add, [(ada.id,)] * 1_200)
+    for _ in range(1_200):
+        await tab.expect("wallet")
+    await tab.quiet("wallet", 0.6)

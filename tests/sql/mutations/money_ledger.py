@@ -1,0 +1,158 @@
+"""Damage to the ledger and to its proof."""
+
+# ruff: noqa: E501 - SQL is quoted as it stands there, in longer lines
+
+from tests.sql import test_ledger, test_verify
+from tests.sql.mutations.damage import Mutation, edit, everybody
+
+LEDGER = "code/ledger"
+VERIFY = "code/verify"
+TAMPER = {tamper.name: {"tamper": tamper} for tamper in test_verify.TAMPERS}
+
+MUTATIONS = [
+    Mutation(
+        "ledger: everybody sees all entries",
+        everybody("ledger_entries_select_own", "ledger_entries", "USING (true)"),
+        test_ledger.test_one_sees_ones_own_entries,
+    ),
+    Mutation(
+        "ledger: the server may truncate entries",
+        "GRANT TRUNCATE ON public.ledger_entries TO service_role;"
+        "DROP TRIGGER ledger_entries_append_only ON public.ledger_entries",
+        test_ledger.test_nobody_writes_entries,
+        {"statement": "TRUNCATE ledger_entries"},
+    ),
+    Mutation(
+        "ledger: the owner may change entries",
+        "DROP TRIGGER ledger_entries_append_only ON public.ledger_entries",
+        test_ledger.test_history_stands_against_owner_and_superuser,
+        {"table": "public.ledger_entries", "role": "livewall_owner"},
+    ),
+    Mutation(
+        "ledger: seals may be truncated",
+        edit(
+            LEDGER,
+            (
+                "BEFORE UPDATE OR DELETE OR TRUNCATE ON private.ledger_seals",
+                "BEFORE UPDATE OR DELETE ON private.ledger_seals",
+            ),
+        ),
+        test_ledger.test_history_stands_against_owner_and_superuser,
+        {"table": "private.ledger_seals", "role": "livewall_admin"},
+    ),
+    Mutation(
+        "ledger: nobody adds up",
+        edit(LEDGER, ("HAVING sum(p.amount) <> 0)", "HAVING false)")),
+        test_ledger.test_unbalanced_and_homeless_postings_are_refused,
+        {"accounts": [3, 1], "currencies": ["usd"] * 2, "amounts": [5, -4], "code": "LW091"},
+    ),
+    Mutation(
+        "ledger: currencies are added up together",
+        edit(LEDGER, ("GROUP BY p.transaction_id, p.currency", "GROUP BY p.transaction_id")),
+        test_ledger.test_unbalanced_and_homeless_postings_are_refused,
+        {"accounts": [3, 4], "currencies": ["usd", "coins"], "amounts": [5, -5], "code": "LW091"},
+    ),
+    Mutation(
+        "ledger: entries on accounts of another currency",
+        edit(LEDGER, ("a.id = p.account_id AND a.currency = p.currency", "a.id = p.account_id")),
+        test_ledger.test_unbalanced_and_homeless_postings_are_refused,
+        {"accounts": [4, 1], "currencies": ["coins"] * 2, "amounts": [5, -5], "code": "LW091"},
+    ),
+    Mutation(
+        "ledger: the fold takes what is newer than its last seal",
+        edit(
+            LEDGER,
+            (
+                "FROM private.ledger_queue AS w ORDER BY",
+                "FROM private.ledger_queue AS w WHERE w.transaction_id > coalesce((SELECT max(x.id) FROM private.ledger_seals AS s, unnest(s.transaction_ids) AS x (id)), 0) ORDER BY",
+            ),
+        ),
+        test_ledger.test_a_commit_after_a_seal_is_not_missed,
+    ),
+    Mutation(
+        "ledger: the fold folds wallets, too",
+        edit(LEDGER, (" AND a.kind NOT IN ('wallet', 'debt');", ";")),
+        test_ledger.test_a_commit_after_a_seal_is_not_missed,
+    ),
+    Mutation(
+        "ledger: a seal does not know the one before",
+        edit(LEDGER, ("sha256(p_previous || ", "sha256('x'::bytea || ")),
+        test_verify.test_a_rewritten_history_does_not_have_the_exported_head,
+    ),
+    Mutation(
+        "ledger: a seal does not say whose the money is",
+        edit(
+            LEDGER, ("e.account_id, a.kind, a.profile_id, e.currency", "e.account_id, e.currency")
+        ),
+        test_verify.test_tampering_is_seen_and_undoing_it_is_well,
+        TAMPER["accounts swapped, and the gifts with them"],
+    ),
+    Mutation(
+        "ledger: what waits is not there",
+        edit(
+            LEDGER,
+            (
+                "CASE WHEN a.kind IN ('wallet', 'debt') THEN 0 ELSE private.waiting_for(a.id) END",
+                "0",
+            ),
+        ),
+        test_ledger.test_a_wallet_includes_what_is_pending,
+    ),
+    Mutation(
+        "ledger: a page repeats the last line",
+        edit(LEDGER, ("AND e.transaction_id < v_before", "AND e.transaction_id <= v_before")),
+        test_ledger.test_statement_pages_add_up_to_the_balance,
+        {"limit": 2},
+    ),
+    Mutation(
+        "verify: any number of seconds is in time",
+        edit(LEDGER, ("'is_healthy', q.oldest <= 5", "'is_healthy', true")),
+        test_verify.test_what_waits_for_over_five_seconds_fails,
+    ),
+    Mutation(
+        "verify: sums are not looked at",
+        edit(VERIFY, ("HAVING sum(e.amount) <> 0 LIMIT 10", "HAVING false LIMIT 10")),
+        test_verify.test_tampering_is_seen_and_undoing_it_is_well,
+        TAMPER["an amount"],
+    ),
+    Mutation(
+        "verify: seals are not looked at",
+        edit(
+            VERIFY,
+            ("v_seal.hash <> private.seal_hash(v_previous, v_seal.transaction_ids)", "false"),
+        ),
+        test_verify.test_tampering_is_seen_and_undoing_it_is_well,
+        TAMPER["when it was"],
+    ),
+    Mutation(
+        "verify: balances are not looked at",
+        edit(
+            VERIFY,
+            (
+                "WHERE a.balance <> coalesce(e.amount, 0)",
+                "WHERE false AND a.balance <> coalesce(e.amount, 0)",
+            ),
+        ),
+        test_verify.test_tampering_is_seen_and_undoing_it_is_well,
+        TAMPER["a wallet's balance"],
+    ),
+    Mutation(
+        "verify: any table will do for a guard",
+        edit(VERIFY, ("t.tgrelid = to_regclass(g.place)", "true")),
+        test_verify.test_tampering_is_seen_and_undoing_it_is_well,
+        TAMPER["a guard that stands elsewhere"],
+    ),
+    Mutation(
+        "verify: a gift's people are not looked at",
+        edit(
+            VERIFY,
+            (
+                ", ARRAY[g.sender_id], CASE WHEN g.streamer_share > 0 THEN ARRAY[g.recipient_id] END)",
+                ")",
+            ),
+            (", p.senders, p.recipients)", ")"),
+        ),
+        test_verify.test_tampering_is_seen_and_undoing_it_is_well,
+        TAMPER["a gift to somebody else"],
+    ),
+]

@@ -1,0 +1,263 @@
+"""Damage to what follows from reports of providers, to decisions, and to forgetting."""
+
+# ruff: noqa: E501 - SQL is quoted as it stands there, in longer lines
+
+from tests.sql import (
+    test_approvals,
+    test_forgetting,
+    test_payment_orders,
+    test_payments,
+    test_purchase_states,
+)
+from tests.sql.mutations.damage import Mutation, edit
+
+PURCHASES = "code/purchases"
+PAYMENTS = "code/payments"
+APPROVALS = "code/approvals"
+FORGETTING = "code/forgetting"
+LEDGER = "code/ledger"
+SCENARIO = {scenario.name: {"scenario": scenario} for scenario in test_payment_orders.SCENARIOS}
+orders = test_payment_orders.test_every_order_of_a_payments_events_comes_to_one_state
+
+MUTATIONS = [
+    Mutation(
+        "payments: altered events pass",
+        edit(PAYMENTS, ("IF v_known.digest <> p_digest THEN", "IF false THEN")),
+        test_payments.test_an_altered_event_is_refused_and_alerted,
+    ),
+    Mutation(
+        "payments: repeated money is more money",
+        edit(PAYMENTS, ("greatest(c.captured_cents, v_cents)", "c.captured_cents + v_cents")),
+        test_payments.test_two_kinds_of_event_for_one_payment_give_one_credit,
+    ),
+    Mutation(
+        "payments: a replay counts again",
+        edit(PAYMENTS, ("greatest(c.captured_cents, v_cents)", "c.captured_cents + v_cents")),
+        test_payments.test_a_replay_changes_nothing_and_is_in_the_audit_log,
+    ),
+    Mutation(
+        "payments: the parked stay parked",
+        edit(PAYMENTS, ("AND e.payment_id = p_payment_id AND e.outcome = 'parked'", "AND false")),
+        test_payments.test_what_comes_before_its_purchase_is_parked_and_applied_later,
+        {"kind": "refund"},
+    ),
+    Mutation(
+        "payments: the parked are not looked at again",
+        edit(
+            PAYMENTS,
+            ("e.outcome IN ('waiting', 'failed', 'parked')", "e.outcome IN ('waiting', 'failed')"),
+        ),
+        test_payments.test_an_event_that_was_parked_while_its_payment_was_attached_is_not_forgotten,
+    ),
+    Mutation(
+        "payments: unknown events are dropped",
+        edit(
+            PAYMENTS,
+            (
+                "VALUES (p_provider, p_event_id, p_type, p_facts -> 0 ->> 'payment_id', p_digest, p_payload, p_facts)",
+                "SELECT p_provider, p_event_id, p_type, p_facts -> 0 ->> 'payment_id', p_digest, p_payload, p_facts WHERE p_facts IS NOT NULL",
+            ),
+        ),
+        test_payments.test_unknown_events_are_kept_and_ignored,
+    ),
+    Mutation(
+        "payments: any currency is dollars",
+        edit(PAYMENTS, ("    WHEN p_currency <> 'usd' THEN 'currency_mismatch'\n", "")),
+        test_payments.test_another_currency_or_amount_is_held_and_visible,
+        {"cents": 999, "currency": "eur", "reason": "currency_mismatch"},
+    ),
+    Mutation(
+        "payments: any amount will do",
+        edit(
+            PAYMENTS,
+            (
+                "    WHEN p_cents <> private.usd_cents(p_purchase.usd_amount) THEN 'amount_mismatch'\n",
+                "",
+            ),
+        ),
+        test_payments.test_another_currency_or_amount_is_held_and_visible,
+        {"cents": 9, "currency": "usd", "reason": "amount_mismatch"},
+    ),
+    Mutation(
+        "payments: unannounced money is dollars",
+        edit(PAYMENTS, ("IF lower(p_fact ->> 'currency') <> 'usd' THEN", "IF false THEN")),
+        test_payments.test_an_unannounced_payment_in_another_currency_is_held,
+    ),
+    Mutation(
+        "payments: pending refunds take coins",
+        edit(
+            PAYMENTS, ("AND r.status = 'succeeded')", "AND r.status IN ('pending', 'succeeded'))")
+        ),
+        test_payments.test_partial_refunds_are_pro_rata_and_once_per_refund_id,
+    ),
+    Mutation(
+        "payments: refunds without end",
+        edit(
+            PURCHASES,
+            (
+                "RETURN least(p_purchase.captured_cents, p_purchase.refunded_cents + p_purchase.disputed_cents);",
+                "RETURN p_purchase.refunded_cents + p_purchase.disputed_cents;",
+            ),
+        ),
+        test_payments.test_refunds_are_capped_in_total,
+    ),
+    Mutation(
+        "payments: what was spent is forgiven",
+        edit(PURCHASES, (", private.move(debt_id, p_amount - to_wallet);", ";")),
+        test_payments.test_a_dispute_after_spending_is_a_debt_until_it_is_won,
+    ),
+    Mutation(
+        "payments: debts are not repaid",
+        edit(PURCHASES, ("p_amount - least(p_amount, v_owed)", "p_amount")),
+        test_payments.test_what_is_bought_repays_the_debt_first,
+    ),
+    Mutation(
+        "payments: won disputes stay lost",
+        edit(
+            PAYMENTS,
+            (
+                "ARRAY['pending', 'open', 'succeeded', 'lost', 'won', 'canceled', 'failed']",
+                "ARRAY['won', 'pending', 'open', 'succeeded', 'lost', 'canceled', 'failed']",
+            ),
+        ),
+        orders,
+        SCENARIO["a dispute is lost and reinstated beside a refund"],
+    ),
+    Mutation(
+        "payments: the last word counts, not the most final",
+        edit(
+            PAYMENTS,
+            (
+                "    WHERE private.finality(excluded.status) > private.finality(r.status);\n",
+                "    WHERE true;\n",
+            ),
+        ),
+        orders,
+        SCENARIO["partial refunds, one fails"],
+    ),
+    Mutation(
+        "payments: a payment is taken off",
+        edit(PAYMENTS, ("IF coalesce(p_provider_payment_id, '') = '' THEN", "IF false THEN")),
+        test_payments.test_a_payment_can_not_be_taken_off_its_purchase,
+    ),
+    Mutation(
+        "purchases: from anywhere to anywhere",
+        "DROP TRIGGER coin_purchases_transition ON public.coin_purchases",
+        test_purchase_states.test_everything_else_is_refused,
+    ),
+    Mutation(
+        "approvals: credited before anybody approves",
+        edit(
+            PURCHASES,
+            (
+                "AND (NOT private.needs_decision(p_purchase) OR p_purchase.decision IS NOT DISTINCT FROM 'approve')",
+                "",
+            ),
+        ),
+        test_approvals.test_money_captured_before_the_decision_is_held_all_the_same,
+    ),
+    Mutation(
+        "approvals: one's own",
+        edit(APPROVALS, ("IF v_purchase.profile_id = v_caller THEN", "IF false THEN")),
+        test_approvals.test_nobody_approves_their_own_purchase,
+    ),
+    Mutation(
+        "approvals: twice",
+        edit(APPROVALS, ("ELSIF v_purchase.status <> 'held' THEN", "ELSIF false THEN")),
+        test_approvals.test_a_purchase_is_decided_once,
+    ),
+    Mutation(
+        "approvals: after the deadline",
+        edit(
+            APPROVALS,
+            ("ELSIF private.decide_by(v_purchase) < private.clock() THEN", "ELSIF false THEN"),
+        ),
+        test_approvals.test_after_the_deadline_nobody_decides,
+    ),
+    Mutation(
+        "approvals: by anybody",
+        edit(
+            LEDGER,
+            ("IF NOT private.has_staff_role(v_caller, VARIADIC p_roles) THEN", "IF false THEN"),
+        ),
+        test_approvals.test_deciding_takes_the_role,
+    ),
+    Mutation(
+        "approvals: up to the last moment",
+        edit(PURCHASES, ("- interval '12 hours'", "")),
+        test_approvals.test_the_deadline_is_five_days_or_half_a_day_before_the_money_is_let_go,
+        {
+            "capture_before": test_approvals.timedelta(days=2),
+            "expected": test_approvals.timedelta(days=1, hours=12),
+        },
+    ),
+    Mutation(
+        "approvals: rejected money stays",
+        edit(
+            PURCHASES,
+            (
+                "ELSIF p_purchase.decision IN ('reject', 'expire') AND v_left > 0 THEN",
+                "ELSIF false THEN",
+            ),
+        ),
+        test_approvals.test_a_late_capture_after_a_reject_is_refunded,
+    ),
+    Mutation(
+        "approvals: decisions without a trace",
+        edit(
+            APPROVALS,
+            ("PERFORM private.audit(v_caller, 'purchase_'", "PERFORM (v_caller, 'purchase_'"),
+        ),
+        test_approvals.test_the_audit_log_has_every_decision,
+    ),
+    Mutation(
+        "approvals: staff refunds more than there is",
+        edit(
+            APPROVALS,
+            ("ELSIF v_left < greatest(coalesce(p_usd_cents, 0), 1) THEN", "ELSIF false THEN"),
+        ),
+        test_approvals.test_staff_refunds_no_more_than_is_left,
+    ),
+    Mutation(
+        "forgetting: nobody is forgotten",
+        "DROP TRIGGER profiles_forget_buyer ON public.profiles",
+        test_forgetting.test_money_history_stays_and_personal_data_goes,
+        {"how": "row"},
+    ),
+    Mutation(
+        "forgetting: the payloads stay",
+        edit(
+            FORGETTING,
+            (
+                "PERFORM private.redact_payment_events(OLD.id), private.redact_gift_events(OLD.id);",
+                "PERFORM private.redact_gift_events(OLD.id);",
+            ),
+        ),
+        test_forgetting.test_money_history_stays_and_personal_data_goes,
+        {"how": "function"},
+    ),
+    Mutation(
+        "forgetting: what comes later stays",
+        edit(
+            PAYMENTS,
+            (
+                "AND NOT EXISTS (SELECT FROM public.profiles AS p WHERE p.id = c.profile_id);",
+                "AND false;",
+            ),
+        ),
+        test_forgetting.test_what_is_heard_later_is_applied_and_tells_nothing,
+    ),
+    Mutation(
+        "forgetting: the money goes with the person",
+        "ALTER TABLE public.coin_purchases ADD CONSTRAINT of_profile FOREIGN KEY (profile_id)"
+        " REFERENCES public.profiles (id) ON DELETE CASCADE",
+        test_forgetting.test_money_history_stays_and_personal_data_goes,
+        {"how": "row"},
+    ),
+    Mutation(
+        "forgetting: the held stays held",
+        edit(FORGETTING, ("PERFORM private.give_back_uncaptured(OLD.id);", "")),
+        test_forgetting.test_what_waits_for_a_decision_is_given_back,
+        {"how": "function"},
+    ),
+]

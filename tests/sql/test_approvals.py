@@ -1,0 +1,438 @@
+"""S25: a second person approves before anything is credited; what is rejected goes back."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from tests.databases import Person
+from tests.sql.money import (
+    CENTS,
+    LARGE,
+    LARGE_CENTS,
+    LARGE_COINS,
+    PACK,
+    Purchase,
+    audit,
+    authorized,
+    buy,
+    calls,
+    captured,
+    decide,
+    deliver,
+    events,
+    fact,
+    finish,
+    fold,
+    held,
+    key,
+    look_up,
+    paid,
+    refund,
+    report,
+    staff,
+    started,
+    take_call,
+    verify,
+    wallet,
+)
+from tests.sql.world import START, World, refused
+
+DAY = 86_400
+
+
+async def expire(world: World) -> int:
+    """Run the job."""
+    return (await world.call("service_role", "expire_purchases"))["expired"]
+
+
+@pytest.mark.spec("S25", "S23")
+async def test_an_approved_purchase_is_credited_when_its_capture_succeeds(world: World) -> None:
+    buyer, clerk = await world.person("buyer"), await staff(world)
+    purchase, payment = await held(world, buyer)
+    assert (purchase["status"], purchase["requires_approval"]) == ("held", True)
+    assert (await decide(world, clerk, purchase, "approve"))["status"] == "approved"
+    seen = await wallet(world, buyer)
+    assert (seen["coins"], seen["held_coins"]) == (0, LARGE_COINS)
+    assert await finish(world, await take_call(world, purchase), captured(payment, LARGE_CENTS))
+    assert (await wallet(world, buyer))["coins"] == LARGE_COINS
+    after = await look_up(world, purchase)
+    assert (after["status"], after["completed_at"] is None) == ("completed", False)
+    await fold(world)
+    assert await verify(world) == {}
+
+
+@pytest.mark.spec("S25")
+async def test_money_captured_before_the_decision_is_held_all_the_same(world: World) -> None:
+    buyer, clerk = await world.person("buyer"), await staff(world)
+    purchase, payment = await held(world, buyer)
+    await report(world, captured(payment, LARGE_CENTS))
+    assert (await look_up(world, purchase))["status"] == "held"
+    assert (await wallet(world, buyer))["coins"] == 0
+    assert (await decide(world, clerk, purchase, "approve"))["status"] == "completed"
+    assert (await wallet(world, buyer))["coins"] == LARGE_COINS
+    assert await calls(world, purchase) == []
+
+
+@pytest.mark.spec("S25")
+@pytest.mark.abuse("A34")
+async def test_nobody_approves_their_own_purchase(world: World) -> None:
+    buyer = await staff(world, "buyer", "admin")
+    purchase, _ = await held(world, buyer)
+    [listed] = await world.call(buyer, "list_held_purchases")
+    assert not listed["may_decide"]
+    for decision in ("approve", "reject"):
+        with refused("LW073"):
+            await decide(world, buyer, purchase, decision)
+    assert (await look_up(world, purchase))["status"] == "held"
+
+
+@pytest.mark.spec("S25")
+@pytest.mark.abuse("A34")
+async def test_a_purchase_is_decided_once(world: World) -> None:
+    buyer, clerk = await world.person("buyer"), await staff(world)
+    other = await staff(world, "other")
+    for first, second in (("approve", "reject"), ("reject", "approve"), ("approve", "approve")):
+        purchase, _ = await held(world, buyer)
+        await decide(world, clerk, purchase, first)
+        with refused("LW072"):
+            await decide(world, other, purchase, second)
+        assert len(await calls(world, purchase)) == 1
+
+
+@pytest.mark.spec("S25")
+@pytest.mark.abuse("A34")
+async def test_after_the_deadline_nobody_decides(world: World) -> None:
+    buyer, clerk = await world.person("buyer"), await staff(world)
+    purchase, _ = await held(world, buyer)
+    await world.advance(5 * DAY + 1)
+    with refused("LW074"):
+        await decide(world, clerk, purchase, "approve")
+    assert await expire(world) == 1
+    with refused("LW072"):
+        await decide(world, clerk, purchase, "approve")
+    assert await calls(world, purchase) == [("cancel", LARGE_CENTS)]
+
+
+@pytest.mark.spec("S25")
+@pytest.mark.abuse("A34")
+async def test_deciding_takes_the_role(world: World) -> None:
+    buyer, bystander = await world.people("buyer", "bystander")
+    moderator = await world.moderator()
+    purchase, _ = await held(world, buyer)
+    for who in (bystander, moderator):
+        with refused("LW003"):
+            await decide(world, who, purchase, "approve")
+        with refused("LW003"):
+            await world.call(who, "list_held_purchases")
+    for role in ("anon", "service_role"):
+        with refused("42501"):
+            await world.call(
+                role,
+                "decide_purchase",
+                p_purchase_id=purchase["id"],
+                p_decision="approve",
+                p_reason="x",
+            )
+    assert (await look_up(world, purchase))["status"] == "held"
+
+
+@pytest.mark.spec("S25")
+@pytest.mark.parametrize("reason", [None, "", " \u200b ", "x" * 501])
+async def test_a_decision_says_why(world: World, reason: str | None) -> None:
+    buyer, clerk = await world.person("buyer"), await staff(world)
+    purchase, _ = await held(world, buyer)
+    with refused("LW077"):
+        await world.call(
+            clerk,
+            "decide_purchase",
+            p_purchase_id=purchase["id"],
+            p_decision="approve",
+            p_reason=reason,
+        )
+    with refused("LW005"):
+        await decide(world, clerk, purchase, "expire")
+
+
+@pytest.mark.spec("S25")
+@pytest.mark.parametrize(
+    ("capture_before", "expected"),
+    [
+        (None, timedelta(days=5)),
+        (timedelta(days=7), timedelta(days=5)),
+        (timedelta(days=5, hours=12, seconds=-1), timedelta(days=5, seconds=-1)),
+        (timedelta(days=2), timedelta(days=1, hours=12)),
+    ],
+)
+async def test_the_deadline_is_five_days_or_half_a_day_before_the_money_is_let_go(
+    world: World, capture_before: timedelta | None, expected: timedelta
+) -> None:
+    buyer = await world.person("buyer")
+    purchase, payment = await started(world, buyer, LARGE)
+    until = None if capture_before is None else (START + capture_before).isoformat()
+    await report(world, authorized(payment, capture_before=until))
+    purchase = await look_up(world, purchase)
+    assert datetime.fromisoformat(purchase["decide_by"]) == START + expected
+    await world.advance(expected.total_seconds())
+    assert await expire(world) == 0
+    await world.advance(1)
+    assert await expire(world) == 1
+    assert (await look_up(world, purchase))["status"] == "expired"
+
+
+@pytest.mark.spec("S25")
+async def test_an_undecided_purchase_goes_back_and_both_sides_hear_of_it(world: World) -> None:
+    buyer = await world.person("buyer")
+    purchase, payment = await held(world, buyer)
+    await report(world, captured(payment, LARGE_CENTS))
+    await deliver(world)
+    last = (await world.call("service_role", "take_events"))["last"]
+    await world.advance(5 * DAY + 1)
+    assert await expire(world) == 1
+    assert await expire(world) == 0
+    assert await calls(world, purchase) == [("refund", LARGE_CENTS)]
+    await deliver(world)
+    told = [(e["kind"], e["profile_id"], e["payload"]["status"]) for e in await events(world, last)]
+    assert told == [("purchase", str(buyer.id), "expired"), ("held", None, "expired")]
+    assert [row[:2] for row in await audit(world, "purchase_expired")] == [(None, purchase["id"])]
+
+
+@pytest.mark.spec("S25")
+async def test_rejecting_money_that_is_set_aside_cancels_it(world: World) -> None:
+    buyer, clerk = await world.person("buyer"), await staff(world)
+    purchase, payment = await held(world, buyer)
+    assert (await decide(world, clerk, purchase, "reject"))["status"] == "rejected"
+    assert await finish(world, await take_call(world, purchase), fact("canceled", payment))
+    assert await calls(world, purchase) == [("cancel", LARGE_CENTS)]
+    assert await wallet(world, buyer) == {
+        "coins": 0,
+        "debt": 0,
+        "is_frozen": False,
+        "held_coins": 0,
+        "earnings": 0,
+    }
+
+
+@pytest.mark.spec("S25")
+async def test_rejecting_money_that_has_arrived_refunds_it(world: World) -> None:
+    buyer, clerk = await world.person("buyer"), await staff(world)
+    purchase, payment = await held(world, buyer)
+    await report(world, captured(payment, LARGE_CENTS))
+    await decide(world, clerk, purchase, "reject")
+    call = await take_call(world, purchase)
+    assert (call["call"], call["amount_cents"]) == ("refund", LARGE_CENTS)
+    await finish(world, call, refund(payment, "r", LARGE_CENTS))
+    after = await look_up(world, purchase)
+    assert (after["status"], after["refunded_cents"], after["refunded_coins"]) == (
+        "rejected",
+        LARGE_CENTS,
+        0,
+    )
+    await fold(world)
+    assert await world.rows(
+        "SELECT DISTINCT balance FROM private.ledger_accounts WHERE currency = 'usd'"
+    ) == [(0,)]
+    assert await verify(world) == {}
+
+
+@pytest.mark.spec("S25")
+async def test_a_late_capture_after_a_reject_is_refunded(world: World) -> None:
+    buyer, clerk = await world.person("buyer"), await staff(world)
+    purchase, payment = await held(world, buyer)
+    await decide(world, clerk, purchase, "reject")
+    await report(world, captured(payment, LARGE_CENTS))
+    await report(world, captured(payment, LARGE_CENTS))
+    assert await calls(world, purchase) == [("cancel", LARGE_CENTS), ("refund", LARGE_CENTS)]
+    assert (await look_up(world, purchase))["status"] == "rejected"
+    assert (await wallet(world, buyer))["coins"] == 0
+
+
+@pytest.mark.spec("S25")
+async def test_a_reject_gives_back_what_no_other_refund_is_giving_back(world: World) -> None:
+    buyer, clerk = await world.person("buyer"), await staff(world)
+    purchase, payment = await held(world, buyer)
+    await report(world, captured(payment, LARGE_CENTS), refund(payment, "r", 100, "pending"))
+    await order_refund(world, clerk, purchase, 200)
+    await decide(world, clerk, purchase, "reject")
+    assert await calls(world, purchase) == [("refund", 200), ("refund", LARGE_CENTS - 300)]
+
+
+@pytest.mark.spec("S25")
+async def test_no_key_of_a_refund_gets_in_the_way_of_a_rejection(world: World) -> None:
+    buyer, clerk = await world.person("buyer"), await staff(world)
+    purchase, payment = await held(world, buyer)
+    await report(world, captured(payment, LARGE_CENTS))
+    await order_refund(world, clerk, purchase, 1, "refund:reject")
+    await decide(world, clerk, purchase, "reject")
+    assert await calls(world, purchase) == [("refund", 1), ("refund", LARGE_CENTS - 1)]
+
+
+@pytest.mark.spec("S25", "D7")
+async def test_a_refund_that_fails_after_a_rejection_is_on_record_once(world: World) -> None:
+    buyer, clerk = await world.person("buyer"), await staff(world)
+    purchase, payment = await held(world, buyer)
+    await report(world, captured(payment, LARGE_CENTS))
+    await decide(world, clerk, purchase, "reject")
+    call = await take_call(world, purchase)
+    await finish(world, call, refund(payment, "r", LARGE_CENTS, "pending"))
+    for _ in range(2):
+        await report(world, refund(payment, "r", LARGE_CENTS, "failed"))
+    assert await audit(world, "refund_failed") == [
+        (None, purchase["id"], {"refund_id": f"{payment} r", "usd_cents": LARGE_CENTS})
+    ]
+    await order_refund(world, clerk, purchase, None)
+
+
+@pytest.mark.spec("S25")
+async def test_a_refused_capture_fails_the_purchase_and_is_on_record(world: World) -> None:
+    buyer, clerk = await world.person("buyer"), await staff(world)
+    purchase, payment = await held(world, buyer)
+    await decide(world, clerk, purchase, "approve")
+    call = await take_call(world, purchase)
+    await finish(world, call, p_error="expired card", p_is_final=True)
+    assert (await look_up(world, purchase))["status"] == "failed"
+    assert (await wallet(world, buyer))["coins"] == 0
+    [(actor, subject, details)] = await audit(world, "provider_call_failed")
+    assert (actor, subject, details["error"]) == (None, purchase["id"], "expired card")
+    await report(world, captured(payment, LARGE_CENTS))
+    assert (await look_up(world, purchase))["status"] == "completed", "captured all the same"
+
+
+@pytest.mark.spec("S25")
+async def test_a_capture_refused_because_the_bank_has_let_go_is_answered(world: World) -> None:
+    buyer, clerk = await world.person("buyer"), await staff(world)
+    purchase, payment = await held(world, buyer)
+    await decide(world, clerk, purchase, "approve")
+    call = await take_call(world, purchase)
+    await report(world, fact("canceled", payment))
+    assert await finish(world, call, p_error="canceled before", p_is_final=True)
+    assert (await look_up(world, purchase))["status"] == "canceled"
+
+
+@pytest.mark.spec("S25", "D7")
+async def test_the_audit_log_has_every_decision(world: World) -> None:
+    buyer, clerk = await world.person("buyer"), await staff(world)
+    approved, rejected = [(await held(world, buyer))[0] for _ in range(2)]
+    await decide(world, clerk, approved, "approve")
+    await decide(world, clerk, rejected, "reject")
+    listed = await world.call(clerk, "list_audit")
+    made = [(e["action"], e["actor"]["name"], e["subject"]) for e in listed["entries"]]
+    assert made == [
+        ("purchase_rejected", "treasurer", rejected["id"]),
+        ("purchase_approved", "treasurer", approved["id"]),
+    ]
+    assert listed["entries"][0]["details"] == {
+        "reason": "as agreed by telephone",
+        "number": rejected["number"],
+        "usd_amount": 32500.00,
+        "buyer_id": str(buyer.id),
+    }
+    page = await world.call(clerk, "list_audit", p_limit=1)
+    older = await world.call(clerk, "list_audit", p_limit=1, p_before=page["next"])
+    assert (older["entries"][0]["action"], older["next"]) == ("purchase_approved", None)
+    with refused("LW003"):
+        await world.call(buyer, "list_audit")
+
+
+@pytest.mark.spec("S25")
+async def test_staff_sees_what_it_needs_to_decide(world: World) -> None:
+    buyer, clerk = await world.person("buyer"), await staff(world)
+    _, payment = await paid(world, buyer)
+    await report(world, refund(payment, "r", 100))
+    first = await buy(world, buyer, LARGE, p_country_code="de")
+    await report(world, authorized("pay_first", purchase_id=first["id"], card_country="fr"))
+    await world.advance(60)
+    second, _ = await held(world, buyer)
+    listed = await world.call(clerk, "list_held_purchases")
+    assert [item["purchase"]["id"] for item in listed] == [first["id"], second["id"]]
+    assert (listed[0]["card_country"], listed[0]["country_code"]) == ("FR", "DE")
+    assert listed[0]["history"] == {"purchases": 1, "refunds": 1, "disputes": 0}
+    assert (listed[0]["buyer"]["name"], listed[0]["may_decide"]) == ("buyer", True)
+
+
+@pytest.mark.spec("S25")
+async def test_those_nobody_paid_do_not_keep_the_job_from_the_held(world: World) -> None:
+    buyer, clerk = await world.person("buyer"), await staff(world)
+    await world.call(
+        await staff(world, "boss", "admin"),
+        "configure_purchases",
+        p_changes={"velocity": 1000},
+        p_reason="a test",
+    )
+    assert clerk
+    for _ in range(3):
+        await started(world, buyer)
+    await world.advance(DAY)
+    purchase, _ = await held(world, buyer)
+    await world.advance(5 * DAY + 1)
+    for _ in range(5):
+        await world.call("service_role", "expire_purchases", p_limit=1)
+    assert (await look_up(world, purchase))["status"] == "expired"
+    assert await expire(world) == 0, "each is cancelled once"
+
+
+@pytest.mark.spec("D4")
+async def test_what_was_never_paid_is_given_up_after_a_day(world: World) -> None:
+    buyer = await world.person("buyer")
+    unknown, (known, payment) = await buy(world, buyer), await started(world, buyer)
+    await world.advance(DAY)
+    assert await expire(world) == 0
+    await world.advance(1)
+    assert await expire(world) == 2
+    assert (await look_up(world, unknown))["status"] == "canceled"
+    await finish(world, await take_call(world, known), fact("canceled", payment))
+    assert (await look_up(world, known))["status"] == "canceled"
+    await report(world, captured(payment))
+    assert (await wallet(world, buyer))["coins"] == 700, "money that comes all the same counts"
+
+
+async def order_refund(
+    world: World, who: Person, purchase: Purchase, cents: int | None, with_key: str | None = None
+) -> object:
+    """Order a refund as staff."""
+    return await world.call(
+        who,
+        "refund_purchase",
+        p_purchase_id=purchase["id"],
+        p_usd_cents=cents,
+        p_reason="goodwill",
+        p_idempotency_key=with_key or key(),
+    )
+
+
+@pytest.mark.spec("D4")
+@pytest.mark.abuse("A28")
+async def test_staff_refunds_no_more_than_is_left(world: World) -> None:
+    buyer, clerk = await world.person("buyer"), await staff(world)
+    purchase, payment = await paid(world, buyer, PACK)
+    await order_refund(world, clerk, purchase, 333)
+    with refused("LW083"):
+        await order_refund(world, clerk, purchase, CENTS - 332)
+    for wrong in (0, -1):
+        with refused("LW078"):
+            await order_refund(world, clerk, purchase, wrong)
+    await finish(world, await take_call(world, purchase), refund(payment, "one", 333, "pending"))
+    await order_refund(world, clerk, purchase, None)
+    assert await calls(world, purchase) == [("refund", 333), ("refund", CENTS - 333)]
+    with refused("LW083"):
+        await order_refund(world, clerk, purchase, None)
+    assert [row[2]["usd_cents"] for row in await audit(world, "refund_ordered")] == [333, 666]
+
+
+@pytest.mark.spec("D4", "S26")
+@pytest.mark.abuse("A28")
+async def test_a_refund_is_ordered_once_per_key(world: World) -> None:
+    buyer, clerk = await world.person("buyer"), await staff(world)
+    purchase, _ = await paid(world, buyer)
+    for _ in range(2):
+        await order_refund(world, clerk, purchase, 100, "the-same-key")
+    with refused("LW075"):
+        await order_refund(world, clerk, purchase, 200, "the-same-key")
+    assert await calls(world, purchase) == [("refund", 100)]
+    with refused("LW005"):
+        await order_refund(world, clerk, purchase, 100, "short")
+    boss = await staff(world, "boss", "admin")
+    own, _ = await paid(world, boss)
+    with refused("LW073"):
+        await order_refund(world, boss, own, 100)
+    with refused("LW003"):
+        await order_refund(world, buyer, purchase, 100)

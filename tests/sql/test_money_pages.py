@@ -1,0 +1,38 @@
+"""What docs/money.md says is what the database does."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.databases import Database
+from tests.sql.world import World
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+EXAMPLE = DOCS / "examples" / "one_purchase.sql"
+ROW = re.compile(r"^\| `(\w+)` \| ((?:`\w+` ?)+)\|$", re.MULTILINE)
+
+
+@pytest.mark.spec("D4", "D5")
+def test_one_purchase_goes_as_the_page_says(database: Database) -> None:
+    psql = shutil.which("psql")
+    assert psql, "psql comes with postgresql-client: apt-get install postgresql-client"
+    run = subprocess.run(
+        [psql, "-X", database.admin_url, "-f", str(EXAMPLE)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PGCLIENTENCODING": "UTF8", "LC_ALL": "C.UTF-8"},
+    )
+    assert run.stderr == ""
+    assert run.stdout == EXAMPLE.with_suffix(".out").read_text(encoding="utf-8")
+
+
+@pytest.mark.spec("S25")
+async def test_the_page_draws_the_transitions_that_the_database_allows(world: World) -> None:
+    text = (DOCS / "money.md").read_text(encoding="utf-8")
+    drawn = {(start, end) for start, ends in ROW.findall(text) for end in re.findall(r"\w+", ends)}
+    rows = await world.rows("SELECT from_status, to_status FROM private.purchase_transitions")
+    assert drawn == set(rows)

@@ -1,0 +1,254 @@
+"""Every order of a payment's events comes to one state of purchase, wallet and ledger."""
+
+import json
+from collections.abc import Sequence
+
+import pytest
+
+from tests.sql.money import (
+    CENTS,
+    LARGE,
+    LARGE_CENTS,
+    PACK,
+    Fact,
+    authorized,
+    captured,
+    dispute,
+    fact,
+    fold,
+    refund,
+    verify,
+)
+from tests.sql.payment_histories import (
+    PAYMENT as P,
+)
+from tests.sql.payment_histories import (
+    Scenario,
+    Step,
+    at,
+    not_applied,
+    open_theatre,
+    play,
+)
+from tests.sql.world import World
+
+
+def in_time(*facts: Fact) -> tuple[Fact, ...]:
+    """Give facts the order in which the provider saw them."""
+    return tuple(at(one, second) for second, one in enumerate(facts))
+
+
+OF_ITS_PURCHASE: Fact = {"purchase_id": "its own"}
+SCENARIOS = [
+    Scenario(
+        "partial refunds, one fails",
+        PACK,
+        (
+            captured(P),
+            refund(P, "one", 300, "pending"),
+            refund(P, "one", 300),
+            refund(P, "two", 699),
+            refund(P, "two", 699, "failed"),
+        ),
+        "completed",
+    ),
+    Scenario(
+        "a dispute is lost and reinstated beside a refund",
+        PACK,
+        (
+            captured(P),
+            dispute(P, "one", 600),
+            dispute(P, "one", 600, "lost"),
+            dispute(P, "one", 600, "won"),
+            refund(P, "one", 399),
+        ),
+        "completed",
+    ),
+    Scenario(
+        "a dispute is lost beside a refund",
+        PACK,
+        (captured(P), dispute(P, "one", 600), dispute(P, "one", 600, "lost"), refund(P, "r", 399)),
+        "dispute_lost",
+    ),
+    Scenario(
+        "two disputes, one lost, one open",
+        PACK,
+        (
+            captured(P),
+            dispute(P, "one", 400),
+            dispute(P, "one", 400, "lost"),
+            dispute(P, "two", 300),
+        ),
+        "disputed",
+    ),
+    Scenario(
+        "two disputes, one lost, one won",
+        PACK,
+        (
+            captured(P),
+            dispute(P, "one", 400, "lost"),
+            dispute(P, "two", 300),
+            dispute(P, "two", 300, "won"),
+        ),
+        "dispute_lost",
+    ),
+    Scenario(
+        "a card is tried until it is paid, then all is refunded",
+        PACK,
+        (
+            *in_time(fact("failed", P), fact("processing", P)),
+            captured(P),
+            refund(P, "all", CENTS),
+        ),
+        "refunded",
+    ),
+    Scenario(
+        "a card is tried in vain",
+        PACK,
+        (
+            *in_time(
+                fact("requires_action", P),
+                fact("failed", P),
+                fact("processing", P),
+                fact("failed", P),
+            ),
+        ),
+        "failed",
+    ),
+    Scenario(
+        "given up at the provider",
+        PACK,
+        (*in_time(fact("processing", P), fact("failed", P)), fact("canceled", P)),
+        "canceled",
+    ),
+    Scenario(
+        "paid although it was given up",
+        PACK,
+        (fact("canceled", P), fact("failed", P), captured(P), refund(P, "r", 500)),
+        "completed",
+    ),
+    Scenario(
+        "one payment, two kinds of event, refunded and disputed in full",
+        PACK,
+        (
+            captured(P),
+            captured(P),
+            dispute(P, "d", CENTS),
+            refund(P, "r", CENTS),
+        ),
+        "refunded",
+    ),
+    Scenario(
+        "more refunded than paid",
+        PACK,
+        (captured(P), refund(P, "a", 800), refund(P, "b", 800), refund(P, "b", 800, "failed")),
+        "completed",
+    ),
+    Scenario(
+        "too little money, disputed and won",
+        PACK,
+        (
+            captured(P, 500),
+            refund(P, "r", 200),
+            dispute(P, "d", 300),
+            dispute(P, "d", 300, "won"),
+        ),
+        "held",
+    ),
+    Scenario(
+        "another currency, a refund fails",
+        PACK,
+        (
+            captured(P, CENTS, currency="eur"),
+            refund(P, "r", CENTS),
+            refund(P, "r", CENTS, "failed"),
+            dispute(P, "d", 100, "lost"),
+        ),
+        "dispute_lost",
+    ),
+    Scenario(
+        "set aside was another amount than what came",
+        PACK,
+        (authorized(P, 500), captured(P), refund(P, "r", 100)),
+        "completed",
+    ),
+    Scenario(
+        "set aside twice, and let go",
+        LARGE,
+        (
+            authorized(P, capture_before="2031-05-08T12:00:00Z"),
+            authorized(P, capture_before="2031-05-07T12:00:00Z"),
+            fact("canceled", P),
+        ),
+        "canceled",
+    ),
+    Scenario(
+        "approved, but the bank lets go",
+        LARGE,
+        (authorized(P), fact("capture_failed", P), fact("canceled", P)),
+        "canceled",
+        "approve",
+    ),
+    Scenario(
+        "approved, captured, a part refunded",
+        LARGE,
+        (
+            authorized(P),
+            captured(P, LARGE_CENTS),
+            refund(P, "r", 100),
+            refund(P, "s", 100, "failed"),
+        ),
+        "completed",
+        "approve",
+    ),
+    Scenario(
+        "rejected, captured all the same, given back",
+        LARGE,
+        (authorized(P), captured(P, LARGE_CENTS), fact("canceled", P), refund(P, "r", 100)),
+        "rejected",
+        "reject",
+    ),
+    Scenario(
+        "the events come before the payment is known",
+        PACK,
+        ("attach", captured(P), refund(P, "r", 300), dispute(P, "d", 200)),
+        "disputed",
+    ),
+    Scenario(
+        "known by our own id before our own answer",
+        PACK,
+        (
+            "attach",
+            captured(P, **OF_ITS_PURCHASE),
+            refund(P, "r", 300),
+            dispute(P, "d", 200, "lost"),
+        ),
+        "dispute_lost",
+    ),
+]
+
+
+def told(order: Sequence[Step]) -> str:
+    """Return an order in a few words."""
+    return ", ".join(
+        step if isinstance(step, str) else f"{step['kind']} {step.get('status', '')}".strip()
+        for step in order
+    )
+
+
+@pytest.mark.spec("S26", "D4")
+@pytest.mark.abuse("A21", "A22", "A23", "A26", "A28", "A29")
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+async def test_every_order_of_a_payments_events_comes_to_one_state(
+    world: World, scenario: Scenario
+) -> None:
+    await open_theatre(world)
+    states = {
+        told(order): json.loads(state) for state, order in (await play(world, scenario)).items()
+    }
+    assert await not_applied(world) == []
+    assert len(states) == 1, "\n".join(f"{order}: {state}" for order, state in states.items())
+    [state] = states.values()
+    assert state["status"] == scenario.status
+    await fold(world)
+    assert await verify(world) == {}

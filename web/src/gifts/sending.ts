@@ -1,0 +1,74 @@
+import { signal } from "@preact/signals";
+import { post } from "../api";
+import { intents, isUncertain } from "../idempotency";
+import { takeBalance } from "../ledger/wallet-state";
+import { inWords, Refusal } from "../problems";
+import type { GiftReceipt, GiftType } from "../protocol";
+import { say } from "../status";
+import { coins } from "../ui/words";
+
+/** Whom a gift goes to, and where on the sender's wall that was. */
+export interface GiftTarget {
+  recipientId: string;
+  name: string;
+  slotIndex: number;
+  streamId: string;
+}
+
+export interface GiftTrouble {
+  recipientId: string;
+  words: string;
+  /** Coins, or an account to buy them with, would help. */
+  leadsToWallet: boolean;
+}
+
+/** The gift on its way, by its type. One at a time: a balance is spent in the order of presses. */
+export const sending = signal<string | null>(null);
+export const giftTrouble = signal<GiftTrouble | null>(null);
+
+const wanted = intents();
+const attempts = 3;
+const pause = 700;
+const walletHelps = new Set(["not_enough_coins", "spending_frozen", "guests_may_not_buy"]);
+
+/** Sends a gift once; true when it has arrived. The balance moves when the server says so. */
+export async function sendGift(gift: GiftType, to: GiftTarget): Promise<boolean> {
+  if (sending.value !== null) return false;
+  sending.value = gift.id;
+  giftTrouble.value = null;
+  const want = `${gift.id} ${to.recipientId} ${to.slotIndex} ${to.streamId}`;
+  try {
+    const receipt = await give(gift, to, wanted.keyFor(want));
+    wanted.settle(want);
+    takeBalance(receipt.coins);
+    say(`${to.name} has your ${gift.title}. You have ${coins(receipt.coins)} left.`);
+    return true;
+  } catch (error) {
+    wanted.settle(want, error);
+    giftTrouble.value = troubleOf(error, gift, to);
+    return false;
+  } finally {
+    sending.value = null;
+  }
+}
+
+/** With one key a gift is given once, so an answer that got lost is simply asked for again. */
+async function give(gift: GiftType, to: GiftTarget, key: string): Promise<GiftReceipt> {
+  const body = { recipient_id: to.recipientId, gift_type_id: gift.id, slot_index: to.slotIndex, stream_id: to.streamId, idempotency_key: key };
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await post<GiftReceipt>("/api/gifts", body);
+    } catch (error) {
+      if (attempt === attempts || !isUncertain(error)) throw error;
+      await new Promise((later) => window.setTimeout(later, pause * attempt));
+    }
+  }
+}
+
+function troubleOf(error: unknown, gift: GiftType, to: GiftTarget): GiftTrouble {
+  const code = error instanceof Refusal ? error.code : "";
+  const fewCoins = `${gift.title} costs ${coins(gift.price)}, and you have fewer.`;
+  const unsure = `It is not certain whether ${gift.title} arrived. Press it again: it is given and paid once.`;
+  const words = code === "not_enough_coins" ? fewCoins : isUncertain(error) ? unsure : inWords(error);
+  return { recipientId: to.recipientId, words, leadsToWallet: walletHelps.has(code) };
+}

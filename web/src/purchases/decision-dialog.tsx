@@ -1,0 +1,74 @@
+import { useSignal } from "@preact/signals";
+import { post } from "../api";
+import { inWords } from "../problems";
+import type { HeldPurchase, Purchase } from "../protocol";
+import { say } from "../status";
+import { Dialog } from "../ui/dialog";
+import { coins, dollars } from "../ui/words";
+import { loadHeld } from "./held-state";
+import { numberOf } from "./purchase-words";
+
+export type Decision = "approve" | "reject";
+
+interface Props {
+  held: HeldPurchase;
+  decision: Decision;
+  close: () => void;
+}
+
+/** A decision about somebody's money takes a reason, which stays in the audit log. */
+export function DecisionDialog({ held, decision, close }: Props) {
+  const reason = useSignal("");
+  const problem = useSignal<string | null>(null);
+  const isBusy = useSignal(false);
+  const number = numberOf(held.purchase);
+  const verb = decision === "approve" ? "Approve" : "Reject";
+  const submit = async (event: Event): Promise<void> => {
+    event.preventDefault();
+    isBusy.value = true;
+    problem.value = null;
+    try {
+      await post<Purchase>(`/api/admin/purchases/${held.purchase.id}/decision`, { decision, reason: reason.value.trim() });
+      say(`${number} is ${decision === "approve" ? "approved" : "rejected"}.`);
+      close();
+    } catch (error) {
+      problem.value = inWords(error);
+    } finally {
+      isBusy.value = false;
+      void loadHeld();
+    }
+  };
+  return (
+    <Dialog title={`${verb} ${number}`} close={close}>
+      <form onSubmit={(event) => void submit(event)}>
+        <p class="decision-words">{consequence(held, decision)}</p>
+        <label class="labelled">
+          <span>Reason</span>
+          <textarea class="field" rows={3} required maxLength={500} value={reason.value} onInput={(event) => (reason.value = event.currentTarget.value)} />
+          <small class="quiet">Kept in the audit log beside your name.</small>
+        </label>
+        {problem.value && (
+          <p class="form-problem" role="alert">
+            {problem.value}
+          </p>
+        )}
+        <div class="button-row dialog-end">
+          <button type="button" class="button" onClick={close}>
+            Cancel
+          </button>
+          <button type="submit" class="button primary" disabled={isBusy.value || reason.value.trim() === ""}>
+            {verb}
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+/** What happens to money and coins, before it happens. */
+function consequence({ purchase, buyer, is_captured }: HeldPurchase, decision: Decision): string {
+  const [price, bought] = [dollars(purchase.usd_cents), coins(purchase.coin_amount)];
+  const who = buyer?.display_name ?? "the buyer";
+  if (decision === "approve") return is_captured ? `${price} has arrived; ${who} gets ${bought}.` : `The card of ${who} is charged ${price}; once that has succeeded, they get ${bought}.`;
+  return is_captured ? `${price} goes back to the card of ${who}. No coins are credited.` : `The card of ${who} is not charged, and no coins are credited.`;
+}

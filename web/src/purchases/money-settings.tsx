@@ -1,0 +1,92 @@
+import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { get, put } from "../api";
+import { inWords } from "../problems";
+import type { PurchaseSettings } from "../protocol";
+import { account } from "../state";
+import { say } from "../status";
+import { LinesSkeleton, Trouble } from "../ui/trouble";
+import { centsOf, changesOf, draftOf, type Draft } from "./settings-draft";
+
+/** What is refused, what waits for a second person, and how gifts are split. */
+export function MoneySettings() {
+  const settings = useSignal<PurchaseSettings | null>(null);
+  const problem = useSignal<string | null>(null);
+  const load = (): void => {
+    problem.value = null;
+    get<PurchaseSettings>("/api/admin/purchase-settings")
+      .then((found) => (settings.value = found))
+      .catch((error: unknown) => (problem.value = inWords(error)));
+  };
+  useEffect(load, []);
+  const isAdmin = account.value?.roles.includes("admin") === true;
+  return (
+    <>
+      <h1>Settings</h1>
+      <p class="quiet">{isAdmin ? "Changes take effect at once and stay in the audit log." : "Only an admin can change these."}</p>
+      {problem.value && <Trouble words={problem.value} retry={load} />}
+      {settings.value === null && !problem.value && <LinesSkeleton label="Loading the settings" lines={5} />}
+      {settings.value !== null && <Form key={JSON.stringify(settings.value)} settings={settings.value} isAdmin={isAdmin} saved={(now) => (settings.value = now)} />}
+    </>
+  );
+}
+
+interface FormProps {
+  settings: PurchaseSettings;
+  isAdmin: boolean;
+  saved: (now: PurchaseSettings) => void;
+}
+
+const fields: { name: keyof Draft; label: string; hint: string; isMoney: boolean }[] = [
+  { name: "limit", label: "Largest purchase, in US dollars", hint: "A larger one is refused.", isMoney: true },
+  { name: "threshold", label: "Approval over, in US dollars", hint: "A larger purchase waits for a second person before the card is charged.", isMoney: true },
+  { name: "daily", label: "Approval over, within 24 hours, in US dollars", hint: "All purchases of one person together. Empty: no such threshold.", isMoney: true },
+  { name: "velocity", label: "Purchases of one person within a minute", hint: "One more is refused.", isMoney: false },
+  { name: "share", label: "Streamer's share of a gift, in percent", hint: "The rest is the platform's.", isMoney: false },
+];
+
+function Form({ settings, isAdmin, saved }: FormProps) {
+  const draft = useSignal<Draft>(draftOf(settings));
+  const reason = useSignal("");
+  const problem = useSignal<string | null>(null);
+  const changes = changesOf(settings, draft.value);
+  const submit = async (event: Event): Promise<void> => {
+    event.preventDefault();
+    if (changes === null) return;
+    problem.value = null;
+    try {
+      saved(await put<PurchaseSettings>("/api/admin/purchase-settings", { ...changes, reason: reason.value.trim() }));
+      say("The settings are saved.");
+    } catch (error) {
+      problem.value = inWords(error);
+    }
+  };
+  return (
+    <form class="card money-settings" onSubmit={(event) => void submit(event)}>
+      {fields.map(({ name, label, hint, isMoney }) => (
+        <label key={name} class="labelled">
+          <span>{label}</span>
+          <input class="field numbers" inputMode={isMoney ? "decimal" : "numeric"} autocomplete="off" disabled={!isAdmin} value={draft.value[name]} onInput={(event) => (draft.value = { ...draft.value, [name]: event.currentTarget.value })} />
+          <small class="quiet">{isMoney && draft.value[name].trim() !== "" && centsOf(draft.value[name]) === null ? "Write an amount such as 25000.00." : hint}</small>
+        </label>
+      ))}
+      {isAdmin && (
+        <label class="labelled">
+          <span>Reason</span>
+          <input class="field" required maxLength={500} value={reason.value} onInput={(event) => (reason.value = event.currentTarget.value)} />
+          <small class="quiet">Kept in the audit log beside your name.</small>
+        </label>
+      )}
+      {problem.value && (
+        <p class="form-problem" role="alert">
+          {problem.value}
+        </p>
+      )}
+      {isAdmin && (
+        <button type="submit" class="button primary" disabled={changes === null || Object.keys(changes).length === 0 || reason.value.trim() === ""}>
+          Save settings
+        </button>
+      )}
+    </form>
+  );
+}

@@ -1,0 +1,63 @@
+import type { Purchase } from "../protocol";
+import { coins, dateAndTime, dollars } from "../ui/words";
+
+/** `done` and `over` are final, `open` moves by itself, `you` waits for the buyer. */
+export type Stage = "done" | "open" | "you" | "over";
+
+export interface PurchaseWords {
+  state: string;
+  text: string;
+  stage: Stage;
+}
+
+export const numberOf = (purchase: Purchase): string => `P-${purchase.number}`;
+
+/** A purchase's state in words: what it is, and what happens to coins and card. */
+export function purchaseWords(purchase: Purchase): PurchaseWords {
+  const bought = coins(purchase.coin_amount);
+  const price = dollars(purchase.usd_cents);
+  switch (purchase.status) {
+    case "created":
+    case "pending":
+      return { state: "Not paid yet", text: "It waits for your payment, and ends by itself if none comes. Your card is not charged.", stage: "you" };
+    case "processing":
+      return { state: "Payment on its way", text: "Your bank is working on it. The coins arrive as soon as it agrees; you need not wait here.", stage: "open" };
+    case "held":
+      return { state: "Held for approval", text: heldWords(purchase), stage: "open" };
+    case "approved":
+      return { state: "Approved", text: `${price} is being charged to your card. The coins arrive right after.`, stage: "open" };
+    case "completed":
+      return purchase.refunded_cents > 0 ? refundedInPart(purchase) : { state: "Completed", text: `${bought} went into your wallet.`, stage: "done" };
+    case "rejected":
+      return { state: "Rejected", text: `A second person did not approve it. ${moneyBack(purchase)}`, stage: "over" };
+    case "expired":
+      return { state: "Expired", text: `Nobody decided or paid in time. ${moneyBack(purchase)}`, stage: "over" };
+    case "canceled":
+      return { state: "Cancelled", text: "Your card was not charged.", stage: "over" };
+    case "failed":
+      return { state: "Payment failed", text: "Your bank did not agree, and your card was not charged. Try again, or with another card.", stage: "you" };
+    case "refunded":
+      return { state: "Refunded", text: `${dollars(purchase.refunded_cents)} went back to your card, and ${coins(purchase.refunded_coins)} were taken back.`, stage: "over" };
+    case "disputed":
+      return { state: "Disputed", text: "Your bank is looking at this payment. Its coins are set aside until it has decided.", stage: "open" };
+    case "dispute_lost":
+      return { state: "Charged back", text: "Your bank returned the money to you, so the coins were taken back.", stage: "over" };
+  }
+}
+
+function heldWords(purchase: Purchase): string {
+  const until = purchase.decide_by === null ? "" : ` A decision comes by ${dateAndTime(purchase.decide_by)}.`;
+  if (purchase.hold_reason !== null) return `The payment is not as it was ordered, so a second person checks it. If they reject it, what you paid goes back to your card.${until}`;
+  return `Purchases as large as this one, alone or with others of the same day, are checked by a second person. Your card is not charged before that.${until}`;
+}
+
+/** Only what was taken can be returned; where money had arrived, it is on its way back. */
+function moneyBack(purchase: Purchase): string {
+  if (purchase.refunded_cents > 0) return `${dollars(purchase.refunded_cents)} went back to your card.`;
+  return purchase.hold_reason === null ? "Your card was not charged." : "What you paid goes back to your card.";
+}
+
+function refundedInPart(purchase: Purchase): PurchaseWords {
+  const back = `${dollars(purchase.refunded_cents)} went back to your card, and ${coins(purchase.refunded_coins)} were taken back.`;
+  return { state: "Refunded in part", text: back, stage: "done" };
+}

@@ -1,0 +1,95 @@
+import { useSignal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
+import { useEffect } from "preact/hooks";
+import { walletChanges } from "../ledger/wallet-state";
+import { inWords, Refusal } from "../problems";
+import type { Purchase } from "../protocol";
+import { Link } from "../router";
+import { account } from "../state";
+import { Coins } from "../ui/coin";
+import { LinesSkeleton, Trouble } from "../ui/trouble";
+import { coins, dateAndTime, dollars } from "../ui/words";
+import { buyProblem, canGoOn, goOnPaying, heardPurchase, readPurchase } from "./buying";
+import { numberOf, purchaseWords } from "./purchase-words";
+
+/** `/wallet/purchases/{id}`: one purchase, to keep or to print. */
+export function ReceiptPage({ id }: { id: string }) {
+  const purchase = useSignal<Purchase | null>(null);
+  const problem = useSignal<string | null>(null);
+  const load = (): void => {
+    problem.value = null;
+    readPurchase(id)
+      .then((found) => (purchase.value = found))
+      .catch((error: unknown) => (problem.value = isNothing(error) ? "There is no such purchase of yours." : inWords(error)));
+  };
+  useEffect(load, [id, walletChanges.value, heardPurchase.value]);
+  return (
+    <div class="page receipt">
+      <p class="back">
+        <Link href="/wallet">Wallet</Link>
+      </p>
+      <h1>{purchase.value ? `Receipt ${numberOf(purchase.value)}` : "Receipt"}</h1>
+      {problem.value && <Trouble words={problem.value} retry={load} />}
+      {purchase.value === null && !problem.value && <LinesSkeleton label="Loading the receipt" lines={5} />}
+      {purchase.value && <Receipt purchase={purchase.value} />}
+    </div>
+  );
+}
+
+function isNothing(error: unknown): boolean {
+  return error instanceof Refusal && (error.code === "not_found" || error.code === "invalid_argument");
+}
+
+function Receipt({ purchase }: { purchase: Purchase }) {
+  const { state, text, stage } = purchaseWords(purchase);
+  return (
+    <article class="card" data-testid="receipt" data-status={purchase.status}>
+      <p class="receipt-state" role="status">
+        <strong class={`stage-${stage}`}>{state}</strong> {text}
+      </p>
+      <dl class="facts numbers">
+        <Fact term="Bought by">{account.value?.profile.display_name}</Fact>
+        <Fact term="Ordered">{dateAndTime(purchase.created_at)}</Fact>
+        {purchase.completed_at && <Fact term="Completed">{dateAndTime(purchase.completed_at)}</Fact>}
+        <Fact term="Coins">
+          <Coins value={purchase.coin_amount} />
+        </Fact>
+        <Fact term="Price">{dollars(purchase.usd_cents)} (US dollars)</Fact>
+        {purchase.refunded_cents > 0 && (
+          <Fact term="Refunded">
+            {dollars(purchase.refunded_cents)}, {coins(purchase.refunded_coins)} taken back
+          </Fact>
+        )}
+        {purchase.disputed_cents > 0 && <Fact term="Disputed">{dollars(purchase.disputed_cents)}</Fact>}
+        <Fact term="Paid through">{providers[purchase.payment_provider] ?? purchase.payment_provider}</Fact>
+        {purchase.provider_payment_id && <Fact term="Payment">{purchase.provider_payment_id}</Fact>}
+      </dl>
+      {buyProblem.value && (
+        <p class="notice" role="alert">
+          {buyProblem.value}
+        </p>
+      )}
+      <div class="button-row">
+        {stage === "you" && canGoOn(purchase) && (
+          <button type="button" class="button primary" onClick={() => void goOnPaying(purchase)}>
+            Go on to payment
+          </button>
+        )}
+        <button type="button" class="button" onClick={() => window.print()}>
+          Print
+        </button>
+      </div>
+    </article>
+  );
+}
+
+const providers: Record<string, string> = { stripe: "Stripe", sandbox: "Sandbox (no real money)" };
+
+function Fact({ term, children }: { term: string; children: ComponentChildren }) {
+  return (
+    <div>
+      <dt class="quiet">{term}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}

@@ -1,0 +1,202 @@
+import { describe, expect, test } from "vitest";
+import { intents } from "../src/idempotency";
+import { withNewest, withOlder, type Pages } from "../src/ledger/paging";
+import { entryWords, receiptOf, signed } from "../src/ledger/statement-words";
+import { broughtSince } from "../src/gifts/tonight-facts";
+import { offline, Refusal } from "../src/problems";
+import type { HeldPurchase, Purchase, PurchaseStatus, PurchaseSettings, StatementEntry } from "../src/protocol";
+import { countries, history, timeLeft } from "../src/purchases/held-facts";
+import { purchaseWords } from "../src/purchases/purchase-words";
+import { centsOf, changesOf, draftOf } from "../src/purchases/settings-draft";
+import { brief, coins, dollars } from "../src/ui/words";
+
+const refusal = (status: number, code = "some_code") => new Refusal({ type: "", title: "", status, code });
+
+test("money is exact to the cent and coins are counted in words", () => {
+  expect([99, 2_500_000, 2_500_001, 5_000_000, 1].map(dollars)).toEqual(["$0.99", "$25,000.00", "$25,000.01", "$50,000.00", "$0.01"]);
+  expect([0, 1, 1240, 2_275_000].map(coins)).toEqual(["0 coins", "1 coin", "1,240 coins", "2,275,000 coins"]);
+  expect([1240, 99_999, 2_276_240].map(brief)).toEqual(["1,240", "99,999", "2.3M"]);
+  expect([500, -10, 1_750_000].map(signed)).toEqual(["+500", "−10", "+1,750,000"]);
+});
+
+describe("an idempotency key", () => {
+  test("is kept after an answer that leaves it open, and new after one that does not", () => {
+    const wanted = intents();
+    const first = wanted.keyFor("pack");
+    for (const uncertain of [offline(), refusal(500), refusal(503)]) {
+      wanted.settle("pack", uncertain);
+      expect(wanted.keyFor("pack")).toBe(first);
+    }
+    wanted.settle("pack", refusal(429));
+    const second = wanted.keyFor("pack");
+    expect(second).not.toBe(first);
+    wanted.settle("pack", refusal(502, "provider_refused"));
+    const third = wanted.keyFor("pack");
+    expect(third).not.toBe(second);
+    wanted.settle("pack");
+    expect(wanted.keyFor("pack")).not.toBe(third);
+  });
+
+  test("belongs to one wish, and is a UUID", () => {
+    const wanted = intents();
+    expect(wanted.keyFor("rose ana")).not.toBe(wanted.keyFor("rose kofi"));
+    expect(wanted.keyFor("rose ana")).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  });
+});
+
+describe("a statement in pages", () => {
+  const page = (from: number, to: number, next: string | null): Pages<number, string> => ({
+    entries: Array.from({ length: from - to + 1 }, (_, at) => from - at),
+    next,
+  });
+  const keyOf = String;
+
+  test("older lines follow without a repetition", () => {
+    expect(withOlder(page(9, 5, "a"), page(6, 2, "b"), keyOf)).toEqual(page(9, 2, "b"));
+  });
+
+  test("newer lines come on top, and what was read below stays", () => {
+    expect(withNewest(page(9, 2, "b"), page(11, 7, "c"), keyOf)).toEqual(page(11, 2, "b"));
+    expect(withNewest(page(9, 2, null), page(9, 7, "c"), keyOf)).toEqual(page(9, 2, null));
+  });
+
+  test("with a gap in between, nothing stands where lines are missing", () => {
+    expect(withNewest(page(4, 1, null), page(11, 7, "c"), keyOf)).toEqual(page(11, 7, "c"));
+  });
+});
+
+const entry = (more: Partial<StatementEntry>): StatementEntry => ({
+  transaction_id: 1,
+  kind: "gift",
+  amount: -500,
+  balance: 740,
+  created_at: "2026-11-25T21:00:00Z",
+  source_id: "source",
+  counterpart: { id: "1", name: "ana", display_name: "Ana" },
+  title: "Aurora",
+  ...more,
+});
+
+test("every line of a statement says what happened and with whom", () => {
+  expect(entryWords(entry({}), "coins")).toBe("Aurora for Ana");
+  expect(entryWords(entry({ amount: 350 }), "earnings")).toBe("Aurora from Ana");
+  expect(entryWords(entry({ counterpart: null }), "earnings")).toBe("Aurora from somebody who has left");
+  for (const kind of ["purchase", "refund", "refund_failed", "dispute", "dispute_won"]) {
+    const line = entry({ kind, title: "P-7", counterpart: null });
+    expect(entryWords(line, "coins")).toMatch(/^Coins .*P-7/);
+    expect(receiptOf(line)).toBe("/wallet/purchases/source");
+  }
+  expect(entryWords(entry({ kind: "from_the_future", title: "P-7" }), "coins")).toBe("P-7");
+  expect(receiptOf(entry({}))).toBeNull();
+});
+
+describe("what a session brought", () => {
+  const at = (minute: number, amount: number, kind = "gift") =>
+    entry({ transaction_id: minute, kind, amount, created_at: `2026-11-25T21:${String(minute).padStart(2, "0")}:00Z` });
+  const since = "2026-11-25T21:10:00Z";
+
+  test("is its gifts, not what came before or what is no gift", () => {
+    const entries = [at(30, 350), at(20, 7), at(15, -100, "payout"), at(5, 3500)];
+    expect(broughtSince(since, { entries, next: "older" })).toEqual({ earned: 357, gifts: 2, isAll: true });
+  });
+
+  test("is at least so much while older gifts of it are not read", () => {
+    expect(broughtSince(since, { entries: [at(30, 350)], next: "older" })).toEqual({ earned: 350, gifts: 1, isAll: false });
+    expect(broughtSince(since, { entries: [], next: null })).toEqual({ earned: 0, gifts: 0, isAll: true });
+  });
+});
+
+const purchase = (status: PurchaseStatus, more: Partial<Purchase> = {}): Purchase => ({
+  id: "p",
+  number: 20418,
+  status,
+  coin_pack_id: "coins_2275000",
+  platform: "web",
+  payment_provider: "sandbox",
+  provider_payment_id: null,
+  coin_amount: 2_275_000,
+  usd_cents: 3_250_000,
+  requires_approval: true,
+  hold_reason: null,
+  decide_by: null,
+  created_at: "2026-11-25T21:00:00Z",
+  completed_at: null,
+  refunded_cents: 0,
+  refunded_coins: 0,
+  disputed_cents: 0,
+  ...more,
+});
+
+describe("a purchase in words", () => {
+  test("a large one is held, and says why and that nothing is charged", () => {
+    const { state, text } = purchaseWords(purchase("held"));
+    expect(state).toBe("Held for approval");
+    expect(text).toContain("are checked by a second person. Your card is not charged before that.");
+  });
+
+  test("money that arrived all the same is not said to be uncharged", () => {
+    const { text } = purchaseWords(purchase("held", { requires_approval: false, hold_reason: "amount_mismatch" }));
+    expect(text).toContain("goes back to your card");
+    expect(text).not.toContain("not charged");
+  });
+
+  test("only what was taken is said to come back", () => {
+    expect(purchaseWords(purchase("rejected")).text).toContain("not charged");
+    expect(purchaseWords(purchase("rejected", { hold_reason: "amount_mismatch" })).text).toContain("goes back");
+    expect(purchaseWords(purchase("rejected", { refunded_cents: 3_250_000 })).text).toContain("$32,500.00 went back");
+  });
+
+  test("a part refunded is told with both amounts", () => {
+    const words = purchaseWords(purchase("completed", { refunded_cents: 100, refunded_coins: 70 }));
+    expect(words).toMatchObject({ state: "Refunded in part", stage: "done" });
+    expect(words.text).toBe("$1.00 went back to your card, and 70 coins were taken back.");
+  });
+
+  test("every state has words of its own", () => {
+    const all: PurchaseStatus[] = ["created", "processing", "held", "approved", "completed", "rejected", "expired", "canceled", "failed", "refunded", "disputed", "dispute_lost"];
+    expect(new Set(all.map((status) => purchaseWords(purchase(status)).state)).size).toBe(all.length);
+  });
+});
+
+describe("what finance sees before deciding", () => {
+  const now = Date.parse("2026-11-25T21:00:00Z");
+  const held = (more: Partial<HeldPurchase>) => ({ card_country: null, country_code: null, ...more }) as HeldPurchase;
+
+  test.each([
+    ["2026-11-30T03:20:00Z", "4 d 06 h", false],
+    ["2026-11-26T21:00:00Z", "1 d 00 h", false],
+    ["2026-11-26T20:59:59Z", "23 h", true],
+    ["2026-11-25T21:45:00Z", "45 min", true],
+    ["2026-11-25T21:00:10Z", "1 min", true],
+    ["2026-11-25T20:59:00Z", "too late", true],
+  ])("decide by %s: %s, amber %s", (by, words, isNotable) => {
+    expect(timeLeft(by, now)).toEqual({ words, isNotable });
+  });
+
+  test("a card from elsewhere and a first purchase stand out", () => {
+    expect(countries(held({ card_country: "US", country_code: "NG" }))).toEqual({ words: "US → NG", isNotable: true });
+    expect(countries(held({ card_country: "PT", country_code: "PT" })).isNotable).toBe(false);
+    expect(countries(held({ card_country: "PT" }))).toEqual({ words: "PT → ?", isNotable: false });
+    expect(history(held({ history: { purchases: 0, refunds: 0, disputes: 0 } }))).toEqual({ words: "first purchase", isNotable: true });
+    expect(history(held({ history: { purchases: 3, refunds: 0, disputes: 0 } })).words).toBe("3 purchases, 0 disputes");
+    expect(history(held({ history: { purchases: 41, refunds: 1, disputes: 0 } })).words).toBe("41 purchases, 1 refund");
+  });
+});
+
+describe("settings about money", () => {
+  const settings: PurchaseSettings = { limit_cents: 5_000_000, threshold_cents: 2_500_000, velocity: 5, daily_threshold_cents: null, streamer_share_percent: 70 };
+
+  test("amounts are read without a fraction of a cent, or not at all", () => {
+    expect(["25000", "25,000.00", "$0.1", " 19.99 "].map(centsOf)).toEqual([2_500_000, 2_500_000, 10, 1999]);
+    expect(["", "-1", "1.999", "1e5", "2,50.00", "NaN"].map(centsOf)).toEqual([null, null, null, null, null, null]);
+  });
+
+  test("only what differs is sent, and nothing while a field is wrong", () => {
+    const draft = draftOf(settings);
+    expect(changesOf(settings, draft)).toEqual({});
+    expect(changesOf(settings, { ...draft, threshold: "10000.00", daily: "100000" })).toEqual({ threshold_cents: 1_000_000, daily_threshold_cents: 10_000_000 });
+    expect(changesOf({ ...settings, daily_threshold_cents: 5 }, draft)).toEqual({ daily_threshold_cents: null });
+    expect(changesOf(settings, { ...draft, share: "seventy" })).toBeNull();
+    expect(changesOf(settings, { ...draft, daily: "much" })).toBeNull();
+  });
+});
