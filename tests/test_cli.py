@@ -1,10 +1,13 @@
 """The command as people type it: exit codes, one clear line, and a life from up to stop."""
 
 import os
+import pty
+import select
 import signal
 import socket
 import subprocess
 import sys
+import termios
 import time
 import urllib.request
 from collections.abc import Generator
@@ -12,6 +15,8 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 
 from tests.databases import Database, data_folder
 
@@ -29,10 +34,12 @@ def _environment(**settings: str) -> dict[str, str]:
     return {**os.environ, "LIVEWALL_OPEN": "0", "LIVEWALL_DEMO": "0", **settings}
 
 
-def _run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+def _run(*arguments: str, said: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run the command; `said` is what a script says to it."""
     return subprocess.run(
         [sys.executable, "-m", "livewall", *arguments],
         env=_environment(**settings),
+        input=said,
         capture_output=True,
         text=True,
         timeout=180,
@@ -77,15 +84,58 @@ def test_a_wrong_database_url(folder: Path) -> None:
         DATABASE_URL="postgresql://nobody@127.0.0.1:1/none",
         LIVEWALL_DATA_DIR=str(folder),
     )
-    assert "check DATABASE_URL" in _refusal(result)
+    refusal = _refusal(result)
+    assert "check DATABASE_URL" in refusal
+    assert "at 127.0.0.1 port 1," in refusal
+
+
+def test_a_database_url_that_is_none(folder: Path) -> None:
+    for url in ("garbage", "http://127.0.0.1/secret", "postgresql://u:secret@host:port/x"):
+        refusal = _refusal(_run("db", "lint", DATABASE_URL=url, LIVEWALL_DATA_DIR=str(folder)))
+        assert "use one such as postgresql://" in refusal
+        assert "secret" not in refusal
 
 
 @pytest.mark.parametrize("command", ["up", "serve"])
 def test_a_port_in_use(folder: Path, command: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        result = _run(command, LIVEWALL_PORT=port, LIVEWALL_DATA_DIR=str(folder))
+        fresh = folder / f"fresh-{command}"
+        result = _run(command, LIVEWALL_PORT=port, LIVEWALL_DATA_DIR=str(fresh))
     assert "set LIVEWALL_PORT" in _refusal(result)
+    assert not fresh.exists()
+
+
+@pytest.mark.parametrize(
+    "url", ["nonsense", "ftp://127.0.0.1", "http://", "http://a:b", "http://a..b"]
+)
+def test_a_demo_for_an_address_that_is_none(folder: Path, url: str) -> None:
+    result = _run("demo", "--url", url, LIVEWALL_DATA_DIR=str(folder))
+    assert f"{url!r} is not an address" in _refusal(result)
+
+
+def test_a_demo_for_a_server_that_is_not_there_says_so_and_keeps_trying(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "livewall", "demo", "--url", url],
+        env=_environment(LIVEWALL_DATA_DIR=str(folder)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        assert (
+            said == f"livewall: No Livewall answers at {url} (Connection refused). Trying again.\n"
+        )
+        assert process.poll() is None
+    finally:
+        process.terminate()
+        out, _ = process.communicate(timeout=20)
+    assert out == ""
+    assert process.returncode == 0
 
 
 @pytest.mark.parametrize("command", [("db", "migrate"), ("serve",)])
@@ -123,10 +173,13 @@ async def test_the_database_from_start_to_stop(folder: Path) -> None:
         connection = await asyncpg.connect(url)
         await connection.execute("CREATE TABLE mine ()")
         await connection.close()
+        tokens = folder / "demo.json"
+        tokens.write_text("{}")
         assert _run("db", "reset", "--yes", LIVEWALL_DATA_DIR=data).returncode == 0
         connection = await asyncpg.connect(url)
         assert await connection.fetchval("SELECT to_regclass('public.mine')") is None
         assert await connection.fetchval("SELECT to_regclass('public.profiles')") is not None
+        assert not tokens.exists()
         await connection.close()
     finally:
         assert _run("db", "stop", LIVEWALL_DATA_DIR=data).stdout == "Stopped.\n"
@@ -164,6 +217,73 @@ async def test_a_user_with_a_role_and_a_token(database: Database, folder: Path) 
     assert [row["role"] for row in roles] == ["moderator"]
     again = _run("user", "create", "MIA", **settings)
     assert "taken" in _refusal(again)
+
+
+@pytest.mark.spec("D1")
+async def test_users_and_their_passwords(database: Database, folder: Path) -> None:
+    settings = {
+        "DATABASE_URL": database.admin_url,
+        "LIVEWALL_AUTHENTICATOR_URL": database.authenticator_url,
+        "LIVEWALL_DATA_DIR": str(folder),
+    }
+    assert "user create NAME" in _run("user", "list", **settings).stderr
+    made = _run(
+        "user", "create", "ada", "--role", "moderator", "--password", **settings, said="short"
+    )
+    assert "8 to 200 characters" in _refusal(made)
+    made = _run(
+        "user", "create", "ada", "--role", "moderator", "--password", **settings, said="long enough"
+    )
+    assert "Created ada. Sign in at http://" in made.stderr
+    admin = await database.admin()
+    hashes = "SELECT password_hash FROM private.credentials"
+    before = await admin.fetchval(hashes)
+    changed = _run("user", "password", "Ada", **settings, said="another one")
+    assert changed.returncode == 0, changed.stderr
+    after = await admin.fetchval(hashes)
+    verify = PasswordHash((Argon2Hasher(),)).verify
+    assert verify("long enough", before)
+    assert verify("another one", after)
+    await admin.execute("SELECT public.create_guest('some.guest')")
+    for nobody in ("nobody", "some.guest"):
+        refused = _run("user", "password", nobody, **settings, said="another one")
+        assert f"No account is called {nobody}" in _refusal(refused)
+    listed = _run("user", "list", **settings).stdout.splitlines()
+    assert listed[1].split()[:3] == ["ada", "ada", "moderator"]
+    assert len(listed) == 2
+
+
+def test_a_password_is_asked_for_twice_and_never_shown(folder: Path) -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "livewall", "user", "password", "ada"],
+        env=_environment(
+            LIVEWALL_DATA_DIR=str(folder), DATABASE_URL="postgresql://x@127.0.0.1:1/x"
+        ),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    shown = ""
+    for question in ("Password:", "confirmation:"):
+        while question not in shown:
+            shown += os.read(ours, 1000).decode()
+        # A person waits as well: what is typed before the terminal is quiet would be thrown away.
+        while termios.tcgetattr(ours)[3] & termios.ECHO:
+            time.sleep(0.02)
+        os.write(ours, b"never to be seen\n")
+        time.sleep(0.2)
+    while process.poll() is None or select.select([ours], [], [], 0.1)[0]:
+        try:
+            shown += os.read(ours, 1000).decode()
+        except OSError:  # the other side of a terminal is gone
+            break
+    process.wait(timeout=60)
+    os.close(ours)
+    assert "check DATABASE_URL" in shown
+    assert "never" not in shown
 
 
 async def test_lint_is_clean_and_finds_what_is_not(database: Database, folder: Path) -> None:

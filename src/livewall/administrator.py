@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 
 import asyncpg
 
@@ -13,10 +13,13 @@ from livewall.sql_files import MigrationError
 @asynccontextmanager
 async def connected(url: str) -> AsyncGenerator[Connection]:
     """Connect as the administrator. Raises MigrationError saying what to check if it fails."""
+    where = _whereabouts(url)
     try:
         connection = await asyncpg.connect(url, timeout=10, statement_cache_size=0)
     except (OSError, asyncpg.PostgresError, asyncpg.ClientConfigurationError, ValueError) as error:
-        raise MigrationError(f"{_whereabouts(url)}: {first_line(error)}") from error
+        raise MigrationError(
+            f"Cannot use the database at {where}, check DATABASE_URL: {first_line(error)}"
+        ) from error
     try:
         yield connection
     finally:
@@ -24,11 +27,24 @@ async def connected(url: str) -> AsyncGenerator[Connection]:
 
 
 def _whereabouts(url: str) -> str:
+    """Return host and port as people know them. Raises MigrationError for what is no address.
+
+    The address itself is not repeated: it may carry a password.
+    """
     try:
-        host = urlsplit(url).hostname or "the local socket"
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port or 5432
     except ValueError:
-        host = "that address"
-    return f"Cannot use the database at {host}, check DATABASE_URL"
+        parts, host, port = urlsplit(""), None, 0
+    if parts.scheme not in {"postgresql", "postgres"}:
+        raise MigrationError(
+            "That is not the address of a PostgreSQL, check DATABASE_URL: "
+            "use one such as postgresql://user:password@host:5432/database."
+        )
+    given = parse_qs(parts.query).get("host", [""])[0]
+    if host is None and given.startswith("/"):
+        return f"the socket in {given}"
+    return f"{host or given or 'the local socket'} port {port}"
 
 
 def first_line(error: BaseException) -> str:

@@ -3,19 +3,27 @@
 import os
 import signal
 import sys
-from enum import StrEnum
 from types import FrameType
 from typing import Annotated, NoReturn
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from livewall import __version__, cli_db, cli_ledger, cli_purchases, cli_up, cli_webhooks
+from livewall import (
+    __version__,
+    cli_db,
+    cli_ledger,
+    cli_purchases,
+    cli_up,
+    cli_user,
+    cli_webhooks,
+)
 from livewall.database import available, bring_up_to_date, prepared
 from livewall.errors import Refusal
 from livewall.postgres_process import EmbeddedError
-from livewall.settings import SettingsError, describe, load, read
+from livewall.settings import Settings, SettingsError, describe, load, read
 from livewall.sql_files import MigrationError
 
 app = typer.Typer(
@@ -24,20 +32,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-users = typer.Typer(help="Accounts.", no_args_is_help=True)
 app.add_typer(cli_db.app, name="db")
-app.add_typer(users, name="user")
+app.add_typer(cli_user.app, name="user")
 app.add_typer(cli_ledger.app, name="ledger")
 app.add_typer(cli_purchases.app, name="purchases")
 app.add_typer(cli_webhooks.app, name="webhooks")
-
-
-class StaffRole(StrEnum):
-    """What somebody may do besides using Livewall."""
-
-    MODERATOR = "moderator"
-    FINANCE = "finance"
-    ADMIN = "admin"
 
 
 def main() -> None:
@@ -74,18 +73,25 @@ def options(
 @app.command()
 def up() -> None:
     """Start everything on this machine: database, server, demo streamers; open the address."""
-    with available(cli_up.with_free_port(load())) as settings:
-        bring_up_to_date(settings)
-        cli_up.run(settings)
+    settings = _load_to_listen()
+    with cli_up.demo_streamers(settings) as demo, available(settings) as ready:
+        bring_up_to_date(ready)
+        cli_up.run(ready, demo)
 
 
 @app.command()
 def serve() -> None:
     """Run the server only, on a database that `livewall db migrate` has prepared."""
-    with prepared(cli_up.with_free_port(load())) as settings:
+    with prepared(_load_to_listen()) as settings:
         from livewall.serving import serve as serve_app
 
         serve_app(settings)
+
+
+def _load_to_listen() -> Settings:
+    """Load, on a port that is free: asked first, so that a refusal leaves no folder behind."""
+    port = cli_up.with_free_port(read(os.environ)).port
+    return msgspec.structs.replace(load(), port=port)
 
 
 @app.command()
@@ -109,25 +115,11 @@ def demo(
     if with_parent:
         cli_up.end_with_parent()
     from livewall.demo import run
+    from livewall.demo.state import FILE
 
-    run(url or settings.url, state_file=settings.data_path / "demo.json")
-
-
-@users.command("create")
-def create_user(
-    name: str,
-    role: Annotated[StaffRole | None, typer.Option(help="What they may do besides.")] = None,
-    password: Annotated[str, typer.Option(help="Lets them sign in.")] = "",
-    print_token: Annotated[bool, typer.Option(help="Print a token as the last line.")] = False,
-) -> None:
-    """Create an account, with a role for the staff if you say so."""
-    with prepared(load()) as settings:
-        from livewall.identity import create_user as create
-
-        token = create(settings, name, role, password or None)
-    print(f"Created {name}.", file=sys.stderr)
-    if print_token:
-        print(token)
+    # A parent starts us before its server, and says itself if that does not come.
+    patience = cli_up.READY_WITHIN if with_parent else 0.0
+    run(url or settings.url, state_file=settings.data_path / FILE, patience=patience)
 
 
 @app.command()

@@ -89,4 +89,6 @@ def reset(
     with available(settings) as ready:
         asyncio.run(recreate_database(ready.database_url))
         bring_up_to_date(ready)
+    # Whose accounts are gone need no tokens: the demo streamers introduce themselves anew.
+    (settings.data_path / "demo.json").unlink(missing_ok=True)
     print("The database is new and empty.")

@@ -1,6 +1,7 @@
 """`livewall up`: the server with everything around it that makes it live on one machine."""
 
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -16,6 +17,8 @@ import msgspec
 from livewall.settings import Settings
 
 READY_WITHIN = 60.0
+# So long "ready" waits for the demo streamers: a wall that people open at once is then alive.
+DEMO_WITHIN = 15.0
 
 
 class CannotStartError(Exception):
@@ -41,11 +44,46 @@ def with_free_port(settings: Settings) -> Settings:
             ) from None
 
 
-def run(settings: Settings) -> None:
-    """Serve until told to stop; once ready print the address, open it and start the demo."""
+class Demo:
+    """The process of the demo streamers, or none. It is slow to start, so it is started first."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._child: subprocess.Popen[str] | None = None
+        if settings.demo and not settings.production:
+            self._child = _start_demo(settings)
+
+    def first_word(self, ended: threading.Event) -> str:
+        """Return what it says once its people are live; nothing if that takes too long."""
+        out = self._child.stdout if self._child else None
+        deadline = time.monotonic() + DEMO_WITHIN
+        while out is not None and time.monotonic() < deadline and not ended.is_set():
+            if select.select([out], [], [], 0.1)[0]:
+                return out.readline().strip()
+        return ""
+
+    def end(self) -> None:
+        """Tell the streamers to leave, and wait until they have."""
+        child, self._child = self._child, None
+        if child is not None:
+            child.terminate()
+            child.wait(timeout=10)
+
+
+@contextmanager
+def demo_streamers(settings: Settings) -> Generator[Demo]:
+    """Have the demo streamers ready for the server that starts in this block, if it wants them."""
+    demo = Demo(settings)
+    try:
+        yield demo
+    finally:
+        demo.end()
+
+
+def run(settings: Settings, demo: Demo) -> None:
+    """Serve until told to stop; once everything is there print the address and open it."""
     from livewall.serving import serve
 
-    with _when_ready(settings):
+    with _when_ready(settings, demo):
         try:
             serve(settings)
         except KeyboardInterrupt:
@@ -53,30 +91,25 @@ def run(settings: Settings) -> None:
 
 
 @contextmanager
-def _when_ready(settings: Settings) -> Generator[None]:
+def _when_ready(settings: Settings, demo: Demo) -> Generator[None]:
     """Welcome people beside the server, which has the main thread."""
     ended = threading.Event()
-    children: list[subprocess.Popen[bytes]] = []
-    thread = threading.Thread(target=_welcome, args=(settings, ended, children), daemon=True)
+    thread = threading.Thread(target=_welcome, args=(settings, ended, demo), daemon=True)
     thread.start()
     try:
         yield
     finally:
         ended.set()
         thread.join(timeout=5)
-        for child in children:
-            child.terminate()
-            child.wait(timeout=10)
+        demo.end()  # before the database goes
 
 
-def _welcome(
-    settings: Settings, ended: threading.Event, children: list[subprocess.Popen[bytes]]
-) -> None:
+def _welcome(settings: Settings, ended: threading.Event, demo: Demo) -> None:
     if not _answers(settings, ended):
         return
-    print(f"\n  Livewall is ready: {settings.url}\n", flush=True)
-    if settings.demo and not settings.production:
-        children.append(_start_demo(settings))
+    word = demo.first_word(ended)
+    lines = [f"Livewall is ready: {settings.url}", *([word] if word else [])]
+    print("\n  " + "\n  ".join(lines) + "\n", flush=True)
     if settings.open and not ended.is_set():
         webbrowser.open(settings.url)
 
@@ -92,10 +125,12 @@ def _answers(settings: Settings, ended: threading.Event) -> bool:
     return False
 
 
-def _start_demo(settings: Settings) -> subprocess.Popen[bytes]:
+def _start_demo(settings: Settings) -> subprocess.Popen[str]:
     url = settings.local_url
     command = [sys.executable, "-m", "livewall", "demo", "--with-parent", "--url", url]
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    return subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
 
 
 def end_with_parent() -> None:

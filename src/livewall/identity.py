@@ -22,7 +22,6 @@ from livewall.limits import Workbench
 from livewall.messages import Goodbye, StreamEvent
 from livewall.routing import SignedInCaller, TheServer, TheVisit, cookie, problems
 from livewall.server import Limiters, Server
-from livewall.settings import Settings
 from livewall.shapes import Account, Name, Profile, Stream, Text
 from livewall.streams import stop_if_live
 from livewall.web import session_cookies, sign_session
@@ -39,9 +38,10 @@ _nobody = _hasher.hash(secrets.token_hex(16))
 
 
 class NewGuest(msgspec.Struct, forbid_unknown_fields=True):
-    """Continue without a password; without a name one is chosen."""
+    """Continue without a password; without a name one is chosen. `demo`: drawn by a program."""
 
     name: Name | None = None
+    demo: bool = False
     return_token: bool = False
 
 
@@ -115,8 +115,10 @@ async def continue_as_guest(
 ) -> Response[SignedIn]:
     """Continue as a guest: a profile without a password."""
     server.limiters.guests.check(visit.subscriber)
-    name = {} if data.name is None else {"p_name": data.name}
-    profile = await server.database.call(SERVICE, "create_guest", Profile, **name)
+    is_demo = data.demo and not server.settings.production
+    profile = await server.database.call(
+        SERVICE, "create_guest", Profile, p_name=data.name, p_is_demo=is_demo
+    )
     return await _open(server, profile.id, return_token=data.return_token)
 
 
@@ -283,34 +285,9 @@ async def _verify(password: str, password_hash: str) -> tuple[bool, str | None]:
         return await asyncio.to_thread(_hasher.verify_and_update, password, password_hash)
 
 
-def create_user(
-    settings: Settings, name: str, role: str | None = None, password: str | None = None
-) -> str:
-    """Create an account from the command line and return a token for it.
-
-    Without a password nobody can sign in to it but by this token. Raises Refusal.
-    """
-    return asyncio.run(_create_user(settings, name, role, password))
-
-
-async def _create_user(
-    settings: Settings, name: str, role: str | None, password: str | None
-) -> str:
-    database = Database(settings.web_database_url, size=1)
-    try:
-        hashed = _hasher.hash(password or secrets.token_urlsafe(32))
-        profile = await database.call(
-            SERVICE, "create_account", Profile, p_name=name, p_password_hash=hashed
-        )
-        if role:
-            await database.call(
-                SERVICE, "grant_staff_role", object, p_profile_id=profile.id, p_role=role
-            )
-        session = await open_session(database, profile.id)
-    finally:
-        await database.close()
-    rules = tokens.Rules(settings.secret, settings.jwt_audience)
-    return tokens.sign(rules, profile.id, session.session_id, session.expires_at.timestamp())
+def hash_now(password: str) -> str:
+    """Hash a password where no loop runs that could be kept waiting."""
+    return _hasher.hash(password)
 
 
 ROUTES = [

@@ -30,6 +30,7 @@ class Profile(msgspec.Struct, frozen=True):
     display_name: str
     bio: str
     is_guest: bool
+    is_demo: bool
     created_at: datetime
 
 

@@ -34,6 +34,8 @@ LARGEST_EVENT = 256 * 1024
 BODY_SECONDS = 20.0
 API_PATHS = ("/api/", "/docs", "/healthz", "/readyz", "/metrics", "/webhooks/")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+# What visitors meet by visiting: not signed in, mistyped, taken already, refused by a form.
+ORDINARY = frozenset({401, 404, 409, 422})
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # Scripts, frames and calls, as Stripe's guide to security asks for them.
 STRIPE_SOURCES = (
@@ -124,7 +126,7 @@ class Front:
         # Any token is a method in HTTP; each label value is kept for ever.
         method = scope["method"] if scope["method"] in METHODS else "other"
         metrics.REQUESTS.labels(method, str(status)).observe(seconds)
-        note = log.info if status >= 400 else log.debug
+        note = log.debug if status < 400 or status in ORDINARY else log.info
         note("request", method=method, status=status, ms=round(seconds * 1000, 1))
 
 

@@ -19,6 +19,7 @@ from tests.browser.money import (
 )
 from tests.browser.people import demo_streamers
 from tests.browser.site import Site
+from tests.browser.waiting import until
 from tests.browser.window import DESKTOP, PHONE, Window
 
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
@@ -168,6 +169,54 @@ async def test_every_page_is_in_order(
             await window.page.screenshot(path=tmp_path / f"{name}.png")
             found += [f"{name}: {problem}" for problem in await problems(window)]
     assert not found, "\n" + "\n".join(found)
+
+
+async def test_every_door_leads_to_the_others(site: Site, open_in: OpenWindow) -> None:
+    window = await (await open_in(site, 0)).open("/sign-in")
+    page = window.page
+    window.forgive("404")
+    await page.get_by_role("main").get_by_role("link", name="Create account").click()
+    await expect(page.get_by_text("8 characters or more")).to_be_visible()
+    await page.get_by_role("main").get_by_role("link", name="Sign in").click()
+    await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    await window.open("/@nobody.here")
+    await expect(
+        page.get_by_role("heading", name="Nobody here is called nobody.here")
+    ).to_be_visible()
+    await page.get_by_role("link", name="See who is live").click()
+    await expect(page.get_by_role("heading", name="Discover")).to_be_visible()
+    await window.open("/sign-in")
+    await page.get_by_role("button", name="continue as guest").click()
+    await expect(page.get_by_test_id("wall")).to_be_visible()
+    await window.open("/create-account")
+    await page.get_by_role("link", name="back to your wall").click()
+    await expect(page.get_by_test_id("wall")).to_be_visible()
+
+
+async def test_on_a_phone_the_chat_starts_small_and_rises_to_write(
+    site: Site, open_in: OpenWindow
+) -> None:
+    async with demo_streamers(site, 1) as (ana,):
+        window = await open_in(site, 1, PHONE, has_touch=True, is_mobile=True)
+        await window.continue_as_guest()
+        chat = window.page.get_by_label(f"Chat of {ana}")
+
+        async def top() -> float:
+            box = await chat.bounding_box()
+            assert box is not None
+            return box["y"]
+
+        assert await top() > 0.8 * PHONE["height"]
+        await window.choose(ana, f"Pin {ana}")
+        toast = await window.page.locator(".status-line span").bounding_box()
+        assert toast is not None
+        assert toast["y"] + toast["height"] < await top()
+        await window.say(ana, "Hello from a small screen")
+
+        async def has_risen() -> bool:
+            return await top() < 0.6 * PHONE["height"]
+
+        await until(has_risen, 3, "the chat has risen")
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["wide", "phone"])

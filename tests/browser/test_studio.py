@@ -19,7 +19,7 @@ async def second_tab(window: Window) -> Window:
     return await tab.open("/studio")
 
 
-async def test_a_second_studio_is_told_no_and_may_take_over(
+async def test_a_second_studio_says_where_one_is_live_and_may_take_over(
     site: Site, open_in: OpenWindow
 ) -> None:
     first = await (await open_in(site, 0)).continue_as_guest()
@@ -29,9 +29,14 @@ async def test_a_second_studio_is_told_no_and_may_take_over(
     await ben.expect_moving(first.name)
 
     second = await second_tab(first)
-    await expect(second.page.get_by_text("You are live in another tab")).to_be_visible()
-    await second.page.get_by_role("button", name="Go live").click()
-    await second.expect_studio("off")
+    state = second.page.get_by_test_id("publish-state")
+    await expect(state).to_have_text("Live in another tab or on another device")
+    await expect(second.page.get_by_test_id("why")).to_contain_text("Nothing leaves this one")
+    await expect(second.page.get_by_text("Not live", exact=True)).to_have_count(0)
+    await expect(second.page.get_by_role("button", name="Go live")).to_have_count(0)
+    await second.open("/")
+    await expect(second.page.get_by_role("link", name="Live elsewhere")).to_be_visible()
+    await second.open("/studio")
     await first.expect_studio("sending")
 
     await second.page.get_by_role("button", name="Take over here").click()
@@ -55,9 +60,8 @@ async def test_without_a_camera_the_studio_says_what_to_do(
         await expect(ana.page.get_by_role("alert")).to_contain_text(
             "The browser may not use your camera. Allow it beside the address, then try again."
         )
-        await ana.page.get_by_role("button", name="Go live").click()
+        await expect(ana.page.get_by_role("button", name="Go live")).to_be_disabled()
         await ana.expect_studio("off")
-        assert await site.admin.fetchval("SELECT count(*) FROM public.live_streams") == 0
 
         await ana.context.grant_permissions(["camera", "microphone"])
         await ana.page.get_by_role("button", name="Try again").click()
@@ -75,6 +79,7 @@ async def test_when_the_streamer_stops_viewers_see_it_at_once(
 ) -> None:
     ana = await (await open_in(site, 0)).continue_as_guest()
     await ana.go_live()
+    await expect(ana.page.get_by_test_id("publish-state")).to_contain_text("Live, not sending")
     stream = await site.stream_id(ana.name)
     ben = await (await open_in(site, 1)).continue_as_guest()
     await ben.watch(ana.name)

@@ -1,12 +1,12 @@
 """What counts as watching, tile by tile, and who waits when the seats are taken."""
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import FloatRect, Locator, expect
 
 from tests.browser.conftest import OpenWindow, StartSite
 from tests.browser.people import demo_streamers
 from tests.browser.site import Site
-from tests.browser.waiting import throughout
+from tests.browser.waiting import throughout, until
 from tests.browser.window import PHONE
 
 
@@ -102,6 +102,63 @@ async def test_a_phone_plays_one_tile(site: Site, open_in: OpenWindow) -> None:
         await ben.expect_moving(kofi)
         await ben.expect_tile(ana, "preview")
         await site.until_viewers(await site.stream_id(ana), 0)
+
+
+def apart(one: FloatRect, other: FloatRect) -> bool:
+    """Say whether two boxes on the page do not touch."""
+    beside = one["x"] + one["width"] <= other["x"] or other["x"] + other["width"] <= one["x"]
+    above = one["y"] + one["height"] <= other["y"] or other["y"] + other["height"] <= one["y"]
+    return beside or above
+
+
+async def box(part: Locator) -> FloatRect:
+    """Where something is drawn."""
+    found = await part.bounding_box()
+    assert found is not None
+    return found
+
+
+MARKS = """tile => ["muted, .tool-unmute", "pinned, .tool-pin"].map(kind =>
+  [...tile.querySelectorAll(`.mark-${kind}`)].filter(icon =>
+    icon.checkVisibility({ opacityProperty: true, visibilityProperty: true })).length)"""
+
+
+async def expect_marks(tile: Locator, muted: int, pinned: int) -> None:
+    """Wait until so many icons in sight say that a tile is muted, and that it is pinned."""
+
+    async def so_many() -> bool:
+        return await tile.evaluate(MARKS) == [muted, pinned]
+
+    await until(so_many, 3, f"{muted} icons say muted and {pinned} say pinned")
+
+
+@pytest.mark.parametrize("is_phone", [False, True], ids=["wide", "phone"])
+async def test_a_muted_and_pinned_tile_says_each_once_and_ended_hides_no_name(
+    site: Site, open_in: OpenWindow, *, is_phone: bool
+) -> None:
+    touch = {"has_touch": True, "is_mobile": True} if is_phone else {}
+    async with demo_streamers(site, 2) as (ana, kofi):
+        ben = await open_in(site, 1, *([PHONE] if is_phone else []), **touch)
+        await ben.continue_as_guest()
+        tile = ben.tile(ana)
+        await ben.choose(ana, f"Pin {ana}")
+        await ben.watch(ana)
+        await ben.expect_moving(ana)
+        await tile.hover()
+        await expect_marks(tile, 0, 1)
+        await tile.get_by_role("button", name=f"Mute {ana}", exact=True).click()
+        await ben.expect_tile(ana, "preview")
+        for other in (tile, ben.tile(kofi)):
+            await other.hover()
+            await expect_marks(tile, 1, 1)
+
+    await ben.expect_tile(ana, "ended")
+    note, more = tile.get_by_text("Not live"), tile.get_by_role("button", name=f"More for {ana}")
+    assert apart(await box(note), await box(tile.get_by_role("strong")))
+    assert apart(await box(note), await box(more))
+    await expect_marks(tile, 1, 1)
+    whole, inside = await box(tile), await box(more)
+    assert inside["x"] + inside["width"] <= whole["x"] + whole["width"]
 
 
 @pytest.mark.spec("S14")

@@ -30,7 +30,29 @@ class Streams(msgspec.Struct):
 async def start(site: Site, folder: Path) -> asyncio.subprocess.Process:
     """Start the demo streamers."""
     command = ("-W", "error", "-c", PROGRAM, site.url, str(COUNT), str(folder / "demo.json"))
-    return await asyncio.create_subprocess_exec(sys.executable, *command, env=site.environ)
+    return await asyncio.create_subprocess_exec(
+        sys.executable, *command, env=site.environ, stdout=asyncio.subprocess.PIPE
+    )
+
+
+async def word(demo: asyncio.subprocess.Process) -> str:
+    """The next line that they say."""
+    assert demo.stdout is not None
+    return (await asyncio.wait_for(demo.stdout.readline(), 30)).decode()
+
+
+async def end(demo: asyncio.subprocess.Process) -> int:
+    """End them as `make run` does; their exit code."""
+    demo.send_signal(signal.SIGTERM)
+    async with asyncio.timeout(8):
+        return await demo.wait()
+
+
+async def make_sure(demo: asyncio.subprocess.Process) -> None:
+    """Leave nothing behind, whatever happened."""
+    if demo.returncode is None:
+        demo.kill()
+        await demo.wait()
 
 
 async def live(site: Site) -> set[str]:
@@ -50,14 +72,33 @@ async def test_sigterm_ends_the_streams_at_once_and_the_same_people_come_back(
     for _ in range(2):
         demo = await start(site, folder)
         try:
-            await until(all_live, 15, "everybody is live")
+            assert await word(demo) == f"3 demo streamers are live at {site.url}.\n"
+            await until(all_live, 1, "everybody is live")
             people.append(await live(site))
-            demo.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(8):
-                assert await demo.wait() == 0
+            assert await end(demo) == 0
         finally:
-            if demo.returncode is None:
-                demo.kill()
-                await demo.wait()
+            await make_sure(demo)
         assert await live(site) == set()
     assert people == [{"ana", "kofi", "mei"}] * 2
+
+
+async def test_a_second_demo_leaves_the_first_alone_and_follows_it(
+    site: Site, tmp_path: Path
+) -> None:
+    first = await start(site, tmp_path)
+    second = None
+    try:
+        assert "are live at" in await word(first)
+        people = await live(site)
+        assert len(people) == COUNT
+        second = await start(site, tmp_path)
+        assert "live already" in await word(second)
+        assert await live(site) == people
+        assert await end(first) == 0
+        assert "3 demo streamers are live" in await word(second)
+        assert await live(site) == people
+        assert await end(second) == 0
+    finally:
+        await make_sure(first)
+        if second is not None:
+            await make_sure(second)

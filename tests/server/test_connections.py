@@ -113,7 +113,7 @@ async def test_a_body_that_never_ends_is_answered(
 
 @pytest.mark.abuse("A19")
 async def test_pings_of_somebody_who_never_reads_fill_no_memory(live: Live) -> None:
-    async with _socket(live, await live.guest()) as (_, writer):
+    async with _socket(live, await live.guest()) as (_reader, writer):
         # What the kernel and this reader take until they are full is small; then nobody reads.
         before, sent, pings = _memory(), 0, _frame(0x89, b"x" * 125) * 500
         until = time.monotonic() + 10

@@ -11,7 +11,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, OctKey
 
-from livewall import identity, tokens
+from livewall import accounts, identity, tokens
 from livewall.callers import SESSION_SECONDS
 from tests.databases import Database
 from tests.server.world import PASSWORD, SECRET, Json, Live, forged, serving, settings_for
@@ -326,9 +326,19 @@ def other_http(live: Live) -> httpx.AsyncClient:
     return live.visitor().http
 
 
+async def test_a_demo_streamer_is_marked_and_nobody_can_mark_themselves_later(live: Live) -> None:
+    body = {"name": "ana", "demo": True, "return_token": True}
+    answer = (await live.visitor().http.post("/api/session/guest", json=body)).json()
+    assert answer["account"]["profile"]["is_demo"]
+    person = await live.guest("vera")
+    assert not person.profile["is_demo"]
+    refused = await person.http.patch("/api/me", json={"is_demo": True})
+    assert refused.status_code == 400
+
+
 async def test_create_user_gives_a_working_token(live: Live) -> None:
     token = await asyncio.to_thread(
-        identity.create_user, live.settings, "operator.jo", "moderator", None
+        accounts.create_user, live.settings, "operator.jo", "moderator", None
     )
     session = (await live.visitor(token).http.get("/api/session")).json()
     assert session["account"]["roles"] == ["moderator"]

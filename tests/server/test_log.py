@@ -40,3 +40,28 @@ async def test_logs_have_request_ids_and_no_personal_data(database: Database) ->
     assert any(r["request_id"] == "id-of-this-request" for r in requests)
     for personal in ("private", token, "wrong.token", profile_id):
         assert personal not in said.decode(), personal
+
+
+async def test_what_visitors_meet_by_visiting_is_no_line_on_a_terminal(database: Database) -> None:
+    port = free_port()
+    environment = {
+        **os.environ,
+        "LIVEWALL_SECRET": SECRET,
+        "LIVEWALL_AUTHENTICATOR_URL": database.authenticator_url,
+        "LIVEWALL_PORT": str(port),
+    }
+    async with started_process(environment) as process:
+        url = f"http://127.0.0.1:{port}"
+        async with httpx.AsyncClient(base_url=url) as http:
+            statuses = [
+                (await http.get("/api/grid")).status_code,
+                (await http.get("/api/profiles/nobody.here")).status_code,
+                (await http.post("/api/session/guest", json={"name": "!"})).status_code,
+                (await http.post("/api/session/guest", json={}, headers={"Origin": "http://x"})),
+            ]
+        process.terminate()
+        _, said = await asyncio.wait_for(process.communicate(), 10)
+    assert statuses[:3] == [401, 404, 422]
+    lines = [line for line in said.decode().splitlines() if "request" in line.split()]
+    assert len(lines) == 1  # a page elsewhere that calls us is worth a line
+    assert "status=403" in lines[0]

@@ -142,7 +142,7 @@ async def test_people_edit_their_own_profile_and_nobody_elses(world: World) -> N
     edit = "UPDATE profiles SET bio = 'mine' WHERE id = $1"
     assert await world.done(alice, edit, alice.id) == 1
     assert await world.done(alice, edit, bob.id) == 0
-    for column in ("id", "is_guest", "created_at", "name_skeleton"):
+    for column in ("id", "is_guest", "is_demo", "created_at", "name_skeleton"):
         with refused("42501"):
             await world.sql(alice, f"UPDATE profiles SET {column} = DEFAULT")
     with refused("42501"):

@@ -2,8 +2,8 @@ import { ConsoleNav, consoleTitle } from "./console";
 import { signOut } from "./identity/session";
 import { BalanceLink } from "./ledger/balance-link";
 import { Link, navigate, path, profilePath } from "./router";
-import { account, decidesMoney } from "./state";
-import { publishState } from "./streams/publishing";
+import { account, decidesMoney, ownStream } from "./state";
+import { isLiveElsewhere, publishState } from "./streams/publishing";
 import { Avatar } from "./ui/avatar";
 import { CameraIcon, Logo } from "./ui/icons";
 import { Lamp } from "./ui/lamp";
@@ -45,7 +45,7 @@ function Pages() {
   );
 }
 
-const liveWords = { off: "", idle: "Live, camera idle", sending: "Sending video" };
+const liveWords = { off: "", idle: "Live, not sending", sending: "Sending video" };
 
 /** To the studio; while one is live it says whether video is being sent. */
 function LiveButton() {
@@ -58,6 +58,13 @@ function LiveButton() {
     );
   }
   if (path.value === "/studio") return null;
+  if (isLiveElsewhere.value) {
+    return (
+      <Link class="button live-button" href="/studio">
+        <Lamp isOn={ownStream.value?.is_published ?? false} words="" /> <span class="wide-words">Live elsewhere</span>
+      </Link>
+    );
+  }
   return (
     <Link class="button live-button" href="/studio">
       <CameraIcon /> <span class="wide-words">Go live</span>

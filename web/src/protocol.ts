@@ -9,6 +9,7 @@ export interface Person {
 export interface Profile extends Person {
   bio: string;
   is_guest: boolean;
+  is_demo: boolean;
   created_at: string;
 }
 

@@ -5,7 +5,7 @@ import { flagsOf, isWanted, type TileFacts } from "../src/presence-flags";
 import { inWords, Refusal } from "../src/problems";
 import type { ChatMessage, Problem, Stream } from "../src/protocol";
 import { newerStream } from "../src/streams/epochs";
-import { timelineOf } from "../src/streams/timeline-facts";
+import { sumInWords, ticksOf, timelineOf } from "../src/streams/timeline-facts";
 
 describe("presence", () => {
   const facts: TileFacts = { streamId: "s", isMuted: false, isPlaying: true, isVisible: true, needsTap: false, isResting: false };
@@ -74,6 +74,45 @@ test("the timeline adds up: live is sent plus saved, and starts with the three h
   expect(facts.end - facts.start).toBe(3 * 3_600_000);
   expect(facts.live).toBe(3 * 3_600_000);
   expect(facts.sentFor).toBe(40 * 60_000);
+});
+
+describe("the timeline", () => {
+  const minute = 60_000;
+  const at = (time: string): number => Date.parse(`2026-11-22T${time}Z`);
+  const span = (started_at: string, ended_at: string | null) => ({ started_at, ended_at, ended_reason: null });
+
+  test("who was not live in three hours sees three hours", () => {
+    const facts = timelineOf({ live: [], intervals: [] }, at("21:00:00"));
+    expect(facts.end - facts.start).toBe(180 * minute);
+    expect(sumInWords(facts)).toContain("three hours");
+  });
+
+  test("who has just gone live sees a quarter of an hour, and live apart from not live", () => {
+    const facts = timelineOf({ live: [span("2026-11-22T20:58:00Z", null)], intervals: [] }, at("21:00:00"));
+    expect(facts.end - facts.start).toBe(15 * minute);
+    expect(facts.on).toMatchObject([{ from: at("20:58:00"), to: at("21:00:00") }]);
+    expect(facts.sent).toEqual([]);
+  });
+
+  test.each([15, 16, 40, 62, 119, 180])("labels of %i minutes are round times, evenly spaced", (length) => {
+    const end = at("21:07:31");
+    const ticks = ticksOf({ start: end - length * minute, end });
+    const steps = new Set(ticks.slice(1).map((tick, index) => tick - (ticks[index] ?? 0)));
+    expect(ticks.length).toBeGreaterThan(0);
+    expect(ticks.length).toBeLessThanOrEqual(5);
+    expect(steps.size).toBeLessThanOrEqual(1);
+    for (const tick of ticks) expect(tick % (5 * minute)).toBe(0);
+  });
+
+  test.each([
+    [62.9 * minute, 44.6 * minute, "Live for 1 h 2 min · sent video for 45 min · 17 min saved"],
+    [62 * minute, 1000, "Live for 1 h 2 min · sent video for 1 min · 1 h 1 min saved"],
+    [62 * minute, 62 * minute, "Live for 1 h 2 min · sent video for 1 h 2 min · 0 min saved"],
+    [310_900, 40_600, "Live for 5 min 10 s · sent video for 41 s · 4 min 29 s saved"],
+    [20_000, 0, "Live for 20 s · sent video for 0 s · 20 s saved"],
+  ])("figures add up as they are shown: %i, %i", (live, sentFor, words) => {
+    expect(sumInWords({ live, sentFor })).toBe(words);
+  });
 });
 
 test("refusals are told in words that name the next step, and unknown ones by what the server says", () => {

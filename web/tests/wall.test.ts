@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { arrange, keepPlaces } from "../src/grid/layout";
-import { adopt, change, firstFree, move, place, playing, slotAt, toDemote, withdraw, type Slots } from "../src/grid/moves";
+import { adopt, change, fill, firstFree, keeps, move, newcomers, place, playing, slotAt, toDemote, withdraw, type Slots } from "../src/grid/moves";
 import { tileState, type TileView } from "../src/grid/tile-state";
 import type { Slot, Stream } from "../src/protocol";
 
@@ -54,6 +54,29 @@ describe("moves", () => {
     const taken = adopt(wall("Ab"), move(wall("aBC"), 1, 2));
     expect(ids(taken)).toBe("1b 2a 3c");
     expect(taken.filter((slot) => slot.is_active).map((slot) => slot.streamer_id)).toEqual(["a"]);
+  });
+});
+
+describe("who goes live", () => {
+  test("free places fill, nobody is moved, and who is left over is left out", () => {
+    const gaps = withdraw(wall("abc"), "b");
+    expect(ids(fill(gaps, [person("c"), person("x"), person("y")]))).toBe("1a 2x 3c 4y");
+    expect(fill(gaps, [person("a")])).toBe(gaps);
+    expect(ids(fill(wall("abcdefghijk"), [person("x"), person("y")]))).toMatch(/12x$/);
+  });
+
+  test("somebody who comes is no change of what was there; a move, a swap or a removal is", () => {
+    expect(keeps(wall("ab"), wall("abc"))).toBe(true);
+    expect(keeps(wall("ab"), move(wall("ab"), 1, 2))).toBe(false);
+    expect(keeps(wall("ab"), move(wall("ab"), 2, 5))).toBe(false);
+    expect(keeps(wall("ab"), wall("a"))).toBe(false);
+  });
+
+  test("only who began since then and is not on the wall is news, the latest first", () => {
+    const since = Date.parse("2026-11-22T21:00:00Z");
+    const live = (id: string, time: string) => ({ id, streamer: person(id), live_since: `2026-11-22T${time}Z` }) as Stream;
+    const all = [live("a", "21:01:00"), live("old", "20:59:59"), live("x", "21:02:00"), live("y", "21:03:00")];
+    expect(newcomers(all, wall("ab"), since).map((stream) => stream.id)).toEqual(["y", "x"]);
   });
 });
 

@@ -51,10 +51,14 @@ class Api:
         return msgspec.json.decode(await self.call("GET", path), type=answer)
 
 
-async def sign_in_guest(base_url: str, name: str | None = None) -> tuple[Api, SignedIn]:
+async def sign_in_guest(
+    base_url: str, name: str | None = None, *, demo: bool = False
+) -> tuple[Api, SignedIn]:
     """Become a guest, under `name` if it is free. Raises `ProblemError` (such as `name_taken`)."""
     api = Api(base_url)
     body: dict[str, Any] = {"return_token": True}
+    if demo:
+        body["demo"] = True
     if name is not None:
         body["name"] = name
     signed_in = msgspec.json.decode(

@@ -95,10 +95,12 @@ class Publisher:
 
     async def stop(self) -> None:
         """End the stream and every connection. The server hears it if there is a socket."""
-        self._is_wanted = False
+        is_ours, self._is_wanted = self._is_wanted, False
         self._hang_up_all()
         try:
-            await self._tab.stop()
+            # Once somebody took over, the word would end their stream.
+            if is_ours:
+                await self._tab.stop()
         except (SocketLostError, ProblemError) as error:
             log.debug("stop_unheard", reason=str(error))
         await self._closing.finish()
@@ -153,7 +155,9 @@ class Publisher:
         if message.stream_id != self.demand.stream_id:
             return
         self._lease_session = None
-        if message.reason == "lease_expired" and self._is_wanted:
+        if not self._is_wanted:
+            return  # we are leaving anyway
+        if message.reason == "lease_expired":
             self._be_live()
             return
         self._is_wanted = False

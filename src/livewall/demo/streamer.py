@@ -25,6 +25,7 @@ from livewall.client import (
     backoff,
     sign_in_guest,
 )
+from livewall.client.messages import Stream
 from livewall.client.tasks import Tasks
 from livewall.demo.people import DemoPerson
 from livewall.demo.scenes import Paint
@@ -38,6 +39,8 @@ CHAT_SECONDS = (240.0, 900.0)
 FIRST_CHAT_SECONDS = (12.0, 45.0)
 CHAT_LOOK_SECONDS = 5.0
 NAME_TRIES = 4
+# How often somebody whose stream was taken over looks whether it is free again.
+COME_BACK_SECONDS = 20.0
 
 
 class DemoStreamer:
@@ -52,6 +55,13 @@ class DemoStreamer:
         self._drawing = threading.Lock()
         self._tasks = Tasks()
         self._tab: Tab | None = None
+        self._told: set[str] = set()
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the server has us live, as far as we have heard."""
+        stream = self.publisher.stream if self.publisher else None
+        return stream is not None and stream.live_available
 
     async def run(self) -> None:
         """Be live until cancelled; then stop with a word to the server."""
@@ -64,18 +74,25 @@ class DemoStreamer:
                 log.warning("demo_person_banned", demo=self.person.name)
                 return
             except (OSError, ProblemError, SignedOutError) as error:
-                log.debug("demo_person_waits", demo=self.person.name, reason=repr(error))
+                self._tell(error)
                 patience = getattr(error, "retry_after", None) or 0.0
                 await asyncio.sleep(patience + backoff(attempt))
                 attempt += 1
 
+    def _tell(self, error: Exception) -> None:
+        """Say once what is wrong; tries that fail in the same way are nobody's news."""
+        reason = error.problem.code if isinstance(error, ProblemError) else repr(error)
+        note = log.debug if reason in self._told else log.warning
+        self._told.add(reason)
+        note("demo_person_waits", demo=self.person.name, reason=reason)
+
     async def _one_life(self) -> None:
-        """From signing in to being signed out."""
+        """From signing in to being signed out, or to coming back after somebody took over."""
         api = await self._sign_in()
         await self._introduce(api)
         tab = self._tab = Tab(self._base_url, api.token)
         show = Show(self.person.title, self.camera, self.preview)
-        self.publisher = Publisher(tab, api, show, self._taken_over)
+        self.publisher = Publisher(tab, api, show, lambda why: self._taken_over(why, tab, api))
         self.publisher.start()
         self._tasks.start(self._chat(api))
         line = asyncio.create_task(tab.run())
@@ -96,8 +113,25 @@ class DemoStreamer:
             await tab.close()
         await self._tasks.cancel()
 
-    def _taken_over(self, reason: str) -> None:
-        log.info("demo_person_elsewhere", demo=self.person.name, reason=reason)
+    def _taken_over(self, reason: str, tab: Tab, api: Api) -> None:
+        log.warning("demo_person_elsewhere", demo=self.person.name, reason=reason)
+        self._tasks.start(self._come_back(tab, api))
+
+    async def _come_back(self, tab: Tab, api: Api) -> None:
+        """Begin a new life once nobody else is live as this person; never take it from them."""
+        while await self._is_live_elsewhere(api):  # noqa: ASYNC110
+            await asyncio.sleep(COME_BACK_SECONDS)
+        await tab.close()
+
+    async def _is_live_elsewhere(self, api: Api) -> bool:
+        stream = self.publisher.stream if self.publisher else None
+        if stream is None:
+            return False
+        try:
+            return (await api.get(f"/api/streams/{quote(stream.id)}", Stream)).live_available
+        except (ProblemError, OSError) as error:
+            log.debug("demo_look_failed", reason=str(error))
+            return True
 
     # Being somebody.
 
@@ -106,8 +140,7 @@ class DemoStreamer:
         kept = self._tokens.get(self.person.name)
         if kept is not None:
             api = Api(self._base_url, kept)
-            answer = msgspec.json.decode(await api.call("GET", "/api/session"))
-            if answer["account"] is not None:
+            if await _is_known(api):
                 return api
         api = await self._become_guest()
         self._tokens.keep(self.person.name, api.token)
@@ -117,14 +150,14 @@ class DemoStreamer:
         name = self.person.name
         for number in range(1, NAME_TRIES + 1):
             try:
-                api, _ = await sign_in_guest(self._base_url, name)
+                api, _ = await sign_in_guest(self._base_url, name, demo=True)
             except ProblemError as error:
                 if error.problem.code != "name_taken":
                     raise
                 name = f"{self.person.name}.{number + 1}"
             else:
                 return api
-        api, _ = await sign_in_guest(self._base_url)
+        api, _ = await sign_in_guest(self._base_url, demo=True)
         return api
 
     async def _introduce(self, api: Api) -> None:
@@ -177,3 +210,14 @@ class DemoStreamer:
         # A preview may fall due while the camera draws; a scene keeps state between pictures.
         with self._drawing:
             return self._scene(time.time())
+
+
+async def _is_known(api: Api) -> bool:
+    """Say whether the server still takes this token: it may have been reset meanwhile."""
+    try:
+        answer = msgspec.json.decode(await api.call("GET", "/api/session"))
+    except ProblemError as error:
+        if error.problem.status != 401:
+            raise
+        return False
+    return answer["account"] is not None

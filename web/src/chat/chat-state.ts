@@ -112,13 +112,10 @@ export async function muteInChat(message: ChatMessage, seconds: number): Promise
   await act(() => put(path, { seconds }), `${message.sender.display_name} can not write here for ${Math.round(seconds / 60)} minutes.`);
 }
 
-const day = 86_400;
-
-export async function banSender(message: ChatMessage): Promise<void> {
+export async function unmuteInChat(message: ChatMessage): Promise<void> {
   if (!message.sender) return;
-  const path = `/api/bans/${encodeURIComponent(message.sender.name)}`;
-  const reason = `Chat message ${message.id}`;
-  await act(() => put(path, { reason, seconds: day }), `${message.sender.display_name} is banned for 24 hours.`);
+  const path = `/api/streams/${message.stream_id}/mutes/${encodeURIComponent(message.sender.name)}`;
+  await act(() => remove(path), `${message.sender.display_name} can write here again.`);
 }
 
 export const moderatesHere = (streamerId: string | undefined): boolean =>

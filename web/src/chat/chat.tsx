@@ -1,7 +1,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { streams } from "../state";
-import { blockedUntil, chatState, chatStream, isLoadingOlder, isSending, loadOlder, older, reload, sendMessage, sendProblem, shownMessages } from "./chat-state";
+import { blockedUntil, chatState, chatStream, isLoadingOlder, isSending, loadOlder, moderatesHere, older, reload, sendMessage, sendProblem, shownMessages } from "./chat-state";
 import { Message } from "./message";
 import { useSheet } from "./sheet";
 
@@ -17,9 +17,10 @@ export function Chat() {
       <button type="button" class="sheet-handle" aria-label={sheet.isTall ? "Make the chat smaller" : "Make the chat larger"} {...sheet.handle} />
       <h2>
         Chat <span>{name}</span>
+        {stream && moderatesHere(stream.streamer.id) && <span> · you moderate</span>}
       </h2>
       {stream === undefined ? <p class="quiet chat-empty">Press a tile: its chat opens here.</p> : <History key={stream.id} />}
-      {stream !== undefined && <Composer name={stream.streamer.display_name} />}
+      {stream !== undefined && <Composer name={stream.streamer.display_name} raise={sheet.raise} />}
     </aside>
   );
 }
@@ -111,7 +112,7 @@ function ChatSkeleton() {
   );
 }
 
-function Composer({ name }: { name: string }) {
+function Composer({ name, raise }: { name: string; raise: () => void }) {
   const body = useSignal("");
   const left = useCountdown(blockedUntil.value);
   const submit = async (event: Event): Promise<void> => {
@@ -128,7 +129,7 @@ function Composer({ name }: { name: string }) {
           {problem}
         </p>
       )}
-      <input class="field" aria-label={`Write to ${name}'s chat`} placeholder="Say something…" maxLength={500} autocomplete="off" enterkeyhint="send" value={body.value} onInput={(event) => (body.value = event.currentTarget.value)} />
+      <input class="field" aria-label={`Write to ${name}'s chat`} placeholder="Say something…" maxLength={500} autocomplete="off" enterkeyhint="send" onFocus={raise} value={body.value} onInput={(event) => (body.value = event.currentTarget.value)} />
       {body.value.length > 400 && <span class="quiet small">{500 - body.value.length} characters left</span>}
     </form>
   );

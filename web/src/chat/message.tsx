@@ -1,5 +1,6 @@
 import { useSignal } from "@preact/signals";
 import { GiftMessage } from "../gifts/gift-message";
+import { ban } from "../moderation/bans";
 import type { ChatMessage } from "../protocol";
 import { Link, profilePath } from "../router";
 import { reportMessage, setBlocked } from "../social/people";
@@ -8,7 +9,7 @@ import { hueOf } from "../ui/avatar";
 import { Dialog } from "../ui/dialog";
 import { Menu, type MenuItem } from "../ui/menu";
 import { timeOfDay } from "../ui/words";
-import { banSender, deleteMessage, moderatesHere, muteInChat } from "./chat-state";
+import { deleteMessage, moderatesHere, muteInChat, unmuteInChat } from "./chat-state";
 
 const muteFor = 600;
 
@@ -39,8 +40,9 @@ function actions(message: ChatMessage, report: () => void): MenuItem[] {
   const items: (MenuItem | false)[] = [
     !isMine && { label: "Report to moderators", run: report },
     moderates && !isMine && { label: `Mute ${sender.display_name} for 10 minutes`, run: () => void muteInChat(message, muteFor) },
+    moderates && !isMine && { label: `Let ${sender.display_name} write again`, run: () => void unmuteInChat(message) },
     !isMine && { label: `Block ${sender.display_name}`, run: () => void setBlocked(sender, true), isLoss: true },
-    isStaff.value && !isMine && { label: `Ban ${sender.display_name} for 24 hours`, run: () => void banSender(message), isLoss: true },
+    isStaff.value && !isMine && { label: `Ban ${sender.display_name} for 24 hours`, run: () => void ban(sender, `Chat message ${message.id}`), isLoss: true },
     (isMine || moderates) && { label: "Delete message", run: () => void deleteMessage(message), isLoss: true },
   ];
   return items.filter((item) => item !== false);

@@ -4,9 +4,10 @@ import { useRef } from "preact/hooks";
 type Position = "low" | "middle" | "tall";
 const order: readonly Position[] = ["low", "middle", "tall"];
 
-/** The pull of the chat sheet on a phone: drag its handle, or press it to step through. */
+/** The pull of the chat sheet on a phone: drag its handle, or press it to step through. It starts
+ * low: the wall is what one came for. */
 export function useSheet() {
-  const position = useSignal<Position>("middle");
+  const position = useSignal<Position>("low");
   const root = useRef<HTMLElement>(null);
   const start = useRef({ y: 0, height: 0, isDragging: false, hasMoved: false });
 
@@ -34,6 +35,10 @@ export function useSheet() {
     if (start.current.hasMoved) return;
     position.value = position.value === "tall" ? "low" : (order[order.indexOf(position.value) + 1] ?? "low");
   };
+  /** Who writes wants to see what is said. */
+  const raise = (): void => {
+    if (position.value === "low") position.value = "middle";
+  };
   const handle = { onPointerDown, onPointerMove, onPointerUp, onPointerCancel: onPointerUp, onClick };
-  return { root, position: position.value, isTall: position.value === "tall", handle };
+  return { root, position: position.value, isTall: position.value === "tall", raise, handle };
 }

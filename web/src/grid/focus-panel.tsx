@@ -1,5 +1,6 @@
 import { useEffect } from "preact/hooks";
 import { GiftTray } from "../gifts/tray";
+import { moderatorItems } from "../moderation/bans";
 import { Link, profilePath } from "../router";
 import { account, blocked } from "../state";
 import { Avatar } from "../ui/avatar";
@@ -49,6 +50,7 @@ export function FocusPanel() {
                   void setBlocked(person, !blocked.value.has(person.id));
                 },
               },
+              ...moderatorItems(person),
             ]}
           />
         )}

@@ -1,4 +1,4 @@
-import type { Slot } from "../protocol";
+import type { Slot, Stream } from "../protocol";
 
 /** Pure changes of a wall. Each takes the slots as they are and gives the slots as they shall be. */
 export type Slots = readonly Slot[];
@@ -34,6 +34,25 @@ export function place(slots: Slots, index: number, streamer: NonNullable<Slot["s
     volume: 100,
   };
   return sorted([...slots.filter((other) => other.slot_index !== index), slot]);
+}
+
+/** Puts people on the free places, in their order. Nobody who is there already is moved. */
+export function fill(slots: Slots, people: readonly NonNullable<Slot["streamer"]>[]): Slots {
+  return people.reduce((filled, person) => {
+    const at = firstFree(filled);
+    return at === null ? filled : place(filled, at, person);
+  }, slots);
+}
+
+/** Whether everybody is still where they were, whoever came to them. */
+export function keeps(before: Slots, after: Slots): boolean {
+  return before.every((slot) => slotAt(after, slot.slot_index)?.streamer_id === slot.streamer_id);
+}
+
+/** Who went live after a moment and is not on the wall, the latest first. */
+export function newcomers(live: readonly Stream[], slots: Slots, since: number): Stream[] {
+  const began = (stream: Stream): number => Date.parse(stream.live_since ?? "") || 0;
+  return live.filter((stream) => began(stream) > since && !slotFor(slots, stream.streamer.id)).sort((a, b) => began(b) - began(a));
 }
 
 export function withdraw(slots: Slots, streamerId: string): Slots {

@@ -65,8 +65,16 @@ export function Tile({ slot, cell }: { slot: Slot; cell: Cell }) {
         <strong>{name}</strong>
         <span class="tile-title">{stream?.title}</span>
         <span class="tile-marks">
-          {slot.is_muted && <MutedIcon />}
-          {slot.is_pinned && <PinnedIcon />}
+          {slot.is_muted && (
+            <span class="mark-muted">
+              <MutedIcon />
+            </span>
+          )}
+          {slot.is_pinned && (
+            <span class="mark-pinned">
+              <PinnedIcon />
+            </span>
+          )}
         </span>
       </header>
       {note !== null && <p class="tile-note">{note}</p>}
@@ -131,13 +139,13 @@ function Tools({ slot, state, name }: { slot: Slot; state: TileState; name: stri
   return (
     <div class="tile-tools">
       {isOnStage && <Volume slot={slot} name={name} />}
-      {slot.is_muted && !isOnStage && (
-        <button type="button" class="tool" aria-label={`Unmute ${name}`} title={`Unmute ${name}`} onClick={() => setMuted(id, false)}>
+      {slot.is_muted && state === "preview" && (
+        <button type="button" class="tool tool-unmute" aria-label={`Unmute ${name}`} title={`Unmute ${name}`} onClick={() => setMuted(id, false)}>
           <MutedIcon />
         </button>
       )}
       {(isOnStage || slot.is_pinned) && (
-        <button type="button" class="tool" aria-pressed={slot.is_pinned} aria-label={pinLabel} title={pinLabel} onClick={() => setPinned(id, !slot.is_pinned)}>
+        <button type="button" class="tool tool-pin" aria-pressed={slot.is_pinned} aria-label={pinLabel} title={pinLabel} onClick={() => setPinned(id, !slot.is_pinned)}>
           {slot.is_pinned ? <PinnedIcon /> : <PinIcon />}
         </button>
       )}
@@ -187,7 +195,8 @@ function actions(slot: Slot, state: TileState, name: string): MenuItem[] {
   const person = streamOf.value.get(id)?.streamer ?? slot.streamer;
   const items: (MenuItem | false)[] = [
     isOnStage && { label: `Stop watching ${name}`, run: () => stopWatching(id) },
-    !isOnStage && !slot.is_pinned && { label: `Pin ${name}`, run: () => setPinned(id, true) },
+    state === "ended" && slot.is_muted && { label: `Unmute ${name}`, run: () => setMuted(id, false) },
+    !isOnStage && { label: slot.is_pinned ? `Unpin ${name}` : `Pin ${name}`, run: () => setPinned(id, !slot.is_pinned) },
     { label: `Move ${name}`, run: () => beginMoving(slot) },
     person !== undefined && { label: "Open profile", run: () => navigate(profilePath(person.name)) },
     { label: `Remove ${name} from wall`, run: () => removeFromWall(id), isLoss: true },

@@ -1,13 +1,13 @@
 import { computed, effect, signal } from "@preact/signals";
-import { get, put } from "../api";
+import { put } from "../api";
 import { soundIsAllowed } from "../media/sound-permission";
 import { on } from "../socket";
-import { account, learnStreams, limits, liveStreams, ready, slots, streamOf } from "../state";
+import { account, learnStreams, limits, ready, slots, streamOf } from "../state";
 import { say } from "../status";
 import { sessionId } from "../tab";
 import { inWords } from "../problems";
 import type { Person, Slot, Stream } from "../protocol";
-import { adopt, change, firstFree, move, place, playing, slotFor, toDemote, withdraw, type Slots } from "./moves";
+import { adopt, change, fill, firstFree, keeps, move, place, playing, slotFor, toDemote, withdraw, type Slots } from "./moves";
 
 const saveAfter = 500;
 
@@ -38,6 +38,28 @@ export const focusedId = computed<string | null>(() => {
 export const focusedStream = computed<Stream | null>(() => {
   const id = focusedId.value;
   return id === null ? null : (streamOf.value.get(id) ?? null);
+});
+
+/** Whether this wall is as it filled itself: then it goes on doing so. */
+export const isUntouched = signal(false);
+const untouchedKey = "livewall.untouched";
+
+const noteOn = (isFresh: boolean): string => `${account.value?.profile.id} ${isFresh ? "untouched" : "arranged"}`;
+
+/** Kept in this browser, so that a reload neither forgets a choice nor fills a wall that was emptied. */
+function recall(restored: readonly Slot[]): boolean {
+  const kept = localStorage.getItem(untouchedKey);
+  return restored.length === 0 ? kept !== noteOn(false) : kept === noteOn(true);
+}
+
+/** From the first choice on, the wall belongs to whoever chose. */
+function arranged(): void {
+  isUntouched.value = false;
+  localStorage.setItem(untouchedKey, noteOn(false));
+}
+
+window.addEventListener("storage", (event) => {
+  if (event.key === untouchedKey && event.newValue === noteOn(false)) isUntouched.value = false;
 });
 
 let saveTimer = 0;
@@ -131,6 +153,7 @@ export function setMuted(streamerId: string, isMuted: boolean): void {
 }
 
 export function setPinned(streamerId: string, isPinned: boolean): void {
+  arranged();
   setSlots(change(slots.value, streamerId, { is_pinned: isPinned }));
   say(isPinned ? `${nameOf(streamerId)} is pinned and keeps playing.` : `${nameOf(streamerId)} is not pinned any more.`);
 }
@@ -141,6 +164,7 @@ export function setVolume(streamerId: string, volume: number): void {
 
 export function removeFromWall(streamerId: string): void {
   const name = nameOf(streamerId);
+  arranged();
   setSlots(withdraw(slots.value, streamerId));
   say(`${name} is off your wall.`);
 }
@@ -152,12 +176,23 @@ export function putOnWall(stream: Stream, index: number | null = null): boolean 
     say("Your wall is full. Remove a tile first.");
     return false;
   }
+  arranged();
   setSlots(place(slots.value, at, stream.streamer));
   return true;
 }
 
+/** Fills free places of a wall that nobody has arranged. */
+export function fillPlaces(people: readonly Person[]): void {
+  const filled = fill(slots.value, people);
+  if (filled === slots.value) return;
+  localStorage.setItem(untouchedKey, noteOn(true));
+  setSlots(filled);
+}
+
 export function moveTile(from: number, to: number): void {
-  if (from !== to) setSlots(move(slots.value, from, to));
+  if (from === to) return;
+  arranged();
+  setSlots(move(slots.value, from, to));
 }
 
 /** A gesture happened: every tile that waited for one may try again. */
@@ -173,36 +208,27 @@ async function restore(restored: readonly Slot[]): Promise<void> {
   const active = restored.filter((slot) => slot.is_active && !slot.is_muted).map((slot) => slot.streamer_id);
   if (active.length > 0) needsTap.value = new Set(active);
   slots.value = restored;
+  isUntouched.value = recall(restored);
   ready.value = true;
   if (active.length > 0 && (await soundIsAllowed())) allowSound();
-  if (restored.length === 0) await fillFirstWall();
 }
 
-/** A wall that is still empty starts with who is live; the person changes it from there. */
-async function fillFirstWall(): Promise<void> {
-  try {
-    const answer = await get<{ streams: Stream[] }>("/api/streams?limit=12");
-    learnStreams(answer.streams);
-  } catch {
-    return; // The empty wall says what to do; the picker reports failures in words.
-  }
-  if (slots.value.length > 0) return;
-  const others = liveStreams.value.filter((stream) => stream.streamer.id !== account.value?.profile.id);
-  let next: Slots = [];
-  others.slice(0, limits.value.tiles).forEach((stream, at) => (next = place(next, at + 1, stream.streamer)));
-  if (next.length > 0) setSlots(next);
+/** Another tab's or device's arrangement; where it moved somebody, the wall is arranged here too. */
+function take(theirs: readonly Slot[]): void {
+  if (isUntouched.value && !keeps(slots.value, theirs)) arranged();
+  slots.value = adopt(slots.value, theirs);
 }
 
 on("snapshot", (snapshot) => {
   if (!ready.value) void restore(snapshot.slots);
-  else if (saveTimer === 0 && !saving) slots.value = adopt(slots.value, snapshot.slots);
+  else if (saveTimer === 0 && !saving) take(snapshot.slots);
 });
 
 on("slots", (message) => {
   // What is on its way from here comes later and wins.
   if (saveTimer !== 0 || saving) return;
   learnStreams(message.slots.flatMap((slot) => (slot.stream ? [slot.stream] : [])));
-  slots.value = adopt(slots.value, message.slots);
+  take(message.slots);
 });
 
 effect(() => {

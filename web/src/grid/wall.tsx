@@ -1,15 +1,17 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect } from "preact/hooks";
 import { Chat } from "../chat/chat";
+import type { Stream } from "../protocol";
 import { limits, ready, slots } from "../state";
-import { PlusIcon } from "../ui/icons";
+import { CloseIcon, PlusIcon } from "../ui/icons";
+import { decline, offers } from "./arrivals";
 import { FocusPanel } from "./focus-panel";
 import { arrange, keepPlaces, type Layout } from "./layout";
-import { slotAt, slotFor } from "./moves";
+import { firstFree, slotAt, slotFor } from "./moves";
 import { Picker } from "./picker";
 import { moving, steerMoving } from "./rearrange";
 import { placed, Tile } from "./tile";
-import { onPhone, playingIds } from "./wall-state";
+import { onPhone, playingIds, putOnWall } from "./wall-state";
 
 const wide = window.matchMedia("(min-width: 1200px)");
 
@@ -44,6 +46,8 @@ function shownPlaces(isPhone: boolean): number[] {
 export function Wall() {
   const layout = useLayout();
   const picking = useSignal<number | null>(null);
+  const free = firstFree(slots.value);
+  const offer = free === null ? undefined : offers.value[0];
   // Before the next paint: an arrow key pressed at once must not be missed.
   useLayoutEffect(() => {
     if (moving.value?.by !== "keys") return;
@@ -62,10 +66,14 @@ export function Wall() {
               const slot = slotAt(slots.value, index);
               const cell = layout.cells.get(index) ?? { column: 1, row: 1, span: 1 };
               if (slot) return <Tile key={slot.streamer_id} slot={slot} cell={cell} />;
+              if (offer && index === free) return <OfferTile key={`offer-${offer.id}`} index={index} cell={cell} stream={offer} />;
               return <EmptyTile key={`free-${index}`} index={index} cell={cell} pick={() => (picking.value = index)} />;
             })}
           </div>
         </div>
+        <p class="quiet-words" role="status">
+          {offer && `${offer.streamer.display_name} went live and can be added to your wall.`}
+        </p>
         <FocusPanel />
       </div>
       <Chat />
@@ -80,6 +88,27 @@ function EmptyTile({ index, cell, pick }: { index: number; cell: Parameters<type
     <article class="tile tile-empty" data-testid={`tile-${index}`} data-stream-id="" data-slot={index} data-state="empty" data-target={isTarget} style={placed(cell)}>
       <button type="button" class="tile-add" aria-label={`Add somebody to place ${index}`} onClick={pick}>
         <PlusIcon /> Add
+      </button>
+    </article>
+  );
+}
+
+/** A free place that offers who has just gone live; on a wall somebody arranged, nobody walks in. */
+function OfferTile({ index, cell, stream }: { index: number; cell: Parameters<typeof placed>[0]; stream: Stream }) {
+  const name = stream.streamer.display_name;
+  const isTarget = moving.value?.to === index;
+  return (
+    <article class="tile tile-empty" data-testid={`tile-${index}`} data-stream-id="" data-slot={index} data-state="empty" data-target={isTarget} style={placed(cell)}>
+      <button type="button" class="tile-add tile-offer" onClick={() => putOnWall(stream, index)}>
+        <span>
+          <strong>{name}</strong> went live
+        </span>{" "}
+        <span class="offer-add">
+          <PlusIcon /> Add
+        </span>
+      </button>
+      <button type="button" class="tool offer-decline" aria-label={`Do not add ${name} now`} title="Not now" onClick={() => decline(stream)}>
+        <CloseIcon />
       </button>
     </article>
   );

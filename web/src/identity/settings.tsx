@@ -5,7 +5,7 @@ import { inWords } from "../problems";
 import type { Account, Link as ProfileLink, Profile, ProfilePage } from "../protocol";
 import { Link } from "../router";
 import { setBlocked } from "../social/people";
-import { account } from "../state";
+import { account, isStaff } from "../state";
 import { say } from "../status";
 import { CloseIcon } from "../ui/icons";
 import { theme, type Theme } from "../ui/theme";
@@ -25,12 +25,22 @@ export function Settings() {
           </Link>
         </div>
       )}
+      {isStaff.value && <Moderating />}
       <ProfileForm who={who} />
       <LinksForm name={who.profile.name} />
       <Look />
       <Blocks />
       <Leaving who={who} />
     </div>
+  );
+}
+
+function Moderating() {
+  return (
+    <section class="card">
+      <h2 class="card-title">You are a moderator</h2>
+      <p>In the menu of any chat message you can delete it, mute its writer in that chat, and ban them. The menu on a profile bans and lifts a ban. A ban ends every session at once.</p>
+    </section>
   );
 }
 

@@ -1,6 +1,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { Preview } from "../grid/preview";
+import { moderatorItems } from "../moderation/bans";
 import { inWords, Refusal } from "../problems";
 import type { ProfilePage as Profile, Stream } from "../protocol";
 import { Link } from "../router";
@@ -17,18 +18,43 @@ import { loadProfile, profiles, setBlocked } from "./people";
 /** `/@name`: who somebody is, their links, their stream if they are live. */
 export function ProfilePage({ name }: { name: string }) {
   const problem = useSignal<string | null>(null);
+  const isNobody = useSignal(false);
   const profile = profiles.value.get(name) ?? [...profiles.value.values()].find((known) => known.name === name.toLowerCase());
-  useEffect(() => {
+  const load = (): void => {
     problem.value = null;
     loadProfile(name, true).catch((error: unknown) => {
-      const isNobody = error instanceof Refusal && (error.code === "not_found" || error.code === "name_invalid");
-      problem.value = isNobody ? `Nobody here is called ${name}.` : inWords(error);
+      isNobody.value = error instanceof Refusal && (error.code === "not_found" || error.code === "name_invalid");
+      problem.value = isNobody.value ? `Nobody here is called ${name}` : inWords(error);
     });
-  }, [name, account.value?.profile.id]);
+  };
+  useEffect(load, [name, account.value?.profile.id]);
   if (profile) return <Known profile={profile} />;
+  if (problem.value) return <NoProfile words={problem.value} retry={isNobody.value ? null : load} />;
   return (
     <div class="page">
-      {problem.value ? <p class="empty-note">{problem.value}</p> : <div class="card person-row skeleton profile-skeleton" aria-label="Loading the profile" />}
+      <div class="card person-row skeleton profile-skeleton" aria-label="Loading the profile" role="status" />
+    </div>
+  );
+}
+
+function NoProfile({ words, retry }: { words: string; retry: (() => void) | null }) {
+  return (
+    <div class="page empty-page">
+      <h1>{words}</h1>
+      {retry === null && <p class="quiet">The name may be mistyped, or they may have changed it.</p>}
+      <div class="button-row">
+        {retry && (
+          <button type="button" class="button primary" onClick={retry}>
+            Try again
+          </button>
+        )}
+        <Link class={retry ? "button" : "button primary"} href="/discover">
+          See who is live
+        </Link>
+        <Link class="button" href="/">
+          To the wall
+        </Link>
+      </div>
     </div>
   );
 }
@@ -43,7 +69,7 @@ function Known({ profile }: { profile: Profile }) {
           <h1>{profile.display_name}</h1>
           <p class="quiet numbers">
             @{profile.name}
-            {profile.is_guest && " · guest"} · {count(profile.followers)} {profile.followers === 1 ? "follower" : "followers"} · follows {count(profile.following)}
+            {profile.is_demo ? " · demo" : profile.is_guest && " · guest"} · {count(profile.followers)} {profile.followers === 1 ? "follower" : "followers"} · follows {count(profile.following)}
           </p>
           {profile.bio && <p class="bio">{profile.bio}</p>}
           <Links links={profile.links} />
@@ -69,7 +95,7 @@ function Actions({ profile }: { profile: Profile }) {
   return (
     <div class="focus-actions">
       <FollowButton profile={profile} />
-      <Menu label={`More about ${profile.display_name}`} items={[{ label, isLoss: !profile.you_block, run: () => void setBlocked(profile, !profile.you_block) }]} />
+      <Menu label={`More about ${profile.display_name}`} items={[{ label, isLoss: !profile.you_block, run: () => void setBlocked(profile, !profile.you_block) }, ...moderatorItems(profile)]} />
     </div>
   );
 }

@@ -90,10 +90,10 @@ function StateLine() {
       )}
       {state === "idle" && (
         <>
-          <strong>Live, camera idle:</strong> <span>nobody is watching</span>
+          <strong>Live, not sending:</strong> <span>nobody is watching</span>
         </>
       )}
-      {state === "off" && <strong>Not live</strong>}
+      {state === "off" && <strong>{isLiveElsewhere.value ? "Live in another tab or on another device" : "Not live"}</strong>}
     </p>
   );
 }
@@ -110,11 +110,14 @@ function Controls() {
       </button>
     );
   }
+  // Where to take over is said below; a second way to start would only be refused.
+  if (isLiveElsewhere.value) return null;
   const submit = (event: Event): void => {
     event.preventDefault();
     void goLive(title.value.trim() || defaultTitle());
   };
-  const isReady = connection.value.state === "open" && !isStarting.value;
+  const hasNoCamera = camera.value === null && cameraProblem.value !== null;
+  const isReady = connection.value.state === "open" && !isStarting.value && !hasNoCamera;
   return (
     <form class="go-live" onSubmit={submit}>
       <input class="field" aria-label="Title of your stream" placeholder={defaultTitle()} maxLength={100} value={title.value} onInput={(event) => (title.value = event.currentTarget.value)} />
@@ -152,7 +155,7 @@ function TakeOver() {
   const title = ownStream.value?.title ?? defaultTitle();
   return (
     <div class="notice notice-row" role="status">
-      <p>You are live in another tab or on another device. Taking over stops sending there.</p>
+      <p>You are live in another tab or on another device. Taking over starts here and stops there.</p>
       <button type="button" class="button" onClick={() => void goLive(title, true)}>
         Take over here
       </button>

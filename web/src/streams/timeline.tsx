@@ -3,9 +3,9 @@ import { useEffect } from "preact/hooks";
 import { get } from "../api";
 import type { Intervals } from "../protocol";
 import { clockOffset } from "../state";
-import { minutes, timeOfDay } from "../ui/words";
+import { timeOfDay } from "../ui/words";
 import { epoch, holding, isPublished } from "./publishing";
-import { timelineOf, type TimelineFacts } from "./timeline-facts";
+import { sumInWords, ticksOf, timelineOf, type TimelineFacts } from "./timeline-facts";
 
 /** Amber where video was sent: the proof that the camera sends only while somebody watches. */
 export function Timeline() {
@@ -39,26 +39,29 @@ export function Timeline() {
 
 function Bar({ facts }: { facts: TimelineFacts }) {
   const percent = (at: number): string => `${((at - facts.start) / (facts.end - facts.start)) * 100}%`;
-  const marks = [0, 0.25, 0.5, 0.75].map((part) => facts.start + part * (facts.end - facts.start));
+  const spans = (kind: "on" | "sent") =>
+    facts[kind].map(({ from, to, title }) => (
+      <span key={`${kind} ${from}`} class={`timeline-${kind}`} title={title} style={{ left: percent(from), width: `calc(${percent(to)} - ${percent(from)})` }} />
+    ));
   return (
     <>
       <div class="timeline" role="img" aria-label={`Timeline of sending. ${sumInWords(facts)}.`}>
-        {facts.sent.map((span) => (
-          <span key={span.from} title={span.title} style={{ left: percent(span.from), width: `calc(${percent(span.to)} - ${percent(span.from)})` }} />
-        ))}
+        {spans("on")}
+        {spans("sent")}
       </div>
       <div class="timeline-marks numbers" aria-hidden="true">
-        {marks.map((mark) => (
-          <span key={mark}>{timeOfDay(mark)}</span>
+        {ticksOf(facts).map((tick) => (
+          <span key={tick} style={{ left: percent(tick) }}>
+            {timeOfDay(tick)}
+          </span>
         ))}
-        <span>now</span>
+        <span class="timeline-now">now</span>
       </div>
+      {facts.live > 0 && (
+        <p class="timeline-legend quiet small" aria-hidden="true">
+          <span class="timeline-key timeline-sent" /> sent video <span class="timeline-key timeline-on" /> live, not sending
+        </p>
+      )}
     </>
   );
-}
-
-function sumInWords(facts: TimelineFacts): string {
-  if (facts.live === 0) return "You were not live in the last three hours";
-  const saved = Math.max(0, facts.live - facts.sentFor);
-  return `Live for ${minutes(facts.live)} · sent video for ${minutes(facts.sentFor)} · ${minutes(saved)} saved`;
 }

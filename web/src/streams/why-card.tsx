@@ -3,7 +3,7 @@ import { loadProfile, profiles, setBlocked } from "../social/people";
 import { Avatar } from "../ui/avatar";
 import { Menu } from "../ui/menu";
 import { Timeline } from "./timeline";
-import { publishState, seated, waiting, why, type PublishState } from "./publishing";
+import { isLiveElsewhere, publishState, seated, waiting, why, type PublishState } from "./publishing";
 import { listed } from "../ui/words";
 
 const titles: Record<PublishState, string> = {
@@ -38,6 +38,7 @@ function WhyWords({ state }: { state: PublishState }) {
     );
   }
   if (why.value?.text) return <>{why.value.text}</>;
+  if (isLiveElsewhere.value) return <>You are live in another tab or on another device. Nothing leaves this one.</>;
   if (state === "off") return <>You are not live. Nothing leaves this computer until you go live and somebody watches.</>;
   return <>Nobody has your tile open with sound. Video starts within a second when somebody does.</>;
 }

@@ -65,7 +65,7 @@ CREATE FUNCTION private.profile_json(p_profile public.profiles) RETURNS jsonb
 LANGUAGE sql STABLE
 RETURN jsonb_build_object(
     'id', p_profile.id, 'name', p_profile.name, 'display_name', p_profile.display_name, 'bio', p_profile.bio,
-    'is_guest', p_profile.is_guest, 'created_at', p_profile.created_at);
+    'is_guest', p_profile.is_guest, 'is_demo', p_profile.is_demo, 'created_at', p_profile.created_at);
 GRANT EXECUTE ON FUNCTION private.profile_json TO anon, authenticated, service_role;
 
 CREATE FUNCTION private.person_json(p_profile_id uuid) RETURNS jsonb
@@ -158,18 +158,25 @@ BEGIN
 END;
 $$;
 
-CREATE FUNCTION public.create_guest(p_name text DEFAULT NULL) RETURNS jsonb
+CREATE FUNCTION public.create_guest(p_name text DEFAULT NULL, p_is_demo boolean DEFAULT false) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    v_profile public.profiles;
 BEGIN
     PERFORM private.require_own_accounts();
     IF p_name IS NULL THEN
-        RETURN private.profile_json(private.create_person_with_any_name(gen_random_uuid(), 'guest', true));
+        v_profile := private.create_person_with_any_name(gen_random_uuid(), 'guest', true);
+    ELSE
+        v_profile := private.create_person(gen_random_uuid(), p_name, NULL, true);
     END IF;
-    RETURN private.profile_json(private.create_person(gen_random_uuid(), p_name, NULL, true));
+    IF p_is_demo THEN
+        UPDATE public.profiles SET is_demo = true WHERE id = v_profile.id RETURNING * INTO v_profile;
+    END IF;
+    RETURN private.profile_json(v_profile);
 END;
 $$;
-COMMENT ON FUNCTION public.create_guest IS 'A profile without a password: Profile.';
+COMMENT ON FUNCTION public.create_guest IS 'A profile without a password, of a person or of a demo streamer: Profile.';
 GRANT EXECUTE ON FUNCTION public.create_guest TO service_role;
 
 -- With p_guest_id the guest keeps their profile, wall and follows, and becomes an account.
@@ -289,6 +296,20 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION public.grant_staff_role IS 'Makes somebody a moderator, finance or admin: Account.';
 GRANT EXECUTE ON FUNCTION public.grant_staff_role TO service_role;
+
+CREATE FUNCTION public.list_accounts() RETURNS jsonb
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT coalesce(jsonb_agg(jsonb_build_object(
+        'name', p.name, 'display_name', p.display_name, 'created_at', p.created_at, 'is_banned', private.is_banned(p.id),
+        'roles', coalesce(
+            (SELECT jsonb_agg(r.role ORDER BY r.role) FROM private.staff_roles AS r WHERE r.profile_id = p.id), '[]'))
+        ORDER BY p.name), '[]')
+    FROM public.profiles AS p
+    WHERE NOT p.is_guest;
+END;
+COMMENT ON FUNCTION public.list_accounts IS 'Every account that is not a guest, for whoever runs the machine.';
+GRANT EXECUTE ON FUNCTION public.list_accounts TO service_role;
 
 CREATE FUNCTION public.ensure_profile(p_profile_id uuid, p_name text DEFAULT NULL) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp

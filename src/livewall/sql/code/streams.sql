@@ -50,7 +50,7 @@ BEGIN
             ELSE 'Not live.' END;
     ELSIF NOT p_stream.is_published THEN
         v_code := 'nobody_watching';
-        v_text := 'Live, camera idle: nobody is watching. Sending starts as soon as somebody does.';
+        v_text := 'Live, not sending: nobody is watching. Sending starts as soon as somebody does.';
     ELSIF p_stream.active_viewer_count > 0 THEN
         v_code := 'watched';
         v_text := format('Sending video: %s. It stops %s seconds after the last one leaves.', v_count, v_linger);

@@ -1,0 +1,92 @@
+"""Accounts as whoever runs the machine manages them: by `livewall user`, past every sign-in."""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import TypeVar
+
+import msgspec
+
+from livewall import tokens
+from livewall.db import SERVICE, Database
+from livewall.errors import Refusal
+from livewall.identity import Credentials, hash_now, open_session
+from livewall.settings import Settings
+from livewall.shapes import Profile
+
+T = TypeVar("T")
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """One account in the list."""
+
+    name: str
+    display_name: str
+    roles: list[str]
+    is_banned: bool
+    created_at: datetime
+
+
+def create_user(
+    settings: Settings, name: str, role: str | None = None, password: str | None = None
+) -> str:
+    """Create an account and return a token for it.
+
+    Without a password nobody can sign in to it but by this token. Raises Refusal.
+    """
+
+    async def create(database: Database) -> str:
+        hashed = hash_now(password or secrets.token_urlsafe(32))
+        profile = await database.call(
+            SERVICE, "create_account", Profile, p_name=name, p_password_hash=hashed
+        )
+        if role:
+            await database.call(
+                SERVICE, "grant_staff_role", object, p_profile_id=profile.id, p_role=role
+            )
+        session = await open_session(database, profile.id)
+        rules = tokens.Rules(settings.secret, settings.jwt_audience)
+        return tokens.sign(rules, profile.id, session.session_id, session.expires_at.timestamp())
+
+    return _run(settings, create)
+
+
+def set_password(settings: Settings, name: str, password: str) -> None:
+    """Give an account a new password. Raises Refusal if nobody has an account of this name."""
+
+    async def change(database: Database) -> None:
+        found = await database.find(SERVICE, "find_credentials", Credentials, p_name=name)
+        if found is None:
+            raise Refusal(
+                "not_found", f"No account is called {name}.", "`livewall user list` shows them."
+            )
+        await database.call(
+            SERVICE,
+            "set_password_hash",
+            object,
+            p_profile_id=found.profile_id,
+            p_password_hash=hash_now(password),
+        )
+
+    _run(settings, change)
+
+
+def list_users(settings: Settings) -> list[Listed]:
+    """Return every account by name; guests are none."""
+
+    async def read(database: Database) -> list[Listed]:
+        return await database.call(SERVICE, "list_accounts", list[Listed])
+
+    return _run(settings, read)
+
+
+def _run(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
+    async def connected() -> T:
+        database = Database(settings.web_database_url, size=1)
+        try:
+            return await work(database)
+        finally:
+            await database.close()
+
+    return asyncio.run(connected())

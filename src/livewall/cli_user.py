@@ -1,0 +1,92 @@
+"""`livewall user`: accounts, made and mended by whoever runs the machine."""
+
+import sys
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from livewall.database import prepared
+from livewall.errors import Refusal
+from livewall.settings import load
+
+app = typer.Typer(help="Accounts.", no_args_is_help=True)
+PASSWORD_LENGTH = range(8, 201)
+
+
+class StaffRole(StrEnum):
+    """What somebody may do besides using Livewall."""
+
+    MODERATOR = "moderator"
+    FINANCE = "finance"
+    ADMIN = "admin"
+
+
+@app.command()
+def create(
+    name: str,
+    role: Annotated[StaffRole | None, typer.Option(help="What they may do besides.")] = None,
+    password: Annotated[
+        bool, typer.Option("--password", help="Ask for a password: they sign in with it.")
+    ] = False,
+    print_token: Annotated[bool, typer.Option(help="Print a token as the last line.")] = False,
+) -> None:
+    """Create an account, with a role for the staff if you say so."""
+    chosen = _ask_password() if password else None
+    with prepared(load()) as settings:
+        from livewall.accounts import create_user
+
+        token = create_user(settings, name, role, chosen)
+    how = (
+        f"Sign in at {settings.url}/sign-in."
+        if chosen
+        else (f"Nobody can sign in to it yet: `livewall user password {name}`.")
+    )
+    print(f"Created {name}. {how}", file=sys.stderr)
+    if print_token:
+        print(token)
+
+
+@app.command("password")
+def new_password(name: str) -> None:
+    """Give an account a new password; where somebody is signed in, they stay so."""
+    chosen = _ask_password()
+    with prepared(load()) as settings:
+        from livewall.accounts import set_password
+
+        set_password(settings, name, chosen)
+    print(f"{name} has a new password. Sign in at {settings.url}/sign-in.", file=sys.stderr)
+
+
+@app.command("list")
+def list_all() -> None:
+    """Show every account; guests are none."""
+    with prepared(load()) as settings:
+        from livewall.accounts import list_users
+
+        found = list_users(settings)
+    if not found:
+        print("No accounts yet: `livewall user create NAME --password`.", file=sys.stderr)
+        return
+    table = Table("name", "shown as", "role", "since", "", box=None)
+    for user in found:
+        banned = "banned" if user.is_banned else ""
+        since = f"{user.created_at:%Y-%m-%d}"
+        table.add_row(user.name, user.display_name, ", ".join(user.roles), since, banned)
+    Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(table)
+
+
+def _ask_password() -> str:
+    """Ask twice without showing it; a script gives it as the first line of its input.
+
+    Never as an argument: those stay in the shell's history and in the list of processes.
+    """
+    if sys.stdin.isatty():
+        password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    else:
+        password = sys.stdin.readline().rstrip("\r\n")
+    if len(password) not in PASSWORD_LENGTH:
+        raise Refusal("invalid_argument", "A password has 8 to 200 characters.", "Choose another.")
+    return password
