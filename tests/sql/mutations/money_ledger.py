@@ -54,7 +54,7 @@ MUTATIONS = [
     ),
     Mutation(
         "ledger: entries on accounts of another currency",
-        edit(LEDGER, ("a.id = p.account_id AND a.currency = p.currency", "a.id = p.account_id")),
+        edit(LEDGER, ("p.account_id) IS DISTINCT FROM p.currency)", "p.account_id) IS NULL)")),
         test_ledger.test_unbalanced_and_homeless_postings_are_refused,
         {"accounts": [4, 1], "currencies": ["coins"] * 2, "amounts": [5, -5], "code": "LW091"},
     ),
