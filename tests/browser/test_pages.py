@@ -128,6 +128,9 @@ async def money_pages(site: Site, window: Window, name: str) -> AsyncGenerator[s
     sheet = page.get_by_role("dialog")
     await sheet.get_by_role("button", name=f"Send Rose for {name}, 10 coins").click()
     await expect(page.get_by_test_id("gift-sign")).to_be_visible()
+    handle = page.get_by_role("button", name="Make the chat larger")
+    if await handle.is_visible():  # on a phone the chat starts small
+        await handle.click()
     await expect(window.messages).to_contain_text("Rose")
     yield "wall-with-a-gift"
     await window.tile(name).get_by_role("button", name=f"Send {name} a gift").click()
