@@ -30,6 +30,7 @@ people = st.integers(0, PEOPLE - 1)
 numbers = st.integers(0, 1000)
 packs = st.sampled_from([*PACKS, "coins_700", "coins_700"])
 refund_states = st.sampled_from(["pending", "succeeded", "succeeded", "failed"])
+endings = st.sampled_from(["buy", "buy", "won", "lost", ""])
 parts = st.sampled_from([1, 3, 2])  # all of it, a third, a half
 
 
@@ -54,11 +55,12 @@ class MoneyMachine(RuleBasedStateMachine):
 
     # -- buying and paying
 
-    @initialize(buyer=people, pack=packs)
-    def begin(self, buyer: int, pack: str) -> None:
-        """Somebody has coins from the start."""
+    @initialize(buyer=people, pack=packs, then=endings)
+    def begin(self, buyer: int, pack: str, then: str) -> None:
+        """Somebody has bought, and somebody has owed, from the start."""
         self.buy(buyer, pack)
         self.money(0, "captured", 1)
+        self.spend_and_dispute(buyer, then)
 
     @rule(buyer=people, pack=packs)
     def buy(self, buyer: int, pack: str) -> None:
@@ -95,6 +97,37 @@ class MoneyMachine(RuleBasedStateMachine):
         self.history.tell((captured if kind == "captured" else authorized)(payment, cents))
         self.model.money(purchase, cents, captured=kind == "captured")
         self.history.look()
+
+    @rule(buyer=people)
+    def get_coins(self, buyer: int) -> None:
+        """What happens most: a purchase that is paid at once. It repays what is owed."""
+        bought = len(self.model.purchases)
+        self.buy(buyer, "coins_700")
+        if len(self.model.purchases) > bought:
+            self.money(bought, "captured", 1)
+
+    @rule(buyer=people)
+    def be_held(self, buyer: int) -> None:
+        """A large purchase that waits for a decision."""
+        bought = len(self.model.purchases)
+        self.buy(buyer, "coins_2275000")
+        if len(self.model.purchases) > bought:
+            self.money(bought, "authorized", 1)
+
+    @rule(buyer=people, then=endings)
+    def spend_and_dispute(self, buyer: int, then: str) -> None:
+        """Somebody spends what they bought and asks their bank for the money; then?"""
+        self.history.pass_time(61)
+        bought = len(self.model.purchases)
+        self.get_coins(buyer)
+        if len(self.model.purchases) == bought:
+            return
+        self.gift(buyer, (buyer + 1) % PEOPLE, "aurora")
+        self.dispute(bought, 2, "open")
+        if then == "buy":
+            self.get_coins(buyer)
+        elif then:
+            self.dispute(bought, 2, then)
 
     @precondition(has_bought)
     @rule(number=numbers)
@@ -206,6 +239,14 @@ class MoneyMachine(RuleBasedStateMachine):
         before = self.history.look()
         self.history.service("fold_ledger", p_limit=limit)
         assert self.history.look() == before
+
+    @precondition(has_bought)
+    @rule(decision=st.sampled_from(["approve", "reject"]))
+    def decide_too_late(self, decision: str) -> None:
+        """A deadline passes before the job has run, and somebody decides all the same."""
+        self.history.pass_time(5 * DAY + 1)
+        for number in range(len(self.model.purchases)):
+            self.decide(number, decision)
 
     @rule(person=people)
     def delete_account(self, person: int) -> None:
