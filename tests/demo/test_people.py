@@ -1,5 +1,6 @@
 """The same people come back, and nobody comes in production."""
 
+import secrets
 import stat
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def test_a_folder_that_cannot_be_written_costs_only_the_memory(tmp_path: Path) -
 
 def test_production_refuses_demo_streamers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("LIVEWALL_ENV", "production")
-    monkeypatch.setenv("LIVEWALL_SECRET", "s" * 40)
+    monkeypatch.setenv("LIVEWALL_SECRET", secrets.token_urlsafe(48))
     monkeypatch.setenv("LIVEWALL_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("LIVEWALL_PUBLIC_URL", "https://live.example")
     monkeypatch.setenv(
