@@ -109,6 +109,8 @@ async def test_a_reloaded_page_gets_the_video_again(
     watcher.viewer.watch(stream_id)
     await watcher.viewer.wait_for_frames(stream_id, 3)
     epoch = performer.publisher.demand.epoch
+    # A reload ends the old page without a leave; alive it would be a second tab of the account.
+    await watcher.tab.close()
     async with watching(site, reloaded=watcher) as reloaded:
         await reloaded.viewer.wait_for_frames(stream_id, 5)
     assert performer.publisher.demand.epoch == epoch
