@@ -80,13 +80,12 @@ BEGIN
     VALUES (p_purchase.payment_provider, p_fact ->> 'dispute_id', p_purchase.id, (p_fact ->> 'amount_cents')::bigint, p_fact ->> 'status')
     ON CONFLICT ON CONSTRAINT disputes_once DO UPDATE SET status = excluded.status
     WHERE private.finality(excluded.status) > private.finality(d.status);
+    -- What is open counts before what is lost; the names happen to sort that way.
     UPDATE public.coin_purchases AS c
-    SET disputed_cents = coalesce((SELECT sum(d.amount_cents) FROM private.disputes AS d WHERE d.purchase_id = c.id AND d.status <> 'won'), 0),
-        dispute_state = (SELECT max(d.status) FILTER (WHERE d.status = 'lost') FROM private.disputes AS d WHERE d.purchase_id = c.id)
+    SET (disputed_cents, dispute_state) = (
+        SELECT coalesce(sum(d.amount_cents), 0), max(d.status)
+        FROM private.disputes AS d WHERE d.purchase_id = c.id AND d.status <> 'won')
     WHERE c.id = p_purchase.id;
-    UPDATE public.coin_purchases AS c SET dispute_state = 'open'
-    WHERE c.id = p_purchase.id
-        AND EXISTS (SELECT FROM private.disputes AS d WHERE d.purchase_id = c.id AND d.status = 'open');
 END;
 $$;
 
