@@ -1,14 +1,11 @@
 """Large purchases: held, decided by a second person, carried out at the provider; and refunds."""
 
-from collections.abc import AsyncGenerator
 from uuid import uuid4
 
 import httpx
 import pytest
-import pytest_asyncio
 
 from livewall.payments import ProviderAway, ProviderRefused
-from tests.databases import Database
 from tests.server.money import (
     FakeProvider,
     audited,
@@ -18,26 +15,12 @@ from tests.server.money import (
     eventually,
     held,
     report,
-    selling,
     send,
     staff,
     status,
     told,
 )
 from tests.server.world import Json, Live, Visitor
-
-
-@pytest.fixture
-def provider() -> FakeProvider:
-    """A provider that does what it is told."""
-    return FakeProvider()
-
-
-@pytest_asyncio.fixture
-async def shop(database: Database, provider: FakeProvider) -> AsyncGenerator[Live]:
-    """A server that sells coins through it."""
-    async with selling(database, provider) as live:
-        yield live
 
 
 async def _decide(

@@ -1,11 +1,9 @@
 """Buying coins over HTTP: limits before paying, providers that fail, and a server that dies."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from uuid import UUID, uuid4
 
 import pytest
-import pytest_asyncio
 
 from livewall.db import Caller
 from livewall.db import Database as Pool
@@ -26,19 +24,6 @@ from tests.server.money import (
     told,
 )
 from tests.server.world import Live, serving, settings_for
-
-
-@pytest.fixture
-def provider() -> FakeProvider:
-    """A provider that does what it is told."""
-    return FakeProvider()
-
-
-@pytest_asyncio.fixture
-async def shop(database: Database, provider: FakeProvider) -> AsyncGenerator[Live]:
-    """A server that sells coins through it."""
-    async with selling(database, provider) as live:
-        yield live
 
 
 @pytest.mark.spec("S26")

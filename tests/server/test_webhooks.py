@@ -1,14 +1,12 @@
 """What payment providers report: signed, stored first, acted on after, once."""
 
-from collections.abc import AsyncGenerator
 from uuid import uuid4
 
 import pytest
-import pytest_asyncio
 
 from livewall.payments import Captured, Refund
 from livewall.web import LARGEST_EVENT
-from tests.databases import Cluster, Database
+from tests.databases import Cluster
 from tests.server.money import (
     FakeProvider,
     audited,
@@ -17,26 +15,12 @@ from tests.server.money import (
     coins,
     eventually,
     report,
-    selling,
     send,
     staff,
     status,
 )
 from tests.server.test_outage import away
 from tests.server.world import Json, Live, Visitor
-
-
-@pytest.fixture
-def provider() -> FakeProvider:
-    """A provider that does what it is told."""
-    return FakeProvider()
-
-
-@pytest_asyncio.fixture
-async def shop(database: Database, provider: FakeProvider) -> AsyncGenerator[Live]:
-    """A server that sells coins through it."""
-    async with selling(database, provider) as live:
-        yield live
 
 
 async def _events(member: Visitor, **query: str | int) -> list[Json]:

@@ -3,28 +3,25 @@
 A quick profile runs by default; HYPOTHESIS_PROFILE=deep runs many more and longer histories.
 """
 
-import asyncio
-import os
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 
 from tests.databases import Cluster
+from tests.sql.histories import DEEP, run_histories
 from tests.sql.money import authorized, captured, dispute, fact, refund, verify
 from tests.sql.money_history import PEOPLE, History, Stage
 from tests.sql.money_model import DAY, GIFTS, PACKS, Purchase
-from tests.sql.world import new_world
 
-EXAMPLES, STEPS = (800, 80) if os.environ.get("HYPOTHESIS_PROFILE") == "deep" else (40, 40)
+# Examples, and steps of each.
+SIZE = (800, 80) if DEEP else (40, 40)
 
 people = st.integers(0, PEOPLE - 1)
 numbers = st.integers(0, 1000)
@@ -305,23 +302,4 @@ class MoneyMachine(RuleBasedStateMachine):
 @pytest.mark.spec("S25", "S26", "D4", "D5")
 @pytest.mark.abuse("A21", "A28", "A29", "A33", "A35")
 def test_money_follows_its_rules(cluster: Cluster, world_template: str) -> None:
-    with asyncio.Runner() as runner:
-        opened = new_world(cluster, world_template)
-        world = runner.run(opened.__aenter__())
-        try:
-            stage = Stage(runner, world)
-            run_state_machine_as_test(
-                cast("type[RuleBasedStateMachine]", lambda: MoneyMachine(stage)),
-                settings=settings(
-                    max_examples=EXAMPLES,
-                    stateful_step_count=STEPS,
-                    deadline=None,
-                    database=None,
-                    derandomize=STEPS == 40,
-                    print_blob=True,
-                    phases=[Phase.generate, Phase.shrink],
-                    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-                ),
-            )
-        finally:
-            runner.run(opened.__aexit__(None, None, None))
+    run_histories(cluster, world_template, Stage, MoneyMachine, SIZE)

@@ -3,26 +3,22 @@
 A quick profile runs by default; HYPOTHESIS_PROFILE=deep runs many more and longer histories.
 """
 
-import asyncio
-import os
-from typing import cast
-
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     rule,
-    run_state_machine_as_test,
 )
 
 from tests.databases import Cluster
+from tests.sql.histories import DEEP, run_histories
 from tests.sql.publish_history import PEOPLE, SESSIONS, STREAMS, History, Stage
 from tests.sql.publish_model import WATCHING, Key
-from tests.sql.world import START, new_world, tab
+from tests.sql.world import START, tab
 
-EXAMPLES, STEPS = (1500, 80) if os.environ.get("HYPOTHESIS_PROFILE") == "deep" else (60, 40)
+# Examples, and steps of each.
+SIZE = (1500, 80) if DEEP else (60, 40)
 
 UPSERT = """
 INSERT INTO active_viewers
@@ -317,23 +313,4 @@ class PublishMachine(RuleBasedStateMachine):
 @pytest.mark.abuse("A5", "A6", "A7")
 def test_publish_state_follows_its_rules(cluster: Cluster, world_template: str) -> None:
     assert START.year == 2031, "RESET sets the same moment"
-    with asyncio.Runner() as runner:
-        opened = new_world(cluster, world_template)
-        world = runner.run(opened.__aenter__())
-        try:
-            stage = Stage(runner, world)
-            run_state_machine_as_test(
-                cast("type[RuleBasedStateMachine]", lambda: PublishMachine(stage)),
-                settings=settings(
-                    max_examples=EXAMPLES,
-                    stateful_step_count=STEPS,
-                    deadline=None,
-                    database=None,
-                    derandomize=STEPS == 40,
-                    print_blob=True,
-                    phases=[Phase.generate, Phase.shrink],
-                    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-                ),
-            )
-        finally:
-            runner.run(opened.__aexit__(None, None, None))
+    run_histories(cluster, world_template, Stage, PublishMachine, SIZE)
