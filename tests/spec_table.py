@@ -7,7 +7,7 @@ the outcomes to `.spec-result.json`; a run of some tests only replaces what it r
 import json
 import re
 import sys
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / ".spec-result.json"
+REQUIREMENT = "requirement"
 ROW = re.compile(r"^\| (?P<id>[SDA]\d+) \| (?P<title>.+) \|$", re.MULTILINE)
 
 Outcomes = dict[str, dict[str, str]]
@@ -28,13 +29,18 @@ def titles() -> dict[str, str]:
 
 
 class SpecRecorder:
-    """Collects the outcome of every test that names a requirement."""
+    """Collects the outcome of every test that names a requirement.
+
+    A test's ids travel in its report's `user_properties`, so that a run spread over processes is
+    recorded by the one that gathers the reports.
+    """
 
     def __init__(self, config: pytest.Config) -> None:
         """Record for this run; a run without any selection replaces the whole result."""
         option = config.option
         chosen = [argument for argument in config.args if argument not in ("tests", str(ROOT))]
         self.partial = bool(chosen or option.keyword or option.markexpr)
+        self.gathers = not hasattr(config, "workerinput")
         self.outcomes: Outcomes = {}
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -44,21 +50,18 @@ class SpecRecorder:
             for id_ in _ids(item):
                 if id_ not in known:
                     raise pytest.UsageError(f"{item.nodeid} names {id_}, which does not exist.")
+                item.user_properties.append((REQUIREMENT, id_))
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(
-        self, item: pytest.Item
-    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the worst outcome of a test's phases."""
-        report = yield
         if report.when == "call" or report.outcome != "passed":
-            for id_ in _ids(item):
-                self.outcomes.setdefault(id_, {})[item.nodeid] = report.outcome
-        return report
+            for name, id_ in report.user_properties:
+                if name == REQUIREMENT:
+                    self.outcomes.setdefault(str(id_), {})[report.nodeid] = report.outcome
 
     def pytest_sessionfinish(self) -> None:
         """Write the result beside the project, unless nothing of it ran."""
-        if not self.outcomes:
+        if not self.outcomes or not self.gathers:
             return
         kept = read_result() if self.partial else {}
         for id_, outcomes in self.outcomes.items():

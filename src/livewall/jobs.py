@@ -40,6 +40,7 @@ LONG_OVERLAP = timedelta(seconds=10)
 LONG_EVERY = 12
 LEADER_LOCK = 0x4C69_7665_4A6F_6273  # "LiveJobs"
 LEADER_SECONDS = 5.0
+LEADER_TIMEOUT = 5.0
 MOST_BACKOFF = 10.0
 log = structlog.get_logger()
 
@@ -167,7 +168,7 @@ async def _while_connected(connection: asyncpg.Connection, jobs: Act) -> None:
     running = asyncio.ensure_future(jobs())
     try:
         while not running.done():
-            await connection.fetchval("SELECT 1", timeout=LEADER_SECONDS)
+            await connection.fetchval("SELECT 1", timeout=LEADER_TIMEOUT)
             await asyncio.wait([running], timeout=LEADER_SECONDS)
     finally:
         # Another process may lead by now: ours must be over, not only asked to end.
