@@ -7,14 +7,14 @@ the first of them is never met.
 import asyncio
 from typing import cast
 
-import h11
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
 from livewall.limits import Bucket
 
 HEADER_SECONDS = 10.0
+MOST_HEADER = 64 * 1024
 # A ping now and then is all that browsers and the libraries we know send.
 CONTROL_PER_SECOND = 2.0
 CONTROL_BURST = 20.0
@@ -23,10 +23,12 @@ MOST_UNREAD = 256 * 1024
 MOST_PIECES = 64
 
 
-class RequestConnection(H11Protocol):
+class RequestConnection(HttpToolsProtocol):
     """HTTP. Whoever begins a request, or a connection, says all of its header within 10 seconds."""
 
     _deadline: asyncio.TimerHandle | None = None
+    _is_header = True
+    _header_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Start the clock."""
@@ -36,11 +38,29 @@ class RequestConnection(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """Take what came; stop the clock once a request is whole."""
         super().data_received(data)
+        self._header_bytes = self._header_bytes + len(data) if self._is_header else 0
+        if self._header_bytes > MOST_HEADER and not self.transport.is_closing():
+            self.send_400_response("The header is too large.")
         self._judge()
 
-    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+    def on_message_begin(self) -> None:
+        """Begin a request with its header."""
+        super().on_message_begin()
+        self._is_header = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header. What follows the body looks the same, but nobody has checked it."""
+        if self._is_header:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Go on to the body."""
+        super().on_headers_complete()
+        self._is_header = False
+
+    def handle_websocket_upgrade(self) -> None:
         """Hand over to the socket, which has its own time for hello."""
-        super().handle_websocket_upgrade(event)
+        super().handle_websocket_upgrade()
         self._stop()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -50,9 +70,8 @@ class RequestConnection(H11Protocol):
 
     def _judge(self) -> None:
         # The rest of a body nobody waits for counts as well: its answer is given.
-        cycle = cast("object", self.cycle)
-        answered = cycle is None or self.cycle.response_complete
-        owes = answered and self.conn.their_state in {h11.IDLE, h11.SEND_BODY}
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        owes = cycle is None or cycle.response_complete
         if not owes or self.transport.get_protocol() is not self:
             self._stop()
         elif self._deadline is None:

@@ -1,14 +1,10 @@
 """Gifts: what there is to give, and giving it."""
 
-from typing import Annotated
-from uuid import UUID
-
 import msgspec
 from litestar import get, post
 from litestar.params import JSONBody
-from msgspec import Meta
 
-from livewall.money import IdempotencyKey
+from livewall.gift_batches import NewGift, SentGift
 from livewall.routing import Anybody, SignedInCaller, TheServer, problems
 
 
@@ -25,30 +21,6 @@ class GiftTypes(msgspec.Struct):
     """Everything there is to give, cheapest first."""
 
     gift_types: list[GiftType]
-
-
-class NewGift(msgspec.Struct, forbid_unknown_fields=True):
-    """Whom to give what, seen in which tile (1 to 12) and stream; the price is the catalogue's."""
-
-    recipient_id: UUID
-    gift_type_id: Annotated[str, Meta(max_length=100)]
-    slot_index: int
-    stream_id: UUID
-    idempotency_key: IdempotencyKey
-
-
-class SentGift(msgspec.Struct):
-    """What was given and what is left; a repeated key answers the first gift again."""
-
-    gift_id: UUID
-    gift_type_id: str
-    title: str
-    emoji: str
-    price: int
-    streamer_share: int
-    platform_share: int
-    coins: int
-    is_repeat: bool
 
 
 @get("/api/gift-types", responses=problems())
@@ -74,16 +46,7 @@ async def list_gift_types(caller: Anybody, server: TheServer) -> GiftTypes:
 )
 async def send_gift(data: JSONBody[NewGift], person: SignedInCaller, server: TheServer) -> SentGift:
     """Give something to a streamer; chat and tiles hear of it within a second."""
-    return await server.database.call(
-        person,
-        "process_gift",
-        SentGift,
-        p_recipient_id=data.recipient_id,
-        p_gift_type_id=data.gift_type_id,
-        p_slot_index=data.slot_index,
-        p_live_stream_id=data.stream_id,
-        p_idempotency_key=data.idempotency_key,
-    )
+    return await server.gifts.give(person, data)
 
 
 ROUTES = [list_gift_types, send_gift]

@@ -37,6 +37,7 @@ DATABASE_SECONDS = Histogram(
 DATABASE_FAILURES = Counter(
     "livewall_database_failures_total", "Calls that failed, by code", ["function", "code"]
 )
+GIFT_BATCH = Histogram("livewall_gift_batch", "Gifts given by one call", buckets=SIZES)
 JOB_RUNS = Counter("livewall_job_runs_total", "Runs of a periodic job", ["job", "result"])
 JOB_SECONDS = Histogram("livewall_job_seconds", "Time of a periodic job", ["job"], buckets=FAST)
 JOB_LEADER = Gauge("livewall_job_leader", "1 while this process runs the periodic jobs")

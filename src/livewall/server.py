@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 from livewall.callers import Callers
 from livewall.changes import Changes
 from livewall.db import SERVICE, Database
+from livewall.gift_batches import GiftBatches
 from livewall.hub import Hub
 from livewall.limits import Limiter, Recent
 from livewall.payments import PaymentProvider, open_provider
@@ -46,6 +47,7 @@ class Server:
     callers: Callers
     hub: Hub
     presence: Presence
+    gifts: GiftBatches
     limiters: Limiters
     provider: PaymentProvider | None
     settlement: Settlement
@@ -87,6 +89,7 @@ def assemble(settings: Settings) -> Server:
         callers=Callers(settings, database),
         hub=hub,
         presence=Presence(database, hub, settings.seats),
+        gifts=GiftBatches(database),
         limiters=limiters,
         provider=provider,
         settlement=Settlement(database, provider),

@@ -112,6 +112,33 @@ async def test_a_body_that_never_ends_is_answered(
 
 
 @pytest.mark.abuse("A19")
+async def test_a_header_without_end_is_cut_off(live: Live) -> None:
+    async with _line(live) as (reader, writer):
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-A: " + b"x" * 10_000)
+        sent, until = 0, time.monotonic() + 5
+        with contextlib.suppress(ConnectionError):
+            while time.monotonic() < until:
+                writer.write(b"x" * 10_000)
+                await writer.drain()
+                sent += 10_000
+                await asyncio.sleep(0.01)
+    assert 50_000 < sent < 1_000_000
+
+
+async def test_what_follows_the_body_is_no_header(live: Live) -> None:
+    vera = await live.account("vera")
+    async with _line(live) as (reader, writer):
+        writer.write(
+            b"POST /api/session/guest HTTP/1.1\r\nHost: localhost\r\n"
+            b"Transfer-Encoding: chunked\r\nContent-Type: application/json\r\n\r\n"
+            b"0\r\nAuthorization: Bearer " + vera.token.encode() + b"\r\n"
+            b"X-Request-Id: smuggled\r\n\r\n"
+        )
+        answer = await asyncio.wait_for(reader.read(65_536), 5)
+    assert b"smuggled" not in answer
+
+
+@pytest.mark.abuse("A19")
 async def test_pings_of_somebody_who_never_reads_fill_no_memory(live: Live) -> None:
     async with _socket(live, await live.guest()) as (_reader, writer):
         # What the kernel and this reader take until they are full is small; then nobody reads.

@@ -6,8 +6,11 @@ from uuid import UUID, uuid4
 import httpx
 import msgspec
 import pytest
+from prometheus_client import REGISTRY
 
-from livewall import events
+from livewall import events, gift_batches
+from livewall.db import Argument, Caller
+from livewall.errors import Refusal
 from livewall.hub import Hub
 from tests.server.money import coins, give_coins, staff
 from tests.server.world import Json, Live, Visitor
@@ -117,6 +120,63 @@ async def test_the_same_key_gives_once(live: Live) -> None:
     assert await coins(vera) == 900
     other = await give(vera, ada, stream_id, "rose", more={"idempotency_key": key})
     assert (other.status_code, other.json()["code"]) == (409, "idempotency_conflict")
+
+
+@pytest.mark.spec("S27", "S26")
+async def test_a_crowd_shares_calls_and_everybody_gets_their_own_answer(live: Live) -> None:
+    ada = await live.account("ada")
+    _, stream_id = await ada.go_live()
+    fans = [await live.account(f"fan.{number}") for number in range(20)]
+    for fan in fans[:15]:
+        await give_coins(live, fan, 100)
+    assert (await give(fans[0], ada, stream_id, "rose")).status_code == 201
+    names = ("livewall_gift_batch_count", "livewall_gift_batch_sum")
+    before = [REGISTRY.get_sample_value(name) or 0 for name in names]
+    answers = await asyncio.gather(
+        *(give(fan, ada, stream_id, "heart") for fan in fans),
+        give(fans[1], ada, stream_id, "moon"),
+    )
+    assert [a.status_code for a in answers] == [201] * 15 + [409] * 5 + [404]
+    assert [a.json()["coins"] for a in answers[:15]] == [40] + [50] * 14
+    assert {a.json()["code"] for a in answers[15:20]} == {"not_enough_coins"}
+    after = [REGISTRY.get_sample_value(name) or 0 for name in names]
+    calls, gifts = (now - then for now, then in zip(after, before, strict=True))
+    assert (gifts, calls < 15) == (21, True), calls
+    assert [await coins(fan) for fan in fans] == [40] + [50] * 14 + [0] * 5
+
+
+@pytest.mark.spec("S26")
+async def test_a_gift_whose_answer_was_lost_is_repeated_by_its_key(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, vera, bob = [await live.account(name) for name in ("ada", "vera", "bob")]
+    _, stream_id = await ada.go_live()
+    for fan in (vera, bob):
+        await give_coins(live, fan)
+        await give(fan, ada, stream_id, "rose")
+    monkeypatch.setattr(gift_batches, "CALLS", 0)
+    wishes = [(fan, str(uuid4())) for fan in (vera, bob)]
+    lost = [
+        asyncio.create_task(give(fan, ada, stream_id, more={"idempotency_key": key}))
+        for fan, key in wishes
+    ]
+    await asyncio.sleep(0.3)
+    monkeypatch.setattr(gift_batches, "CALLS", 1)
+    real = live.app.server.database.call_json
+
+    async def losing(caller: Caller, function: str, arguments: dict[str, Argument]) -> str:
+        answer = await real(caller, function, arguments)
+        if function == "process_gifts":
+            raise Refusal("database_away")
+        return answer
+
+    monkeypatch.setattr(live.app.server.database, "call_json", losing)
+    third = await give(vera, ada, stream_id, "moon")
+    assert third.status_code == 503, "it went with the others"
+    assert [(await answer).status_code for answer in lost] == [503, 503]
+    again = [await give(fan, ada, stream_id, more={"idempotency_key": key}) for fan, key in wishes]
+    assert [(a.status_code, a.json()["is_repeat"]) for a in again] == [(201, True)] * 2
+    assert [await coins(vera), await coins(bob)] == [890, 890]
 
 
 @pytest.mark.abuse("A33")

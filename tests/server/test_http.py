@@ -152,10 +152,12 @@ async def test_pages_of_the_app_and_files(database: Database, tmp_path: Path) ->
 
 async def test_invented_methods_do_not_grow_the_metrics(live: Live) -> None:
     http = live.visitor().http
-    assert (await http.request("BREW", "/api/streams")).status_code == 405
+    assert (await http.request("PROPFIND", "/api/streams")).status_code == 405
+    assert (await http.request("BREW", "/api/streams")).status_code == 400
     metrics = (await http.get("/metrics")).text
     assert 'livewall_http_seconds_count{method="other",status="405"}' in metrics
     assert "BREW" not in metrics
+    assert "PROPFIND" not in metrics
 
 
 async def test_a_missing_build_says_what_to_do(database: Database, tmp_path: Path) -> None:

@@ -268,3 +268,82 @@ async def test_the_same_gift_ten_times_at_once_is_one_gift(world: World) -> None
     assert sorted(map(str, said)) == ["LW075"] * 5 + ["false"] + ["true"] * 4
     assert (await wallet(world, fan))["coins"] == 990
     assert (await wallet(world, streamer))["earnings"] == 7
+
+
+def wish(sender: Person, recipient: Person, **more: Any) -> dict[str, Any]:
+    """Return a gift as `process_gifts` takes it."""
+    plain: dict[str, Any] = {
+        "sender_id": sender.id,
+        "recipient_id": recipient.id,
+        "gift_type_id": "rose",
+        "slot_index": 3,
+        "live_stream_id": None,
+        "idempotency_key": key(),
+    }
+    return plain | more
+
+
+async def give_together(world: World, *wishes: dict[str, Any]) -> Any:
+    """Send many gifts in one call; return the answers by position, from 1."""
+    return await world.call("service_role", "process_gifts", p_gifts=list(wishes))
+
+
+@pytest.mark.spec("D5", "S27", "S26")
+@pytest.mark.abuse("A32", "A33")
+async def test_together_only_what_is_simple_is_given(world: World) -> None:
+    one, two, poor, banned, blocked, streamer, unpaid = await world.people(
+        "one", "two", "poor", "banned", "blocked", "streamer", "unpaid"
+    )
+    for person in (one, two, banned, blocked):
+        await give_coins(world, person, 1000)
+    used = key()
+    await gift(world, one, streamer, "rose", p_idempotency_key=used)
+    await world.sql(streamer, "INSERT INTO blocks VALUES ($1, $2)", streamer.id, blocked.id)
+    await world.admin.execute(
+        "INSERT INTO private.bans (profile_id, reason) VALUES ($1, 'spam')", banned.id
+    )
+    odd = [
+        wish(two, streamer, idempotency_key="short"),
+        wish(two, streamer, idempotency_key="a key with blanks"),
+        wish(two, streamer, slot_index=13),
+        wish(two, streamer, gift_type_id="moon"),
+        wish(two, two),
+        wish(two, streamer, live_stream_id=one.id),
+        wish(two, unpaid),
+        wish(one, streamer, idempotency_key=used),
+        wish(poor, streamer),
+        wish(banned, streamer),
+        wish(blocked, streamer),
+    ]
+    assert await give_together(world, *odd) == {}
+    sent = await give_together(
+        world, *odd[:6], wish(two, streamer), wish(two, streamer), wish(one, streamer)
+    )
+    assert {position: answer["coins"] for position, answer in sent.items()} == {"7": 990, "9": 980}
+    assert sent["7"] | {"gift_id": None} == {
+        "gift_id": None,
+        "gift_type_id": "rose",
+        "title": "Rose",
+        "emoji": "🌹",
+        "price": 10,
+        "streamer_share": 7,
+        "platform_share": 3,
+        "coins": 990,
+        "is_repeat": False,
+    }
+    assert (await wallet(world, streamer))["earnings"] == 21
+    assert await revenue(world) == 9
+    assert await verify(world) == {}
+
+
+async def test_together_or_alone_a_key_gives_once(world: World) -> None:
+    fan, streamer = await rich_fan(world)
+    await gift(world, fan, streamer)
+    same = wish(fan, streamer)
+    assert (await give_together(world, same))["1"]["coins"] == 980
+    alone = await gift(
+        world, fan, streamer, p_idempotency_key=same["idempotency_key"], p_slot_index=3
+    )
+    assert (alone["is_repeat"], alone["coins"]) == (True, 980)
+    assert await give_together(world, same, same) == {}
+    assert (await wallet(world, fan))["coins"] == 980

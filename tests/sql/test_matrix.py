@@ -95,7 +95,7 @@ FUNCTIONS = {
         public.record_job_run public.record_leaves public.record_publisher_heartbeats
         public.register_server_start public.renew_session public.set_password_hash
         public.sweep_publish_state public.update_publish_state_from_viewers
-        public.attach_payment public.create_coin_purchase public.deliver_outbox
+        public.attach_payment public.create_coin_purchase public.deliver_outbox public.process_gifts
         public.expire_purchases public.finish_provider_call public.fold_ledger
         public.get_payment_event public.process_coin_purchase public.process_payment_events
         public.receive_payment_event public.replay_payment_event public.take_events

@@ -110,6 +110,44 @@ async def test_opposing_gifts_neither_deadlock_nor_lose_a_coin(database: Databas
 
 
 @pytest.mark.spec("S26", "D5")
+async def test_gifts_sent_together_and_alone_race_for_the_same_wallets(database: Database) -> None:
+    service = await database.as_role("service_role")
+    streamer = await database.person("streamer")
+    fans = [await database.person(f"fan.{number}") for number in range(8)]
+    for fan in fans:
+        await coins_for(service, fan, 1000)
+    alone = await database.as_person(fans[0])
+    await alone.execute(GIFT, streamer.id, key())
+
+    async def together(order: Sequence[Person], keys: Sequence[str]) -> None:
+        connection = await database.as_role("service_role")
+        for number in keys:
+            gifts = [
+                {
+                    "sender_id": str(fan.id),
+                    "recipient_id": str(streamer.id),
+                    "gift_type_id": "rose",
+                    "slot_index": 1,
+                    "idempotency_key": number,
+                }
+                for fan in order
+            ]
+            await connection.execute("SELECT public.process_gifts($1)", json.dumps(gifts))
+
+    async def one_by_one(keys: Sequence[str]) -> None:
+        for number in keys:
+            await alone.execute(GIFT, streamer.id, number)
+
+    keys = [key() for _ in range(30)]
+    await asyncio.gather(
+        together(fans, keys), together(fans[::-1], keys), together(fans, keys), one_by_one(keys)
+    )
+    admin = await database.admin()
+    assert await admin.fetchval(WALLETS) == 8 * 1000 - 10 - 8 * 30 * 10, "each key gave once"
+    await assert_well(database)
+
+
+@pytest.mark.spec("S26", "D5")
 async def test_everybody_gives_to_one_streamer_whose_account_is_new(database: Database) -> None:
     service = await database.as_role("service_role")
     streamer = await database.person("streamer")

@@ -21,19 +21,19 @@ MUTATIONS = [
     ),
     Mutation(
         "gifts: any slot",
-        edit(GIFTS, ("AND p_slot_index BETWEEN 1 AND 12 AND", "AND"))
+        edit(GIFTS, ("AND g.slot_index BETWEEN 1 AND 12 AND", "AND"))
         + "; ALTER TABLE public.gifts DROP CONSTRAINT gifts_slot_1_to_12",
         test_gifts.test_a_slot_is_one_of_the_senders_wall,
         {"slot": 13},
     ),
     Mutation(
         "gifts: the slot is not kept",
-        edit(GIFTS, ("p_slot_index, v_ok.price, v_ok.share,", "1, v_ok.price, v_ok.share,")),
+        edit(GIFTS, ("q.live_stream_id, q.slot_index, q.price,", "q.live_stream_id, 1, q.price,")),
         test_gifts.test_everybody_reads_gifts_and_nobody_writes_them,
     ),
     Mutation(
         "gifts: to oneself",
-        edit(GIFTS, (" AND p_recipient_id <> v_sender\n", "\n"))
+        edit(GIFTS, (" AND g.recipient_id <> g.sender_id\n", "\n"))
         + "; ALTER TABLE public.gifts DROP CONSTRAINT gifts_not_to_oneself",
         test_gifts.test_a_gift_to_oneself_is_refused,
     ),
@@ -42,8 +42,8 @@ MUTATIONS = [
         edit(
             GIFTS,
             (
-                "WHERE s.id = p_live_stream_id AND s.streamer_id = p_recipient_id)",
-                "WHERE s.id = p_live_stream_id)",
+                "WHERE s.id = g.live_stream_id AND s.streamer_id = g.recipient_id)",
+                "WHERE s.id = g.live_stream_id)",
             ),
         ),
         test_gifts.test_a_gift_to_oneself_is_refused,
@@ -52,20 +52,20 @@ MUTATIONS = [
         "gifts: across a block",
         edit(
             GIFTS,
-            ("        AND NOT private.is_blocked_pair(v_sender, p_recipient_id)\n", ""),
+            ("            AND NOT private.is_blocked_pair(g.sender_id, g.recipient_id)\n", ""),
         ),
         test_gifts.test_a_blocked_pair_does_not_gift,
         {"by": "streamer"},
     ),
     Mutation(
         "gifts: on credit",
-        edit(GIFTS, ("WHERE id = v_ok.wallet AND balance >= v_ok.price", "WHERE id = v_ok.wallet"))
+        edit(GIFTS, ("w.id = q.wallet AND w.balance >= q.price", "w.id = q.wallet"))
         + "; ALTER TABLE private.ledger_accounts DROP CONSTRAINT ledger_accounts_balance_not_negative",
         test_gifts.test_ten_gifts_at_once_with_coins_for_three,
     ),
     Mutation(
         "gifts: on credit, one at a time",
-        edit(GIFTS, ("WHERE id = v_ok.wallet AND balance >= v_ok.price", "WHERE id = v_ok.wallet")),
+        edit(GIFTS, ("w.id = q.wallet AND w.balance >= q.price", "w.id = q.wallet")),
         test_gifts.test_more_than_one_has_is_refused_and_leaves_nothing,
     ),
     Mutation(
@@ -85,8 +85,8 @@ MUTATIONS = [
         edit(
             GIFTS,
             (
-                "ARRAY[-v_ok.price, v_ok.price, -v_ok.price, v_ok.share, v_ok.price - v_ok.share]",
-                "ARRAY[-v_ok.price, v_ok.price, -v_ok.share, v_ok.share, 0]",
+                "(3, 6, 'earnings', -q.price),\n            (4, q.earnings, 'earnings', q.share), (5, 7, 'earnings', q.price - q.share)",
+                "(3, 6, 'earnings', -q.share),\n            (4, q.earnings, 'earnings', q.share)",
             ),
         ),
         test_gifts.test_sender_streamer_and_platform_settle_in_one_transaction,
@@ -104,34 +104,50 @@ MUTATIONS = [
     ),
     Mutation(
         "gifts: a key is good for one gift at a time",
-        edit(GIFTS, ("    ON CONFLICT (id) DO NOTHING\n", "")),
+        edit(GIFTS, ("        ON CONFLICT (id) DO NOTHING\n", "")),
         test_gifts.test_the_same_gift_ten_times_at_once_is_one_gift,
+    ),
+    Mutation(
+        "gifts: together, a sender's second is paid for by nobody",
+        edit(GIFTS, ("SELECT DISTINCT ON (g.sender_id)\n", "SELECT\n")),
+        test_gifts.test_together_only_what_is_simple_is_given,
+    ),
+    Mutation(
+        "gifts: together, the banned give, too",
+        edit(GIFTS, ("            AND NOT private.is_banned(g.sender_id)\n", "")),
+        test_gifts.test_together_only_what_is_simple_is_given,
     ),
     Mutation(
         "gifts: nobody is told",
         edit(
             GIFTS,
             (
-                "    INSERT INTO private.outbox (kind, profile_id, source_id) VALUES ('gift', p_recipient_id, v_id);\n",
-                "",
+                "(n.g).recipient_id, (n.g).id FROM given AS n",
+                "(n.g).recipient_id, (n.g).id FROM given AS n WHERE false",
             ),
         ),
         test_gift_events.test_a_gift_is_told_to_chat_and_tile_once_it_is_committed,
     ),
     Mutation(
         "gifts: chat says nothing",
-        edit(EVENTS, ("WHERE s.id = p_gift.live_stream_id\n", "WHERE false\n")),
+        edit(EVENTS, ("ON s.id = (i.g).live_stream_id\n", "ON false\n")),
         test_gift_events.test_a_gift_is_told_to_chat_and_tile_once_it_is_committed,
     ),
     Mutation(
         "gifts: chat says it in nobody's name",
-        edit(EVENTS, ("SELECT s.id, p.id, 'gift'", "SELECT s.id, NULL::uuid, 'gift'")),
+        edit(EVENTS, ("WHERE p.id = (i.g).sender_id), 'gift'", "WHERE false), 'gift'")),
         test_gift_events.test_the_blocked_do_not_read_of_each_others_gifts,
         {"by": "viewer"},
     ),
     Mutation(
         "gifts: told in any order",
-        edit(EVENTS, ("SELECT t.* FROM taken AS t ORDER BY t.id", "SELECT t.* FROM taken AS t")),
+        edit(
+            EVENTS,
+            (
+                "LEFT JOIN said AS a ON a.gift_id = (i.g).id\n    ORDER BY i.id",
+                "LEFT JOIN said AS a ON a.gift_id = (i.g).id ORDER BY i.id DESC",
+            ),
+        ),
         test_gift_events.test_gifts_are_told_in_the_order_they_were_sent,
     ),
 ]

@@ -12,47 +12,47 @@ BEGIN ATOMIC
     WHERE t.id = p_gift.gift_type_id;
 END;
 
-CREATE FUNCTION private.say_gift(p_gift public.gifts) RETURNS jsonb
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-    INSERT INTO public.chat_messages AS m (live_stream_id, sender_id, type, body, gift_id)
-    SELECT s.id, p.id, 'gift', t.emoji || ' ' || t.title || ' · ' || p_gift.price, p_gift.id
-    FROM public.live_streams AS s
-    JOIN public.gift_types AS t ON t.id = p_gift.gift_type_id
-    LEFT JOIN public.profiles AS p ON p.id = p_gift.sender_id
-    WHERE s.id = p_gift.live_stream_id
-    RETURNING private.chat_message_json(m);
-END;
-
--- The outbox has one reader at a time, so the ids of events are in the order of their commits.
+-- The outbox has one reader at a time, so the ids of events are in the order of their commits. Gifts are said in the chat
+-- of their stream, as long as there is one.
 CREATE FUNCTION public.deliver_outbox(p_limit integer DEFAULT 1000) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_item private.outbox;
-    v_gift public.gifts;
-    v_delivered integer := 0;
+    v_delivered integer;
 BEGIN
     IF NOT pg_try_advisory_xact_lock(hashtextextended('outbox', 0)) THEN
         RETURN jsonb_build_object('delivered', 0);
     END IF;
-    FOR v_item IN
-        WITH taken AS (
-            DELETE FROM private.outbox AS o
-            WHERE o.id IN (SELECT w.id FROM private.outbox AS w ORDER BY w.id LIMIT p_limit)
-            RETURNING o.*
-        )
+    WITH taken AS (
+        DELETE FROM private.outbox AS o
+        WHERE o.id IN (SELECT w.id FROM private.outbox AS w ORDER BY w.id LIMIT p_limit)
+        RETURNING o.*
+    ), items AS (
         -- In the order they were written: storage has another, once it fills the holes that deletions leave.
-        SELECT t.* FROM taken AS t ORDER BY t.id
-    LOOP
-        v_delivered := v_delivered + 1;
-        SELECT * INTO v_gift FROM public.gifts WHERE id = v_item.source_id AND v_item.kind = 'gift';
-        INSERT INTO private.events (kind, profile_id, stream_id, payload)
-        VALUES (v_item.kind, v_item.profile_id, v_gift.live_stream_id, CASE v_item.kind
-            WHEN 'gift' THEN jsonb_build_object('message', private.say_gift(v_gift), 'gift', private.gift_event_json(v_gift))
-            WHEN 'wallet' THEN '{}'
-            ELSE private.purchase_event_json(v_item.source_id) END);
-    END LOOP;
+        -- A gift is looked up as a scalar, which no plan turns into a scan of all gifts.
+        SELECT t.id, t.kind, t.profile_id, t.source_id,
+            (SELECT g FROM public.gifts AS g WHERE t.kind = 'gift' AND g.id = t.source_id) AS g
+        FROM taken AS t
+        ORDER BY t.id
+    ), said AS (
+        INSERT INTO public.chat_messages AS m (live_stream_id, sender_id, type, body, gift_id)
+        SELECT s.id, (SELECT p.id FROM public.profiles AS p WHERE p.id = (i.g).sender_id), 'gift',
+            y.emoji || ' ' || y.title || ' · ' || (i.g).price, (i.g).id
+        FROM items AS i
+        JOIN public.live_streams AS s ON s.id = (i.g).live_stream_id
+        JOIN public.gift_types AS y ON y.id = (i.g).gift_type_id
+        ORDER BY i.id
+        RETURNING m.gift_id, private.chat_message_json(m) AS message
+    )
+    INSERT INTO private.events (kind, profile_id, stream_id, payload)
+    SELECT i.kind, i.profile_id, (i.g).live_stream_id, CASE i.kind
+        WHEN 'gift' THEN jsonb_build_object('message', a.message, 'gift', private.gift_event_json(i.g))
+        WHEN 'wallet' THEN '{}'
+        ELSE private.purchase_event_json(i.source_id) END
+    FROM items AS i
+    LEFT JOIN said AS a ON a.gift_id = (i.g).id
+    ORDER BY i.id;
+    GET DIAGNOSTICS v_delivered = ROW_COUNT;
     -- Servers look several times a second; whoever was away for longer starts from a fresh snapshot anyway.
     DELETE FROM private.events AS e
     WHERE e.id IN (SELECT w.id FROM private.events AS w ORDER BY w.id LIMIT 1000) AND e.created_at < private.clock() - interval '10 minutes';

@@ -20,11 +20,16 @@ END;
 COMMENT ON FUNCTION public.list_gift_types IS 'What can be given, cheapest first: [{id, title, emoji, price}].';
 GRANT EXECUTE ON FUNCTION public.list_gift_types TO anon, authenticated;
 
+-- By length and by the characters it may not have: a bounded repetition costs a regular expression ten times as much.
+CREATE FUNCTION private.is_idempotency_key(p_key text) RETURNS boolean
+LANGUAGE sql IMMUTABLE
+RETURN octet_length(p_key) BETWEEN 8 AND 100 AND p_key !~ '[^!-~]';
+
 CREATE FUNCTION private.require_idempotency_key(p_key text) RETURNS void
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF p_key IS NULL OR p_key !~ '^[!-~]{8,100}$' THEN
+    IF private.is_idempotency_key(p_key) IS NOT TRUE THEN
         PERFORM private.fail('LW005', 'An idempotency key has 8 to 100 visible characters.', 'Use a new random UUID for each gift or purchase.');
     END IF;
 END;
@@ -32,13 +37,8 @@ $$;
 
 -- Who repeats a key gets the same id, and so meets the primary key: 128 bits of SHA-256 in the form of a UUID.
 CREATE FUNCTION private.gift_id(p_sender_id uuid, p_key text) RETURNS uuid
-LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    PERFORM private.require_idempotency_key(p_key);
-    RETURN encode(substr(sha256(convert_to(p_sender_id || ' ' || p_key, 'UTF8')), 1, 16), 'hex')::uuid;
-END;
-$$;
+LANGUAGE sql IMMUTABLE
+RETURN encode(substr(sha256(convert_to(p_sender_id || ' ' || p_key, 'UTF8')), 1, 16), 'hex')::uuid;
 
 CREATE FUNCTION private.gift_json(p_gift public.gifts, p_type public.gift_types, p_coins bigint, p_is_repeat boolean) RETURNS jsonb
 LANGUAGE sql IMMUTABLE
@@ -68,7 +68,7 @@ BEGIN
 END;
 $$;
 
--- Why a gift can not be sent at all.
+-- Raises if a gift can not be sent at all, however many coins there are.
 CREATE FUNCTION private.refuse_gift(
     p_sender_id uuid, p_recipient_id uuid, p_gift_type_id text, p_slot_index integer, p_live_stream_id uuid) RETURNS void
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -84,8 +84,11 @@ BEGIN
         PERFORM private.fail('LW022', 'You can not send this person a gift.', 'One of you has blocked the other.');
     ELSIF NOT EXISTS (SELECT FROM public.gift_types AS t WHERE t.id = p_gift_type_id AND t.is_active) THEN
         PERFORM private.fail('LW004', 'There is no such gift.', 'Reload the list of gifts.');
+    ELSIF p_live_stream_id IS NOT NULL AND NOT EXISTS (
+        SELECT FROM public.live_streams AS s WHERE s.id = p_live_stream_id AND s.streamer_id = p_recipient_id)
+    THEN
+        PERFORM private.fail('LW004', 'This stream is not theirs.', 'Reload your wall.');
     END IF;
-    PERFORM private.fail('LW004', 'This stream is not theirs.', 'Reload your wall.');
 END;
 $$;
 
@@ -105,63 +108,117 @@ BEGIN
 END;
 $$;
 
--- One look says whether the gift may be sent, what it costs and which accounts it moves; only a refusal pays for finding
--- out why. The streamer gets the whole coins of their share, the platform the rest.
+-- Gives what can simply be given, each gift with all its rows, in one statement; answers by position, from 1. What has no
+-- answer is a repeat, a refusal, a second gift of the same sender or the first to a streamer: process_gift says which.
+-- The streamer gets the whole coins of their share, the platform the rest.
+CREATE FUNCTION private.give(p_gifts jsonb) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_answers jsonb;
+BEGIN
+    WITH asked AS MATERIALIZED (
+        SELECT DISTINCT ON (g.sender_id)
+            g.position, private.gift_id(g.sender_id, g.idempotency_key) AS id, g.sender_id, g.recipient_id, g.live_stream_id,
+            g.slot_index, t AS type, t.price, t.price * m.streamer_share_percent / 100 AS share,
+            (SELECT a.id FROM private.ledger_accounts AS a
+             WHERE a.profile_id = g.sender_id AND a.kind = 'wallet' AND a.currency = 'coins') AS wallet,
+            (SELECT a.id FROM private.ledger_accounts AS a
+             WHERE a.profile_id = g.recipient_id AND a.kind = 'earnings' AND a.currency = 'earnings') AS earnings
+        FROM ROWS FROM (jsonb_to_recordset(p_gifts) AS (
+            sender_id uuid, recipient_id uuid, gift_type_id text, slot_index integer, live_stream_id uuid, idempotency_key text))
+            WITH ORDINALITY AS g (sender_id, recipient_id, gift_type_id, slot_index, live_stream_id, idempotency_key, position),
+            public.gift_types AS t, private.money_settings AS m
+        WHERE t.id = g.gift_type_id AND t.is_active AND g.slot_index BETWEEN 1 AND 12 AND g.recipient_id <> g.sender_id
+            AND private.is_idempotency_key(g.idempotency_key)
+            -- As scalars, which no plan turns into a scan of everybody.
+            AND (SELECT p.id FROM public.profiles AS p WHERE p.id = g.sender_id) IS NOT NULL
+            AND (SELECT p.id FROM public.profiles AS p WHERE p.id = g.recipient_id) IS NOT NULL
+            AND NOT private.is_banned(g.sender_id)
+            AND NOT private.is_blocked_pair(g.sender_id, g.recipient_id)
+            AND (g.live_stream_id IS NULL OR EXISTS (
+                SELECT FROM public.live_streams AS s WHERE s.id = g.live_stream_id AND s.streamer_id = g.recipient_id))
+        ORDER BY g.sender_id, g.position
+    ), wallets AS (
+        -- The lock comes before the gift, so that a key used twice at once waits here; in order, so that nobody deadlocks.
+        SELECT a.id, a.balance FROM private.ledger_accounts AS a
+        WHERE a.id = ANY (ARRAY(SELECT q.wallet FROM asked AS q WHERE q.earnings IS NOT NULL))
+        ORDER BY a.id FOR NO KEY UPDATE
+    ), given AS (
+        INSERT INTO public.gifts AS g (
+            id, sender_id, recipient_id, gift_type_id, live_stream_id, slot_index, price, streamer_share, platform_share)
+        SELECT q.id, q.sender_id, q.recipient_id, (q.type).id, q.live_stream_id, q.slot_index, q.price, q.share, q.price - q.share
+        FROM asked AS q
+        JOIN wallets AS w ON w.id = q.wallet AND w.balance >= q.price
+        ON CONFLICT (id) DO NOTHING
+        RETURNING g
+    ), posted AS (
+        INSERT INTO private.ledger_transactions AS t (kind, source_id) SELECT 'gift', (n.g).id FROM given AS n
+        RETURNING t.id, t.source_id
+    ), entries AS (
+        INSERT INTO public.ledger_entries (transaction_id, line, account_id, currency, amount)
+        SELECT t.id, e.line, e.account_id, e.currency, e.amount
+        FROM posted AS t
+        JOIN asked AS q ON q.id = t.source_id
+        CROSS JOIN LATERAL (VALUES
+            (1, q.wallet, 'coins', -q.price), (2, 5, 'coins', q.price), (3, 6, 'earnings', -q.price),
+            (4, q.earnings, 'earnings', q.share), (5, 7, 'earnings', q.price - q.share)
+        ) AS e (line, account_id, currency, amount)
+        WHERE e.amount <> 0
+    ), queued AS (
+        INSERT INTO private.ledger_queue (transaction_id) SELECT t.id FROM posted AS t
+    ), told AS (
+        INSERT INTO private.outbox (kind, profile_id, source_id) SELECT 'gift', (n.g).recipient_id, (n.g).id FROM given AS n
+    ), paid AS (
+        UPDATE private.ledger_accounts AS a SET balance = a.balance - q.price
+        FROM given AS n
+        JOIN asked AS q ON q.id = (n.g).id
+        WHERE a.id = q.wallet
+        RETURNING q.position, private.gift_json(n.g, q.type, a.balance, false) AS answer
+    )
+    SELECT coalesce(jsonb_object_agg(p.position, p.answer), '{}') INTO v_answers FROM paid AS p;
+    RETURN v_answers;
+END;
+$$;
+
 CREATE FUNCTION public.process_gift(
     p_recipient_id uuid, p_gift_type_id text, p_slot_index integer, p_live_stream_id uuid, p_idempotency_key text) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_sender uuid := private.require_caller();
-    v_id uuid := private.gift_id(v_sender, p_idempotency_key);
-    v_ok record;
-    v_gift public.gifts;
-    v_answer jsonb;
-    v_coins bigint;
+    v_gifts jsonb := jsonb_build_array(jsonb_build_object(
+        'sender_id', v_sender, 'recipient_id', p_recipient_id, 'gift_type_id', p_gift_type_id, 'slot_index', p_slot_index,
+        'live_stream_id', p_live_stream_id, 'idempotency_key', p_idempotency_key));
+    v_answer jsonb := private.give(v_gifts) -> '1';
+    v_id uuid;
 BEGIN
-    SELECT t AS type, t.price, t.price * m.streamer_share_percent / 100 AS share,
-           (SELECT a.id FROM private.ledger_accounts AS a
-            WHERE a.profile_id = v_sender AND a.kind = 'wallet' AND a.currency = 'coins') AS wallet,
-           (SELECT a.id FROM private.ledger_accounts AS a
-            WHERE a.profile_id = p_recipient_id AND a.kind = 'earnings' AND a.currency = 'earnings') AS earnings
-    INTO v_ok
-    FROM public.gift_types AS t, private.money_settings AS m
-    WHERE t.id = p_gift_type_id AND t.is_active AND p_slot_index BETWEEN 1 AND 12 AND p_recipient_id <> v_sender
-        AND EXISTS (SELECT FROM public.profiles AS p WHERE p.id = p_recipient_id)
-        AND NOT private.is_blocked_pair(v_sender, p_recipient_id)
-        AND (p_live_stream_id IS NULL OR EXISTS (
-            SELECT FROM public.live_streams AS s WHERE s.id = p_live_stream_id AND s.streamer_id = p_recipient_id));
-    IF NOT FOUND THEN
-        v_answer := private.repeated_gift(v_id, p_recipient_id, p_gift_type_id, p_slot_index, p_live_stream_id);
-        IF v_answer IS NULL THEN
-            PERFORM private.refuse_gift(v_sender, p_recipient_id, p_gift_type_id, p_slot_index, p_live_stream_id);
-        END IF;
+    IF v_answer IS NOT NULL THEN
         RETURN v_answer;
     END IF;
-
-    INSERT INTO public.gifts (id, sender_id, recipient_id, gift_type_id, live_stream_id, slot_index, price, streamer_share,
-        platform_share)
-    VALUES (v_id, v_sender, p_recipient_id, p_gift_type_id, p_live_stream_id, p_slot_index, v_ok.price, v_ok.share,
-        v_ok.price - v_ok.share)
-    ON CONFLICT (id) DO NOTHING
-    RETURNING * INTO v_gift;
-    IF v_gift.id IS NULL THEN
-        RETURN private.repeated_gift(v_id, p_recipient_id, p_gift_type_id, p_slot_index, p_live_stream_id);
+    PERFORM private.require_idempotency_key(p_idempotency_key);
+    v_id := private.gift_id(v_sender, p_idempotency_key);
+    v_answer := private.repeated_gift(v_id, p_recipient_id, p_gift_type_id, p_slot_index, p_live_stream_id);
+    IF v_answer IS NOT NULL THEN
+        RETURN v_answer;
     END IF;
-    PERFORM private.post('gift', v_id,
-        ARRAY[coalesce(v_ok.wallet, private.account_of(v_sender, 'wallet', 'coins')), 5, 6,
-            coalesce(v_ok.earnings, private.account_of(p_recipient_id, 'earnings', 'earnings')), 7],
-        ARRAY['coins', 'coins', 'earnings', 'earnings', 'earnings'],
-        ARRAY[-v_ok.price, v_ok.price, -v_ok.price, v_ok.share, v_ok.price - v_ok.share]);
-    INSERT INTO private.outbox (kind, profile_id, source_id) VALUES ('gift', p_recipient_id, v_id);
-    -- Last, so that the one row that two gifts of a sender share is locked for as short as can be.
-    UPDATE private.ledger_accounts SET balance = balance - v_ok.price WHERE id = v_ok.wallet AND balance >= v_ok.price
-    RETURNING balance INTO v_coins;
-    IF v_coins IS NULL THEN
-        PERFORM private.refuse_spending(v_sender, v_ok.price);
+    PERFORM private.refuse_gift(v_sender, p_recipient_id, p_gift_type_id, p_slot_index, p_live_stream_id),
+        private.account_of(p_recipient_id, 'earnings', 'earnings');
+    -- The streamer can be paid now. If that was not it, somebody used the key meanwhile, or coins are missing.
+    v_answer := coalesce(private.give(v_gifts) -> '1',
+        private.repeated_gift(v_id, p_recipient_id, p_gift_type_id, p_slot_index, p_live_stream_id));
+    IF v_answer IS NULL THEN
+        PERFORM private.refuse_spending(v_sender, (SELECT t.price FROM public.gift_types AS t WHERE t.id = p_gift_type_id));
     END IF;
-    RETURN private.gift_json(v_gift, v_ok.type, v_coins, false);
+    RETURN v_answer;
 END;
 $$;
 COMMENT ON FUNCTION public.process_gift IS 'Sends a gift from the caller: {gift_id, gift_type_id, title, emoji, price, streamer_share, platform_share, coins, is_repeat}.';
 GRANT EXECUTE ON FUNCTION public.process_gift TO authenticated;
+
+-- For the server, which knows who sends: what comes in the same moment costs one statement and one commit.
+CREATE FUNCTION public.process_gifts(p_gifts jsonb) RETURNS jsonb
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+RETURN private.give(p_gifts);
+COMMENT ON FUNCTION public.process_gifts IS 'Sends gifts of many people, [{sender_id, recipient_id, gift_type_id, slot_index, live_stream_id, idempotency_key}]: answers as of process_gift by position, from 1. One without an answer was not sent: ask process_gift as its sender.';
+GRANT EXECUTE ON FUNCTION public.process_gifts TO service_role;
