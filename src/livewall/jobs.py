@@ -33,10 +33,11 @@ SETTLE_SECONDS = 1.0
 EXPIRE_SECONDS = 60.0
 # Jobs that run oftener leave a record only this often, and of each failure: a record is a commit.
 RECORD_SECONDS = 10.0
-# Transactions may commit in another order than they read the clock, up to the `statement_timeout`
-# of `authenticator` (8 s) later.
+# A change is dated when it is written and seen once it is committed. Between the two a client may
+# leave its transaction idle (30 s) and run one statement more (8 s, both limits of `authenticator`
+# in platform.sql), and the next long look comes 12 x 0.25 s later: 41 s, and some slack.
 SHORT_OVERLAP = timedelta(seconds=1)
-LONG_OVERLAP = timedelta(seconds=10)
+LONG_OVERLAP = timedelta(seconds=45)
 LONG_EVERY = 12
 LEADER_LOCK = 0x4C69_7665_4A6F_6273  # "LiveJobs"
 LEADER_SECONDS = 5.0
@@ -66,7 +67,6 @@ class Sweeper:
         """Look once. Raises Refusal."""
         # A long look back now and then finds what was committed late; the others stay cheap.
         overlap = SHORT_OVERLAP if self._sweeps % LONG_EVERY else LONG_OVERLAP
-        self._sweeps += 1
         swept = await self._database.call(
             SERVICE,
             "sweep_publish_state",
@@ -74,6 +74,7 @@ class Sweeper:
             p_since=(self._since - overlap).isoformat(),
         )
         self._since = swept.now
+        self._sweeps += 1
         self._listener(swept.changes)
 
 
