@@ -336,7 +336,8 @@ BEGIN
     -- Words said in others' chats stay in place without their author and their text.
     UPDATE public.chat_messages SET body = '', deleted_at = private.clock() WHERE sender_id = OLD.id AND deleted_at IS NULL;
     -- The cascade would take the viewing records without telling the streams that were watched.
-    PERFORM private.end_watching(OLD.id);
+    PERFORM private.end_watching(
+        ARRAY[OLD.id], p_also => ARRAY(SELECT id FROM public.live_streams WHERE streamer_id = OLD.id));
     RETURN OLD;
 END;
 $$;

@@ -312,24 +312,32 @@ RETURN jsonb_build_object(
 COMMENT ON FUNCTION public.record_leaves IS 'A server''s batch of clean leaves; a null stream leaves every tile of the session: {changes}.';
 GRANT EXECUTE ON FUNCTION public.record_leaves TO service_role;
 
--- Ends one person's watching: of one streamer, for a block, or of everybody, for a ban. Returns the streams they left.
-CREATE FUNCTION private.end_watching(p_viewer_id uuid, p_streamer_id uuid DEFAULT NULL) RETURNS uuid[]
+-- Ends the watching of viewer n at streamer n, or at everybody where that is null: for blocks, a ban, a deletion. Returns the
+-- streams that were left. p_also are streams that the caller changes next: they are locked in one pass with those.
+CREATE FUNCTION private.end_watching(p_viewer_ids uuid[], p_streamer_ids uuid[] DEFAULT NULL, p_also uuid[] DEFAULT '{}')
+RETURNS uuid[]
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_derive uuid[];
+    v_left uuid[];
 BEGIN
-    PERFORM private.lock_viewer(p_viewer_id);
+    PERFORM private.lock_viewer(v.id) FROM (SELECT DISTINCT unnest(p_viewer_ids) AS id ORDER BY id) AS v;
     WITH gone AS (
-        DELETE FROM public.active_viewers AS a USING public.live_streams AS s
-        WHERE a.viewer_id = p_viewer_id AND s.id = a.live_stream_id AND s.streamer_id = coalesce(p_streamer_id, s.streamer_id)
+        DELETE FROM public.active_viewers AS a
+        WHERE (a.viewer_id, a.session_id, a.live_stream_id) IN (
+            SELECT b.viewer_id, b.session_id, b.live_stream_id
+            FROM unnest(p_viewer_ids, p_streamer_ids) AS pair (viewer_id, streamer_id)
+            JOIN public.active_viewers AS b ON b.viewer_id = pair.viewer_id
+            JOIN public.live_streams AS s ON s.id = b.live_stream_id AND s.streamer_id = coalesce(pair.streamer_id, s.streamer_id)
+            ORDER BY b.viewer_id, b.session_id, b.live_stream_id FOR UPDATE OF b)
         RETURNING a.live_stream_id
     )
-    SELECT coalesce(array_agg(DISTINCT live_stream_id), '{}') INTO v_derive FROM gone;
-    IF v_derive <> '{}' THEN
-        PERFORM private.derive_publish_state(v_derive);
+    SELECT coalesce(array_agg(DISTINCT live_stream_id), '{}') INTO v_left FROM gone;
+    PERFORM FROM public.live_streams WHERE id = ANY (v_left || p_also) ORDER BY id FOR NO KEY UPDATE;
+    IF v_left <> '{}' THEN
+        PERFORM private.derive_publish_state(v_left);
     END IF;
-    RETURN v_derive;
+    RETURN v_left;
 END;
 $$;
 

@@ -170,7 +170,11 @@ DECLARE
     v_lapsed boolean;
     v_now timestamptz;
 BEGIN
-    INSERT INTO public.live_streams (streamer_id) VALUES (v_caller) ON CONFLICT DO NOTHING;
+    IF NOT EXISTS (SELECT FROM public.live_streams WHERE streamer_id = v_caller) THEN
+        -- A ban waits for the row of who goes live; for one that is not there yet, for this.
+        PERFORM private.lock_viewer(v_caller);
+        INSERT INTO public.live_streams (streamer_id) VALUES (v_caller) ON CONFLICT DO NOTHING;
+    END IF;
     SELECT * INTO v_stream FROM public.live_streams WHERE streamer_id = v_caller FOR NO KEY UPDATE;
     v_now := private.clock();
     SELECT CASE WHEN expires_at > v_now AND session_id <> p_session_id THEN session_id END, expires_at <= v_now
