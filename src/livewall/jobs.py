@@ -1,7 +1,7 @@
 """What has to happen by the clock: the sweep, the reconciler, the cleanup. One leader at a time.
 
 Every process that serves sockets hears of changes by its own sweep, which is idempotent; the
-reconciler and the cleanup run only in the process that holds the advisory lock.
+reconciler, the cleanup and the other jobs run only in the process that holds the advisory lock.
 """
 
 import asyncio
@@ -27,6 +27,7 @@ from livewall.shapes import StreamChange
 SWEEP_SECONDS = 0.25
 RECONCILE_SECONDS = 12.0
 CLEANUP_SECONDS = 45.0
+RETENTION_SECONDS = 5.0
 OUTBOX_SECONDS = 0.25
 FOLD_SECONDS = 0.5
 SETTLE_SECONDS = 1.0
@@ -190,10 +191,13 @@ def leading(database: Database, settlement: Settlement) -> list[tuple[str, float
         await database.call(SERVICE, "expire_purchases", object)
         settlement.soon()
 
-    publish, cleanup = "update_publish_state_from_viewers", "cleanup_stale_viewers"
+    of_live = {
+        "update_publish_state_from_viewers": RECONCILE_SECONDS,
+        "cleanup_stale_viewers": CLEANUP_SECONDS,
+        "remove_old_records": RETENTION_SECONDS,
+    }
     return [
-        (publish, RECONCILE_SECONDS, calling(database, publish)),
-        (cleanup, CLEANUP_SECONDS, calling(database, cleanup)),
+        *((job, period, calling(database, job)) for job, period in of_live.items()),
         ("deliver_outbox", OUTBOX_SECONDS, deliver),
         ("fold_ledger", FOLD_SECONDS, fold),
         ("process_payment_events", SETTLE_SECONDS, settlement.process_events),

@@ -91,7 +91,7 @@ FUNCTIONS = {
         public.cleanup_stale_viewers public.close_session public.configure public.create_account
         public.create_guest public.ensure_profile public.find_credentials public.find_locked
         public.grant_staff_role public.job_runs public.list_accounts public.open_session
-        public.record_heartbeats
+        public.record_heartbeats public.remove_old_records
         public.record_job_run public.record_leaves public.record_publisher_heartbeats
         public.register_server_start public.renew_session public.set_password_hash
         public.sweep_publish_state public.update_publish_state_from_viewers

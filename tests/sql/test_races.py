@@ -80,6 +80,7 @@ class Crowd:
             (self.random.choice(self.streams), self.random.choice(self.people).id)
             for _ in range(count)
         }
+        pairs = self.random.sample(sorted(pairs), len(pairs))
         self.sequence += 1
         return [p[0] for p in pairs], [p[1] for p in pairs], [self.sequence] * len(pairs)
 
@@ -101,6 +102,7 @@ class Crowd:
         await connection.execute("SELECT public.sweep_publish_state(now() - interval '5 seconds')")
         await connection.execute("SELECT public.update_publish_state_from_viewers()")
         await connection.execute("SELECT public.cleanup_stale_viewers()")
+        await connection.execute("SELECT public.remove_old_records()")
 
     async def write_once(self, connection: Connection) -> None:
         """A viewer's own plain SQL over all their rows."""

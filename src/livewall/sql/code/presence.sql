@@ -1,4 +1,4 @@
--- livewall: after foundation, identity, streams, social, publishing, jobs
+-- livewall: after foundation, identity, streams, social, publishing
 -- Who is watching: heartbeats in batches or one by one, leaves, cleanup. Direct writes are in direct_writes.sql.
 
 -- Why this viewer may not be recorded at this stream at all, or null.
@@ -356,7 +356,6 @@ BEGIN
         WHERE b.last_active_at <= private.clock() - rule.viewer_silence
         FOR UPDATE OF b SKIP LOCKED);
     GET DIAGNOSTICS v_removed = ROW_COUNT;
-    PERFORM private.remove_old_records(1000);
     RETURN v_removed;
 END;
 $$;
