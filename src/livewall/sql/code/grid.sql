@@ -14,6 +14,9 @@ GRANT SELECT, DELETE,
     UPDATE (slot_index, streamer_id, is_pinned, is_muted, is_active, volume)
     ON public.user_grid_slots TO authenticated;
 
+CREATE TRIGGER user_grid_slots_need_present_view BEFORE INSERT OR UPDATE ON public.user_grid_slots
+    FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_old_view();
+
 CREATE FUNCTION private.limit_active_slots() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
