@@ -1,4 +1,4 @@
--- livewall: after foundation, identity, streams, social
+-- livewall: after foundation, identity, streams, presence
 -- The personal wall of 12 slots.
 
 CREATE POLICY user_grid_slots_select_own ON public.user_grid_slots FOR SELECT TO authenticated
@@ -26,7 +26,7 @@ BEGIN
     IF (SELECT count(*) FROM public.user_grid_slots AS g WHERE g.viewer_id = NEW.viewer_id AND g.is_active)
         > (SELECT max_active_tiles FROM private.settings)
     THEN
-        PERFORM private.fail('LW024', 'At most 4 tiles can be active video.', 'Turn one into a preview first.', '{"limit": 4}');
+        PERFORM private.fail_watching('LW024');
     END IF;
     RETURN NULL;
 END;
@@ -71,12 +71,13 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_caller uuid := private.require_caller();
+    v_most integer := (SELECT max_tiles FROM private.settings);
 BEGIN
     IF jsonb_typeof(p_slots) IS DISTINCT FROM 'array' THEN
         PERFORM private.fail('LW040', 'A wall is a list of slots.', 'Send a list, an empty one for an empty wall.');
-    ELSIF jsonb_array_length(p_slots) > 12 THEN
-        PERFORM private.fail('LW023', 'A wall has 12 tiles.', 'Remove a tile first.',
-            jsonb_build_object('limit', 12, 'got', jsonb_array_length(p_slots)));
+    ELSIF jsonb_array_length(p_slots) > v_most THEN
+        PERFORM private.fail('LW023', format('A wall has %s tiles.', v_most), 'Remove a tile first.',
+            jsonb_build_object('limit', v_most, 'got', jsonb_array_length(p_slots)));
     END IF;
     -- Two tabs that save at once queue here; the later one wins whole.
     PERFORM FROM public.profiles WHERE id = v_caller FOR NO KEY UPDATE;

@@ -20,15 +20,20 @@ END;
 CREATE FUNCTION private.fail_watching(p_code text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    v_rule private.settings;
 BEGIN
+    SELECT * INTO v_rule FROM private.settings;
     CASE p_code
         WHEN 'LW001' THEN PERFORM private.fail(p_code, 'You are not signed in.', 'Sign in or continue as a guest.');
         WHEN 'LW002' THEN PERFORM private.fail(p_code, 'This account is banned.', 'Write to the operator if you think this is a mistake.');
         WHEN 'LW004' THEN PERFORM private.fail(p_code, 'There is no such stream.', 'Reload the list of who is live.');
         WHEN 'LW021' THEN PERFORM private.fail(p_code, 'This stream is not live.', 'Wait until it is live again.');
         WHEN 'LW022' THEN PERFORM private.fail(p_code, 'You can not watch this person.', 'One of you has blocked the other.');
-        WHEN 'LW023' THEN PERFORM private.fail(p_code, 'A wall has 12 tiles.', 'Remove a tile first.', '{"limit": 12}');
-        WHEN 'LW024' THEN PERFORM private.fail(p_code, 'At most 4 tiles can be active video.', 'Turn one into a preview first.', '{"limit": 4}');
+        WHEN 'LW023' THEN PERFORM private.fail(p_code, format('A wall has %s tiles.', v_rule.max_tiles), 'Remove a tile first.',
+            jsonb_build_object('limit', v_rule.max_tiles));
+        WHEN 'LW024' THEN PERFORM private.fail(p_code, format('At most %s tiles can be active video.', v_rule.max_active_tiles),
+            'Turn one into a preview first.', jsonb_build_object('limit', v_rule.max_active_tiles));
         WHEN 'LW025' THEN PERFORM private.fail(p_code, 'Your wall is open in too many places.', 'Close it somewhere else first.');
     END CASE;
 END;
