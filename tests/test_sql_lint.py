@@ -39,6 +39,12 @@ MISTAKES = {
     "ALTER VIEW public.bad OWNER TO livewall_owner",
 }
 
+# The same mistake in a body that PostgreSQL stores parsed.
+PARSED = {
+    "settings_end_with_the_call": f"{FUNCTION} sql RETURN"
+    " length(set_config('role', 'anon', false))",
+}
+
 
 async def test_livewalls_own_schema_follows_every_rule(database: Database) -> None:
     assert await lint(database.admin_url) == []
@@ -48,11 +54,15 @@ def test_every_rule_has_a_mistake_to_find() -> None:
     assert {rule.name for rule in rules()} == set(MISTAKES)
 
 
-@pytest.mark.parametrize("rule", MISTAKES)
-async def test_a_rule_finds_its_mistake(database: Database, rule: str) -> None:
+@pytest.mark.parametrize(
+    ("rule", "mistake"),
+    [*MISTAKES.items(), *PARSED.items()],
+    ids=[*MISTAKES, *(f"{rule} parsed" for rule in PARSED)],
+)
+async def test_a_rule_finds_its_mistake(database: Database, rule: str, mistake: str) -> None:
     admin = await database.admin()
-    await admin.execute(MISTAKES[rule])
-    if "private.bad()" in MISTAKES[rule]:
+    await admin.execute(mistake)
+    if "private.bad()" in mistake:
         await admin.execute("ALTER FUNCTION private.bad() OWNER TO livewall_owner")
     findings = [finding for finding in await lint(database.admin_url) if finding.rule == rule]
     assert len(findings) == 1

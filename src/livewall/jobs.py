@@ -1,7 +1,7 @@
 """What has to happen by the clock: the sweep, the reconciler, the cleanup. One leader at a time.
 
 Every process that serves sockets hears of changes by its own sweep, which is idempotent; the
-reconciler and the cleanup run only in the process that holds the advisory lock.
+reconciler, the cleanup and the other jobs run only in the process that holds the advisory lock.
 """
 
 import asyncio
@@ -27,16 +27,18 @@ from livewall.shapes import StreamChange
 SWEEP_SECONDS = 0.25
 RECONCILE_SECONDS = 12.0
 CLEANUP_SECONDS = 45.0
+RETENTION_SECONDS = 5.0
 OUTBOX_SECONDS = 0.25
 FOLD_SECONDS = 0.5
 SETTLE_SECONDS = 1.0
 EXPIRE_SECONDS = 60.0
 # Jobs that run oftener leave a record only this often, and of each failure: a record is a commit.
 RECORD_SECONDS = 10.0
-# Transactions may commit in another order than they read the clock, up to the `statement_timeout`
-# of `authenticator` (8 s) later.
+# A change is dated when it is written and seen once it is committed. Between the two a client may
+# leave its transaction idle (30 s) and run one statement more (8 s, both limits of `authenticator`
+# in platform.sql), and the next long look comes 12 x 0.25 s later: 41 s, and some slack.
 SHORT_OVERLAP = timedelta(seconds=1)
-LONG_OVERLAP = timedelta(seconds=10)
+LONG_OVERLAP = timedelta(seconds=45)
 LONG_EVERY = 12
 LEADER_LOCK = 0x4C69_7665_4A6F_6273  # "LiveJobs"
 LEADER_SECONDS = 5.0
@@ -66,7 +68,6 @@ class Sweeper:
         """Look once. Raises Refusal."""
         # A long look back now and then finds what was committed late; the others stay cheap.
         overlap = SHORT_OVERLAP if self._sweeps % LONG_EVERY else LONG_OVERLAP
-        self._sweeps += 1
         swept = await self._database.call(
             SERVICE,
             "sweep_publish_state",
@@ -74,6 +75,7 @@ class Sweeper:
             p_since=(self._since - overlap).isoformat(),
         )
         self._since = swept.now
+        self._sweeps += 1
         self._listener(swept.changes)
 
 
@@ -189,10 +191,13 @@ def leading(database: Database, settlement: Settlement) -> list[tuple[str, float
         await database.call(SERVICE, "expire_purchases", object)
         settlement.soon()
 
-    publish, cleanup = "update_publish_state_from_viewers", "cleanup_stale_viewers"
+    of_live = {
+        "update_publish_state_from_viewers": RECONCILE_SECONDS,
+        "cleanup_stale_viewers": CLEANUP_SECONDS,
+        "remove_old_records": RETENTION_SECONDS,
+    }
     return [
-        (publish, RECONCILE_SECONDS, calling(database, publish)),
-        (cleanup, CLEANUP_SECONDS, calling(database, cleanup)),
+        *((job, period, calling(database, job)) for job, period in of_live.items()),
         ("deliver_outbox", OUTBOX_SECONDS, deliver),
         ("fold_ledger", FOLD_SECONDS, fold),
         ("process_payment_events", SETTLE_SECONDS, settlement.process_events),

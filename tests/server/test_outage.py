@@ -35,6 +35,7 @@ JOBS = {
     "fold_ledger",
     "perform_provider_calls",
     "process_payment_events",
+    "remove_old_records",
     "update_publish_state_from_viewers",
 }
 

@@ -6,9 +6,18 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from livewall.code_catalog import Connection
 from tests.databases import Person
-from tests.sql.world import Beat, Leave, World, become, refused, tab, watched
+from tests.sql.world import (
+    Beat,
+    Leave,
+    World,
+    another_login,
+    become,
+    refused,
+    tab,
+    waiting,
+    watched,
+)
 
 INSERT = """
 INSERT INTO active_viewers
@@ -28,15 +37,6 @@ PREVIEWS = "INSERT INTO active_viewers (live_stream_id) SELECT unnest($1::uuid[]
 async def cast(world: World, count: int) -> list[UUID]:
     """Return that many live streams of as many streamers."""
     return [await world.live(await world.person(f"cast.{n}")) for n in range(count)]
-
-
-async def another_login(world: World, who: Person) -> Connection:
-    """Connect once more and open a transaction as this person."""
-    connection = await asyncpg.connect(world.database.authenticator_url)
-    world.database.connections.append(connection)
-    await connection.execute("BEGIN")
-    await become(connection, who)
-    return connection
 
 
 @pytest.mark.spec("S6", "S13", "S14")
@@ -206,9 +206,7 @@ async def test_two_direct_writes_race_for_the_last_tile(world: World) -> None:
     await world.done(viewer, PREVIEWS, streams[:11])
     one, other = [await another_login(world, viewer) for _ in range(2)]
     await one.execute(PREVIEWS, streams[11:12])
-    racing = asyncio.create_task(other.execute(PREVIEWS, streams[12:]))
-    await asyncio.sleep(0.1)
-    assert not racing.done(), "the second must wait for the first to decide"
+    racing = await waiting(other, PREVIEWS, streams[12:])
     await one.execute("COMMIT")
     with refused("LW023"):
         await racing
@@ -295,6 +293,9 @@ async def test_no_rule_is_checked_against_an_old_snapshot(world: World, level: s
         ),
         ("INSERT INTO follows (followee_id) VALUES ($1)", (streamer.id,)),
         ("SELECT follow('streamer')", ()),
+        ("INSERT INTO user_grid_slots (slot_index, streamer_id) VALUES (1, $1)", (streamer.id,)),
+        ("UPDATE user_grid_slots SET is_active = true", ()),
+        ("SELECT save_grid('[]')", ()),
         ("INSERT INTO chat_messages (live_stream_id, body) VALUES ($1, 'x')", (stream,)),
         ("SELECT send_chat_message($1, 'x')", (stream,)),
     ]

@@ -1,10 +1,11 @@
 """What servers report about themselves, and how long records are kept."""
 
+from time import monotonic
 from uuid import UUID
 
 import pytest
 
-from tests.sql.world import World, refused, tab, watched
+from tests.sql.world import World, another_login, refused, tab, watched
 
 
 @pytest.mark.spec("S30", "S31")
@@ -37,7 +38,12 @@ async def test_a_server_is_registered_once_per_start(world: World) -> None:
 async def test_people_cannot_act_as_a_server(world: World) -> None:
     alice = await world.person("alice")
     for who in (alice, "anon"):
-        for function in ("job_runs", "cleanup_stale_viewers", "update_publish_state_from_viewers"):
+        for function in (
+            "job_runs",
+            "cleanup_stale_viewers",
+            "remove_old_records",
+            "update_publish_state_from_viewers",
+        ):
             with refused("42501"):
                 await world.call(who, function)
         with refused("42501"):
@@ -63,10 +69,10 @@ async def test_sessions_go_thirty_days_after_their_end(world: World) -> None:
     await world.call("service_role", "close_session", p_session_id=closed)
     everything = "SELECT id FROM private.sessions"
     await world.advance(30 * DAY)
-    await world.cleanup()
+    await world.remove_old()
     assert len(await world.rows(everything)) == 3
     await world.advance(1)
-    assert await world.cleanup() == 0, "viewing records are counted, and nothing else"
+    assert await world.remove_old() == 2
     assert await world.rows(everything) == [(kept,)]
     await world.call("service_role", "renew_session", p_session_id=kept, p_lifetime="1 day")
     with refused("LW015"):
@@ -85,7 +91,7 @@ async def test_intervals_go_ninety_days_after_their_end(world: World) -> None:
     )
     for seconds, left in ((90 * DAY, 2), (1, 1), (200 * DAY, 1)):
         await world.advance(seconds)
-        await world.cleanup()
+        await world.remove_old()
         assert await world.rows(count) == [(left, left)], "an open one stays however old it is"
 
 
@@ -94,11 +100,11 @@ async def test_old_records_go_a_little_at_a_time(world: World) -> None:
     person = await world.person("ada")
     await world.admin.execute(
         "INSERT INTO private.sessions (profile_id, expires_at)"
-        " SELECT $1, private.clock() - interval '31 days' FROM generate_series(1, 1500)",
+        " SELECT $1, private.clock() - interval '31 days' FROM generate_series(1, 150)",
         person.id,
     )
-    for left in (500, 0):
-        await world.cleanup()
+    for left in (50, 0):
+        await world.remove_old()
         assert await world.rows("SELECT count(*) FROM private.sessions") == [(left,)]
 
 
@@ -110,7 +116,7 @@ async def test_looking_for_old_records_reads_no_whole_table(world: World) -> Non
         person.id,
     )
     await world.admin.execute("ANALYZE private.sessions; SELECT pg_stat_reset()")
-    await world.cleanup()
+    await world.remove_old()
     await world.login.execute("SELECT pg_stat_force_next_flush()")
     read = "SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'sessions'"
     assert (await world.rows(read))[0][0] < 20_000
@@ -148,10 +154,10 @@ async def test_guests_go_with_their_last_session_but_nobody_with_money_history(
     )
     await world.admin.execute("UPDATE private.settings SET guests_may_go_live = true")
     await world.live(guests["streaming"])
-    await world.cleanup()
+    await world.remove_old()
     assert len(await world.rows(everybody)) == 7
     await world.advance(1)
-    await world.cleanup()
+    await world.remove_old()
     assert [row[0] for row in await world.rows(everybody)] == [
         "member",
         "paying",
@@ -161,3 +167,50 @@ async def test_guests_go_with_their_last_session_but_nobody_with_money_history(
     ]
     assert await world.rows("SELECT sender_id, body FROM chat_messages") == [(None, "")]
     assert await world.rows("SELECT 1 FROM auth.users WHERE id = $1", guests["idle"].id) == []
+
+
+@pytest.mark.spec("D1")
+@pytest.mark.parametrize(
+    "holding",
+    [
+        "INSERT INTO follows (followee_id) SELECT id FROM profiles WHERE name = 'held'",
+        "DELETE FROM follows",
+    ],
+)
+async def test_removal_waits_for_nobody(world: World, holding: str) -> None:
+    member = await world.person("member")
+    for name in ("held", "free"):
+        guest = await world.person(name, guest=True)
+        await world.admin.execute(
+            "INSERT INTO private.sessions (profile_id, expires_at) VALUES ($1, private.clock())",
+            guest.id,
+        )
+    if holding.startswith("DELETE"):
+        await world.call(member, "follow", p_name="held")
+    await world.advance(31 * DAY)
+    holder = await another_login(world, member)
+    await holder.execute(holding)
+    started = monotonic()
+    await world.remove_old()
+    assert monotonic() - started < 1
+    guests = "SELECT name FROM profiles WHERE is_guest"
+    assert await world.rows(guests) == [("held",)]
+    await holder.execute("COMMIT")
+    await world.remove_old()
+    assert await world.rows(guests) == []
+    assert await world.rows("SELECT 1 FROM private.sessions") == []
+
+
+@pytest.mark.spec("D1")
+async def test_removing_people_reads_not_all_that_is_to_be_told(world: World) -> None:
+    person = await world.person("ada")
+    await world.admin.execute(
+        "INSERT INTO private.events (kind, payload)"
+        " SELECT 'gift', jsonb_build_object('gift', jsonb_build_object('sender_id', n))"
+        " FROM generate_series(1, 20000) AS n"
+    )
+    await world.admin.execute("ANALYZE private.events; SELECT pg_stat_reset()")
+    await world.call(person, "delete_account")
+    await world.login.execute("SELECT pg_stat_force_next_flush()")
+    read = "SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'events'"
+    assert await world.rows(read) == [(0,)]

@@ -76,10 +76,10 @@ FUNCTIONS = {
         public.unban_profile public.unblock public.unfollow public.unmute_in_chat
         public.update_profile public.update_stream public.update_viewer_heartbeat
         private.admit_direct_update private.admit_direct_write private.has_staff_role
-        private.is_blocked_pair private.lock_acting_viewer private.may_moderate
+        private.lock_acting_viewer private.may_moderate
         public.admit_preview
         public.configure_purchases public.decide_purchase public.get_my_purchase
-        public.admit_preview public.list_my_purchases public.list_statement
+        public.list_my_purchases public.list_statement
         public.my_wallet public.process_gift
         public.refund_purchase private.my_ledger_accounts
     """,
@@ -91,7 +91,7 @@ FUNCTIONS = {
         public.cleanup_stale_viewers public.close_session public.configure public.create_account
         public.create_guest public.ensure_profile public.find_credentials public.find_locked
         public.grant_staff_role public.job_runs public.list_accounts public.open_session
-        public.record_heartbeats
+        public.record_heartbeats public.remove_old_records
         public.record_job_run public.record_leaves public.record_publisher_heartbeats
         public.register_server_start public.renew_session public.set_password_hash
         public.sweep_publish_state public.update_publish_state_from_viewers

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.databases import Person
-from tests.sql.world import Beat, World, refused, tab
+from tests.sql.world import Beat, World, another_login, refused, tab, waiting
 
 HOUR = "1 hour"
 
@@ -178,3 +178,47 @@ async def test_title_and_picture_of_the_banned_are_gone(world: World, is_live: b
     assert (after["title"], after["live_available"]) == ("", False)
     assert after["preview_version"] > before["preview_version"]
     assert [c["stream"]["title"] for c in banned["changes"]] == [""]
+
+
+BAN = "SELECT ban_profile('alice', 'spam')"
+START = "SELECT start_stream('Hello', '00000000-0000-0000-0000-000000000000')"
+UPDATE = "UPDATE live_streams SET live_available = true"
+GOING_LIVE = [(START, True), (START, False), (UPDATE, False)]
+
+
+@pytest.mark.spec("D3")
+@pytest.mark.abuse("A15")
+@pytest.mark.parametrize(("going_live", "is_first"), GOING_LIVE)
+async def test_who_is_banned_while_going_live_is_not_live(
+    world: World, going_live: str, is_first: bool
+) -> None:
+    alice, warden = await world.person("alice"), await world.moderator()
+    if not is_first:
+        await world.live(alice)
+        await world.call(alice, "stop_stream")
+    streamer, moderator = await another_login(world, alice), await another_login(world, warden)
+    await streamer.execute(going_live)
+    banning = await waiting(moderator, BAN)
+    await streamer.execute("COMMIT")
+    await banning
+    await moderator.execute("COMMIT")
+    assert await world.rows("SELECT live_available FROM live_streams") == [(False,)]
+
+
+@pytest.mark.spec("D3")
+@pytest.mark.abuse("A15")
+@pytest.mark.parametrize(("going_live", "is_first"), GOING_LIVE)
+async def test_who_goes_live_while_being_banned_is_refused(
+    world: World, going_live: str, is_first: bool
+) -> None:
+    alice, warden = await world.person("alice"), await world.moderator()
+    if not is_first:
+        await world.live(alice)
+        await world.call(alice, "stop_stream")
+    streamer, moderator = await another_login(world, alice), await another_login(world, warden)
+    await moderator.execute(BAN)
+    starting = await waiting(streamer, going_live)
+    await moderator.execute("COMMIT")
+    with refused("LW002"):
+        await starting
+    assert await world.rows("SELECT 1 FROM live_streams WHERE live_available") == []

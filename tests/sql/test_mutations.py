@@ -8,11 +8,12 @@ import pytest
 from tests.databases import Cluster
 from tests.sql.mutations import MUTATIONS
 from tests.sql.mutations.damage import Check, Mutation
-from tests.sql.world import new_world
+from tests.sql.world import is_crash, new_world
 
 RED = (AssertionError, asyncpg.PostgresError, pytest.fail.Exception)
 
-# What SQL decides; every one of these has a mutation.
+# What SQL decides; every one of these has a mutation. A13 is decided in Python, and damaged
+# there: tests/server/test_token_damage.py.
 DECIDED_BY_SQL = {
     *(f"S{n}" for n in range(1, 28)),
     *("D4", "D5"),
@@ -42,5 +43,6 @@ async def test_damage_turns_its_test_red(
         await world.admin.execute("SET ROLE livewall_owner")
         await world.admin.execute(mutation.damage)
         await world.admin.execute("RESET ROLE")
-        with pytest.raises(RED):
+        with pytest.raises(RED) as caught:
             await mutation.red(world, **mutation.arguments)
+        assert not is_crash(caught.value), f"broke the code, not the rule: {caught.value}"

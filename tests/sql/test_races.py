@@ -5,6 +5,7 @@ import json
 import random
 import shutil
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from uuid import UUID
@@ -67,9 +68,8 @@ class Crowd:
     """Everybody who acts at once in the race: each `..._once` is one act of theirs."""
 
     def __init__(self, people: list[Person], streams: list[UUID]) -> None:
-        """Take streamers, who come first in `people`, with their streams, and viewers."""
+        """Take streamers, who come first in `people`, with their streams, and others."""
         self.people, self.streams = people, streams
-        self.viewers = people[len(streams) :]
         self.sequence = 0
         self.random = random.Random(1)  # noqa: S311 - no secret
         self.acts = 0
@@ -77,9 +77,10 @@ class Crowd:
     def _pairs(self, count: int) -> tuple[list[UUID], list[UUID], list[int]]:
         """Return distinct streams and viewers with fresh sequences."""
         pairs = {
-            (self.random.choice(self.streams), self.random.choice(self.viewers).id)
+            (self.random.choice(self.streams), self.random.choice(self.people).id)
             for _ in range(count)
         }
+        pairs = self.random.sample(sorted(pairs), len(pairs))
         self.sequence += 1
         return [p[0] for p in pairs], [p[1] for p in pairs], [self.sequence] * len(pairs)
 
@@ -101,6 +102,7 @@ class Crowd:
         await connection.execute("SELECT public.sweep_publish_state(now() - interval '5 seconds')")
         await connection.execute("SELECT public.update_publish_state_from_viewers()")
         await connection.execute("SELECT public.cleanup_stale_viewers()")
+        await connection.execute("SELECT public.remove_old_records()")
 
     async def write_once(self, connection: Connection) -> None:
         """A viewer's own plain SQL over all their rows."""
@@ -110,11 +112,24 @@ class Crowd:
         """A streamer's plain SQL: on and off."""
         await connection.execute("UPDATE live_streams SET live_available = NOT live_available")
 
-    async def block_once(self, connection: Connection) -> None:
-        """Two people fall out and make up."""
-        name = self.random.choice(self.viewers).name
+    async def block_once(self, person: Person, connection: Connection) -> None:
+        """Two people fall out and make up: often two streamers with each other."""
+        others = [other for other in self.people if other != person]
+        name = self.random.choice(others[:3] + others).name
         await connection.execute("SELECT public.block($1)", name)
         await connection.execute("SELECT public.unblock($1)", name)
+
+    async def watch_once(self, connection: Connection) -> None:
+        """A streamer watches another by SQL, and stops."""
+        stream = self.random.choice(self.streams)
+        await connection.execute("SELECT public.update_viewer_heartbeat($1)", stream)
+        await connection.execute("DELETE FROM active_viewers WHERE live_stream_id = $1", stream)
+
+    async def ban_once(self, connection: Connection) -> None:
+        """A moderator bans a streamer or a viewer and thinks better of it."""
+        name = self.random.choice(self.people[3:]).name
+        await connection.execute("SELECT public.ban_profile($1, 'spam')", name)
+        await connection.execute("SELECT public.unban_profile($1)", name)
 
     async def keep(
         self, act: Callable[[Connection], Awaitable[None]], connection: Connection, end: float
@@ -136,7 +151,11 @@ async def test_everybody_at_once_ends_in_what_the_rows_say(database: Database) -
     crowd = Crowd(people, await streams_of(database, people[:4]))
     service = [await database.as_role("service_role") for _ in range(4)]
     viewers = [await database.as_person(person) for person in people[4:7]]
-    streamers = [await database.as_person(person) for person in people[:2]]
+    streamers = [await database.as_person(person) for person in people[:4]]
+    watching = [await database.as_person(person) for person in people[1:4]]
+    warden = await database.person("warden")
+    await service[0].execute("SELECT public.grant_staff_role($1, 'moderator')", warden.id)
+    moderator = await database.as_person(warden)
     end = monotonic() + SECONDS
     await asyncio.gather(
         crowd.keep(crowd.beat_once, service[0], end),
@@ -145,7 +164,12 @@ async def test_everybody_at_once_ends_in_what_the_rows_say(database: Database) -
         crowd.keep(crowd.sweep_once, service[3], end),
         *(crowd.keep(crowd.write_once, viewer, end) for viewer in viewers),
         crowd.keep(crowd.flip_once, streamers[0], end),
-        crowd.keep(crowd.block_once, streamers[1], end),
+        *(
+            crowd.keep(partial(crowd.block_once, person), streamer, end)
+            for person, streamer in zip(people[1:4], streamers[1:], strict=True)
+        ),
+        *(crowd.keep(crowd.watch_once, streamer, end) for streamer in watching),
+        crowd.keep(crowd.ban_once, moderator, end),
     )
     assert crowd.acts > 100
     await service[0].execute("SELECT public.update_publish_state_from_viewers()")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.sql.world import World, refused
+from tests.sql.world import World, another_login, refused, waiting
 
 LINK = "INSERT INTO user_links (position, label, url) VALUES ($1, $2, $3)"
 
@@ -136,11 +136,55 @@ async def test_a_block_ends_and_refuses_following_both_ways(world: World) -> Non
     for person, other in ((alice, bob), (bob, alice)):
         with refused("LW022"):
             await world.call(person, "follow", p_name=other.name)
-        with refused("42501"):
+        with refused("LW022"):
             await world.done(person, insert, other.id)
     assert (await world.call(alice, "get_profile", p_name="bob"))["you_block"] is True
     await world.call(alice, "unblock", p_name="bob")
     assert await world.done(bob, insert, alice.id) == 1
+
+
+@pytest.mark.spec("D2")
+@pytest.mark.abuse("A20")
+@pytest.mark.parametrize(
+    "following",
+    [
+        "SELECT follow('bob')",
+        "INSERT INTO follows (followee_id) SELECT id FROM profiles WHERE name = 'bob'",
+    ],
+)
+async def test_of_a_follow_and_a_block_at_once_the_block_stays(
+    world: World, following: str
+) -> None:
+    alice, bob = await world.people("alice", "bob")
+    follower, blocker = await another_login(world, alice), await another_login(world, bob)
+    await follower.execute(following)
+    blocking = await waiting(blocker, "SELECT block('alice')")
+    await follower.execute("COMMIT")
+    await blocking
+    await blocker.execute("COMMIT")
+    assert await world.rows("SELECT 1 FROM follows") == []
+    await world.call(bob, "unblock", p_name="alice")
+
+    follower, blocker = await another_login(world, alice), await another_login(world, bob)
+    await blocker.execute("SELECT block('alice')")
+    too_late = await waiting(follower, following)
+    await blocker.execute("COMMIT")
+    with refused("LW022"):
+        await too_late
+    assert await world.rows("SELECT 1 FROM follows") == []
+
+
+@pytest.mark.spec("D2", "S14")
+async def test_one_statement_blocks_many(world: World) -> None:
+    alice, bob, carol, dora = await world.people("alice", "bob", "carol", "dora")
+    stream = await world.live(alice)
+    for person in (bob, carol, dora):
+        await world.watch(person, stream)
+        await world.call(person, "follow", p_name="alice")
+    insert = "INSERT INTO blocks (blocked_id) SELECT unnest($1::uuid[])"
+    assert await world.done(alice, insert, [bob.id, carol.id]) == 2
+    assert (await world.stream(stream))["active_viewer_count"] == 1
+    assert await world.rows("SELECT follower_id FROM follows") == [(dora.id,)]
 
 
 @pytest.mark.spec("D2")

@@ -203,6 +203,10 @@ async def test_who_is_live_is_listed_in_pages_most_watched_first(world: World) -
         "live_since"
     ] is None
     assert await world.call("anon", "get_stream", p_live_stream_id=tab()) is None
+    for limit in (0, -1):
+        page = await world.call("anon", "list_live_streams", p_limit=limit)
+        assert [stream["id"] for stream in page["streams"]] == [str(streams[3])]
+        assert page["next"].endswith(f"~{streams[3]}")
 
 
 async def picture(world: World, who: Person, stream: object, data: bytes = b"\xff\xd8jpeg") -> None:

@@ -4,6 +4,7 @@ Every test of this folder takes one `World`. So does the mutation run: it hands 
 world whose SQL was damaged on purpose and expects them to fail.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
@@ -203,6 +204,10 @@ class World:
         """Run the periodic cleanup (S17)."""
         return await self.call("service_role", "cleanup_stale_viewers")
 
+    async def remove_old(self) -> int:
+        """Run the periodic removal of what is kept no longer."""
+        return await self.call("service_role", "remove_old_records")
+
     async def pass_time(self, seconds: int, *, lease: UUID | None = None) -> None:
         """Let time pass as a running server does: a sweep each second, a lease kept alive."""
         for second in range(seconds):
@@ -285,11 +290,36 @@ def decoded(value: object) -> Any:
         return value
 
 
+async def another_login(world: World, who: Who) -> Connection:
+    """Connect once more and open a transaction as somebody."""
+    connection = await asyncpg.connect(world.database.authenticator_url)
+    world.database.connections.append(connection)
+    await connection.execute("BEGIN")
+    await become(connection, who)
+    return connection
+
+
+async def waiting(connection: Connection, statement: str, *arguments: object) -> asyncio.Task[Any]:
+    """Start a statement that somebody else's transaction must hold up, and see that it does."""
+    racing = asyncio.create_task(connection.fetch(statement, *arguments))
+    await asyncio.sleep(0.1)
+    assert not racing.done(), f"did not wait: {statement}"
+    return racing
+
+
+def is_crash(error: BaseException) -> bool:
+    """Say whether code failed, and did not refuse: a wrong name or syntax, a missing RETURN."""
+    state = getattr(error, "sqlstate", None) or ""
+    return state[:2] in ("2F", "42", "XX") and state != "42501"
+
+
 @contextmanager
 def refused(code: str) -> Generator[None]:
     """Expect a refusal: an SQLSTATE, or the name of the constraint that states the rule."""
     with pytest.raises(asyncpg.PostgresError) as caught:
         yield
+    if is_crash(caught.value) and caught.value.sqlstate != code:
+        raise caught.value
     said = (caught.value.sqlstate, getattr(caught.value, "constraint_name", None))
     assert code in said, f"refused with {said}: {caught.value}, not with {code}"
 

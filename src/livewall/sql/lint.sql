@@ -175,10 +175,12 @@ ORDER BY 1;
 -- fix: set_config(name, value, true), or SET on the function itself.
 SELECT p.oid::regprocedure AS object
 FROM pg_proc AS p
+-- A body that starts with RETURN or BEGIN ATOMIC is stored parsed, and prosrc is empty.
+CROSS JOIN LATERAL coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) AS body
 WHERE p.proowner = 'livewall_owner'::regrole
     AND (
-        p.prosrc ~* '\m(set|reset)\s+(session\s+|local\s+)?(role|session\s+authorization)\M'
-        OR p.prosrc ~* 'set_config\s*\([^;]*,\s*false\s*\)'
+        body ~* '\m(set|reset)\s+(session\s+|local\s+)?(role|session\s+authorization)\M'
+        OR body ~* 'set_config\s*\([^;]*,\s*false\s*\)'
     )
 ORDER BY 1;
 

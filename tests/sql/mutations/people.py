@@ -9,6 +9,8 @@ CHAT = "code/chat"
 SOCIAL = "code/social"
 IDENTITY = "code/identity"
 MODERATION = "code/moderation"
+PUBLISHING = "code/publishing"
+STREAMS = "code/streams"
 
 MUTATIONS = [
     Mutation(
@@ -78,8 +80,20 @@ MUTATIONS = [
     ),
     Mutation(
         "social: the blocked follow",
-        edit(SOCIAL, ("IF private.is_blocked_pair(v_caller, v_other) THEN", "IF false THEN")),
+        edit(
+            SOCIAL,
+            (
+                "IF EXISTS (SELECT FROM made AS m WHERE private.is_blocked_pair(m.follower_id, m.followee_id)) THEN",
+                "IF false THEN",
+            ),
+        ),
         test_social.test_a_block_ends_and_refuses_following_both_ways,
+    ),
+    Mutation(
+        "social: no lock for the two",
+        edit(SOCIAL, ("    PERFORM pg_advisory_xact_lock(pair.key)\n", "    PERFORM pair.key\n")),
+        test_social.test_of_a_follow_and_a_block_at_once_the_block_stays,
+        {"following": "SELECT follow('bob')"},
     ),
     Mutation(
         "social: javascript links",
@@ -116,5 +130,29 @@ MUTATIONS = [
         "moderation: the banned stay live",
         edit(MODERATION, ("WHERE streamer_id = v_other AND live_available;", "WHERE false;")),
         test_moderation.test_a_ban_ends_watching_and_the_own_stream,
+    ),
+    Mutation(
+        "moderation: a ban does not wait for who goes live",
+        edit(
+            MODERATION,
+            (
+                ", p_also => ARRAY(SELECT id FROM public.live_streams WHERE streamer_id = v_other)",
+                "",
+            ),
+        ),
+        test_moderation.test_who_is_banned_while_going_live_is_not_live,
+        {"going_live": test_moderation.UPDATE, "is_first": False},
+    ),
+    Mutation(
+        "moderation: a ban does not wait for a first time live",
+        edit(STREAMS, ("        PERFORM private.lock_viewer(v_caller);\n", "")),
+        test_moderation.test_who_is_banned_while_going_live_is_not_live,
+        {"going_live": test_moderation.START, "is_first": True},
+    ),
+    Mutation(
+        "moderation: the banned go live",
+        edit(PUBLISHING, ("    PERFORM private.refuse_banned(p_stream.streamer_id);\n", "")),
+        test_moderation.test_who_goes_live_while_being_banned_is_refused,
+        {"going_live": test_moderation.UPDATE, "is_first": False},
     ),
 ]

@@ -1,6 +1,6 @@
 """Damage to the personal wall."""
 
-from tests.sql import test_grid
+from tests.sql import test_direct_writes, test_grid
 from tests.sql.mutations.damage import Mutation, edit
 
 GRID = "code/grid"
@@ -36,7 +36,13 @@ MUTATIONS = [
     ),
     Mutation(
         "grid: five active tiles",
-        "DROP TRIGGER user_grid_slots_limit_active ON public.user_grid_slots",
+        edit(GRID, ("> (SELECT max_active_tiles FROM private.settings)", "> 12")),
         test_grid.test_five_active_tiles_are_refused,
+    ),
+    Mutation(
+        "grid: tiles are counted in an old snapshot",
+        "DROP TRIGGER user_grid_slots_need_present_view ON public.user_grid_slots",
+        test_direct_writes.test_no_rule_is_checked_against_an_old_snapshot,
+        {"level": "REPEATABLE READ"},
     ),
 ]

@@ -1,4 +1,4 @@
--- livewall: after foundation, ledger, gifts, events, purchases, payments
+-- livewall: after foundation, presence, ledger, gifts, events, purchases, payments
 -- Whoever goes leaves amounts behind, and nothing that says who it was. What is not captured yet is given back.
 
 -- What providers said about somebody: of their payments, and of a kind that we do not know but with a payment's id inside.
@@ -57,3 +57,121 @@ BEGIN
 END;
 $$;
 CREATE TRIGGER profiles_forget_buyer AFTER DELETE ON public.profiles FOR EACH ROW EXECUTE FUNCTION private.forget_buyer();
+
+-- Whoever deletes a person: they themselves below, or an outside sign-in service whose deletion cascades to the profile.
+CREATE FUNCTION private.forget_person() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    -- Words said in others' chats stay in place without their author and their text.
+    UPDATE public.chat_messages SET body = '', deleted_at = private.clock() WHERE sender_id = OLD.id AND deleted_at IS NULL;
+    -- The cascade would take the viewing records without telling the streams that were watched.
+    PERFORM private.end_watching(
+        ARRAY[OLD.id], p_also => ARRAY(SELECT id FROM public.live_streams WHERE streamer_id = OLD.id));
+    RETURN OLD;
+END;
+$$;
+CREATE TRIGGER profiles_forget_person BEFORE DELETE ON public.profiles
+    FOR EACH ROW EXECUTE FUNCTION private.forget_person();
+
+CREATE FUNCTION private.remove_person(p_id uuid) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    DELETE FROM public.profiles WHERE id = p_id;
+    IF private.accounts_are_ours() THEN
+        DELETE FROM auth.users WHERE id = p_id;
+    END IF;
+END;
+$$;
+
+CREATE FUNCTION public.delete_account() RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_caller uuid := auth.uid();
+BEGIN
+    -- The viewer's lock comes before the lock of any row, as everywhere.
+    PERFORM private.lock_viewer(v_caller);
+    PERFORM private.remove_person(v_caller);
+    RETURN to_jsonb(v_caller);
+END;
+$$;
+COMMENT ON FUNCTION public.delete_account IS 'Removes the caller and their personal data; an account of an outside sign-in service stays there.';
+GRANT EXECUTE ON FUNCTION public.delete_account TO authenticated;
+
+-- Whether a person is a guest whose last session ended before p_until: nobody can become them again, for they have no
+-- password. Not those whom the ledger knows, and not somebody who is live.
+-- (Whoever sent a gift has a wallet.)
+CREATE FUNCTION private.is_idle_guest(p_profile public.profiles, p_until timestamptz) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+RETURN p_profile.is_guest
+    AND NOT EXISTS (
+        SELECT FROM private.sessions AS s WHERE s.profile_id = p_profile.id AND least(s.expires_at, s.closed_at) >= p_until)
+    AND NOT EXISTS (SELECT FROM private.ledger_accounts AS l WHERE l.profile_id = p_profile.id)
+    AND NOT EXISTS (SELECT FROM public.coin_purchases AS c WHERE c.profile_id = p_profile.id)
+    AND NOT EXISTS (SELECT FROM public.gifts AS g WHERE g.recipient_id = p_profile.id)
+    AND NOT EXISTS (SELECT FROM private.staff_roles AS r WHERE r.profile_id = p_profile.id)
+    AND NOT EXISTS (SELECT FROM public.live_streams AS v WHERE v.streamer_id = p_profile.id AND v.live_available);
+
+-- One by one: whose lock, or whose row in any table, another transaction holds is left for the next time.
+CREATE FUNCTION private.remove_idle_guests(p_ids uuid[]) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '20ms'
+AS $$
+DECLARE
+    v_id uuid;
+BEGIN
+    FOREACH v_id IN ARRAY p_ids LOOP
+        IF pg_try_advisory_xact_lock(private.viewer_key(v_id)) THEN
+            BEGIN
+                PERFORM private.remove_person(v_id);
+            EXCEPTION WHEN lock_not_available THEN
+                NULL;
+            END;
+        END IF;
+    END LOOP;
+END;
+$$;
+
+-- Removes what ended too long ago to matter, up to p_most rows of each kind: often and a little, in a transaction of its own,
+-- so that nothing waits for it and no other job fails with it. Times in variables: an index serves no volatile function.
+CREATE FUNCTION public.remove_old_records(p_most integer DEFAULT 100) RETURNS integer
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_sessions_until timestamptz := private.clock() - (SELECT sessions_kept FROM private.settings);
+    v_intervals_until timestamptz := private.clock() - (SELECT intervals_kept FROM private.settings);
+    v_removed integer;
+BEGIN
+    -- By their sessions guests are found, which therefore go with their guest and not before.
+    PERFORM private.remove_idle_guests(ARRAY(
+        SELECT p.id
+        FROM private.sessions AS s JOIN public.profiles AS p ON p.id = s.profile_id
+        WHERE least(s.expires_at, s.closed_at) < v_sessions_until AND private.is_idle_guest(p, v_sessions_until)
+        ORDER BY least(s.expires_at, s.closed_at) LIMIT p_most FOR UPDATE OF p SKIP LOCKED));
+    WITH ended_sessions AS (
+        DELETE FROM private.sessions WHERE id IN (
+            SELECT s.id
+            FROM private.sessions AS s JOIN public.profiles AS p ON p.id = s.profile_id
+            WHERE least(s.expires_at, s.closed_at) < v_sessions_until AND NOT private.is_idle_guest(p, v_sessions_until)
+            ORDER BY least(s.expires_at, s.closed_at) LIMIT p_most FOR UPDATE OF s SKIP LOCKED)
+        RETURNING id
+    ), ended_publishing AS (
+        DELETE FROM private.publish_intervals WHERE id IN (
+            SELECT id FROM private.publish_intervals WHERE ended_at < v_intervals_until
+            ORDER BY ended_at LIMIT p_most FOR UPDATE SKIP LOCKED)
+        RETURNING id
+    ), ended_live AS (
+        DELETE FROM private.live_intervals WHERE id IN (
+            SELECT id FROM private.live_intervals WHERE ended_at < v_intervals_until
+            ORDER BY ended_at LIMIT p_most FOR UPDATE SKIP LOCKED)
+        RETURNING id
+    )
+    SELECT (SELECT count(*) FROM ended_sessions) + (SELECT count(*) FROM ended_publishing) + (SELECT count(*) FROM ended_live)
+    INTO v_removed;
+    RETURN v_removed;
+END;
+$$;
+COMMENT ON FUNCTION public.remove_old_records IS
+    'Removes idle guests, and sessions and intervals that ended long ago, every few seconds: how many records.';
+GRANT EXECUTE ON FUNCTION public.remove_old_records TO service_role;

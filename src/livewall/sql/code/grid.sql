@@ -1,4 +1,4 @@
--- livewall: after foundation, identity, streams, social
+-- livewall: after foundation, identity, streams, presence
 -- The personal wall of 12 slots.
 
 CREATE POLICY user_grid_slots_select_own ON public.user_grid_slots FOR SELECT TO authenticated
@@ -14,6 +14,9 @@ GRANT SELECT, DELETE,
     UPDATE (slot_index, streamer_id, is_pinned, is_muted, is_active, volume)
     ON public.user_grid_slots TO authenticated;
 
+CREATE TRIGGER user_grid_slots_need_present_view BEFORE INSERT OR UPDATE ON public.user_grid_slots
+    FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_old_view();
+
 CREATE FUNCTION private.limit_active_slots() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -23,7 +26,7 @@ BEGIN
     IF (SELECT count(*) FROM public.user_grid_slots AS g WHERE g.viewer_id = NEW.viewer_id AND g.is_active)
         > (SELECT max_active_tiles FROM private.settings)
     THEN
-        PERFORM private.fail('LW024', 'At most 4 tiles can be active video.', 'Turn one into a preview first.', '{"limit": 4}');
+        PERFORM private.fail_watching('LW024');
     END IF;
     RETURN NULL;
 END;
@@ -68,12 +71,13 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_caller uuid := private.require_caller();
+    v_most integer := (SELECT max_tiles FROM private.settings);
 BEGIN
     IF jsonb_typeof(p_slots) IS DISTINCT FROM 'array' THEN
         PERFORM private.fail('LW040', 'A wall is a list of slots.', 'Send a list, an empty one for an empty wall.');
-    ELSIF jsonb_array_length(p_slots) > 12 THEN
-        PERFORM private.fail('LW023', 'A wall has 12 tiles.', 'Remove a tile first.',
-            jsonb_build_object('limit', 12, 'got', jsonb_array_length(p_slots)));
+    ELSIF jsonb_array_length(p_slots) > v_most THEN
+        PERFORM private.fail('LW023', format('A wall has %s tiles.', v_most), 'Remove a tile first.',
+            jsonb_build_object('limit', v_most, 'got', jsonb_array_length(p_slots)));
     END IF;
     -- Two tabs that save at once queue here; the later one wins whole.
     PERFORM FROM public.profiles WHERE id = v_caller FOR NO KEY UPDATE;
@@ -90,25 +94,3 @@ END;
 $$;
 COMMENT ON FUNCTION public.save_grid IS 'Replaces the caller''s wall, 0 to 12 slots: [Slot].';
 GRANT EXECUTE ON FUNCTION public.save_grid TO authenticated;
-
--- What a socket starts from, read in one statement so that it is of one moment.
-CREATE FUNCTION public.socket_snapshot(p_session_id uuid) RETURNS jsonb
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-    WITH me AS (SELECT private.require_caller() AS id),
-    own AS (SELECT s.* FROM public.live_streams AS s, me WHERE s.streamer_id = me.id)
-    SELECT jsonb_build_object(
-        'account', private.account_json(me.id),
-        'streams', (
-            SELECT coalesce(jsonb_agg(private.stream_json(s) ORDER BY s.active_viewer_count DESC, s.id), '[]')
-            FROM (SELECT l.* FROM public.live_streams AS l WHERE l.live_available
-                  ORDER BY l.active_viewer_count DESC, l.id LIMIT 200) AS s),
-        'slots', private.slots_json(me.id),
-        'blocked', (SELECT coalesce(jsonb_agg(b), '[]') FROM private.blocked_with(me.id) AS b),
-        'own_stream', (SELECT private.stream_json(s) FROM public.live_streams AS s WHERE s.streamer_id = me.id),
-        'own_change', private.stream_changes(ARRAY(SELECT o.id FROM own AS o)) -> 0,
-        'server_time', private.clock())
-    FROM me;
-END;
-COMMENT ON FUNCTION public.socket_snapshot IS 'Everything a new socket is told: {account, streams, slots, blocked, own_stream, own_change, server_time}.';
-GRANT EXECUTE ON FUNCTION public.socket_snapshot TO authenticated;

@@ -42,30 +42,3 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION public.job_runs IS 'Each periodic job with its last run: [{job, runs, failures, last_run_at, ...}].';
 GRANT EXECUTE ON FUNCTION public.job_runs TO service_role;
-
--- Removes what ended too long ago to matter, up to p_most rows of each kind: a little at each cleanup, whoever calls it.
--- Times in variables: an index serves no volatile function.
-CREATE FUNCTION private.remove_old_records(p_most integer) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    v_sessions_until timestamptz := private.clock() - (SELECT sessions_kept FROM private.settings);
-    v_intervals_until timestamptz := private.clock() - (SELECT intervals_kept FROM private.settings);
-    v_people uuid[];
-BEGIN
-    WITH gone AS (
-        DELETE FROM private.sessions WHERE id IN (
-            SELECT id FROM private.sessions WHERE least(expires_at, closed_at) < v_sessions_until
-            ORDER BY least(expires_at, closed_at) LIMIT p_most FOR UPDATE SKIP LOCKED)
-        RETURNING profile_id
-    )
-    SELECT coalesce(array_agg(DISTINCT profile_id), '{}') INTO v_people FROM gone;
-    PERFORM private.remove_idle_guests(v_people);
-    DELETE FROM private.publish_intervals WHERE id IN (
-        SELECT id FROM private.publish_intervals WHERE ended_at < v_intervals_until
-        ORDER BY ended_at LIMIT p_most FOR UPDATE SKIP LOCKED);
-    DELETE FROM private.live_intervals WHERE id IN (
-        SELECT id FROM private.live_intervals WHERE ended_at < v_intervals_until
-        ORDER BY ended_at LIMIT p_most FOR UPDATE SKIP LOCKED);
-END;
-$$;

@@ -18,12 +18,15 @@ BEGIN
     ELSIF p_seconds < 1 THEN
         PERFORM private.fail('LW005', 'A ban lasts at least a second.', 'Leave the duration out to ban for good.');
     END IF;
+    PERFORM private.lock_viewer(v_other);
+    -- Their own stream with those they watch, before anything is written: who is just going live is waited for.
+    v_streams := private.end_watching(
+        ARRAY[v_other], p_also => ARRAY(SELECT id FROM public.live_streams WHERE streamer_id = v_other));
     INSERT INTO private.bans (profile_id, banned_by, reason, expires_at)
     VALUES (v_other, v_caller, private.clean_text(p_reason), private.clock() + make_interval(secs => p_seconds))
     ON CONFLICT (profile_id) DO UPDATE
     SET banned_by = excluded.banned_by, reason = excluded.reason, expires_at = excluded.expires_at, created_at = private.clock();
     UPDATE private.sessions SET closed_at = private.clock() WHERE profile_id = v_other AND closed_at IS NULL;
-    v_streams := private.end_watching(v_other);
     UPDATE public.live_streams SET live_available = false, live_ended_reason = 'banned'
     WHERE streamer_id = v_other AND live_available;
     -- What the ban may be about must not stay in sight: nobody asks for the old picture under a new version.

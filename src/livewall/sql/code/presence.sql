@@ -1,4 +1,4 @@
--- livewall: after foundation, identity, streams, social, publishing, jobs
+-- livewall: after foundation, identity, streams, social, publishing
 -- Who is watching: heartbeats in batches or one by one, leaves, cleanup. Direct writes are in direct_writes.sql.
 
 -- Why this viewer may not be recorded at this stream at all, or null.
@@ -20,15 +20,20 @@ END;
 CREATE FUNCTION private.fail_watching(p_code text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    v_rule private.settings;
 BEGIN
+    SELECT * INTO v_rule FROM private.settings;
     CASE p_code
         WHEN 'LW001' THEN PERFORM private.fail(p_code, 'You are not signed in.', 'Sign in or continue as a guest.');
         WHEN 'LW002' THEN PERFORM private.fail(p_code, 'This account is banned.', 'Write to the operator if you think this is a mistake.');
         WHEN 'LW004' THEN PERFORM private.fail(p_code, 'There is no such stream.', 'Reload the list of who is live.');
         WHEN 'LW021' THEN PERFORM private.fail(p_code, 'This stream is not live.', 'Wait until it is live again.');
         WHEN 'LW022' THEN PERFORM private.fail(p_code, 'You can not watch this person.', 'One of you has blocked the other.');
-        WHEN 'LW023' THEN PERFORM private.fail(p_code, 'A wall has 12 tiles.', 'Remove a tile first.', '{"limit": 12}');
-        WHEN 'LW024' THEN PERFORM private.fail(p_code, 'At most 4 tiles can be active video.', 'Turn one into a preview first.', '{"limit": 4}');
+        WHEN 'LW023' THEN PERFORM private.fail(p_code, format('A wall has %s tiles.', v_rule.max_tiles), 'Remove a tile first.',
+            jsonb_build_object('limit', v_rule.max_tiles));
+        WHEN 'LW024' THEN PERFORM private.fail(p_code, format('At most %s tiles can be active video.', v_rule.max_active_tiles),
+            'Turn one into a preview first.', jsonb_build_object('limit', v_rule.max_active_tiles));
         WHEN 'LW025' THEN PERFORM private.fail(p_code, 'Your wall is open in too many places.', 'Close it somewhere else first.');
     END CASE;
 END;
@@ -312,24 +317,32 @@ RETURN jsonb_build_object(
 COMMENT ON FUNCTION public.record_leaves IS 'A server''s batch of clean leaves; a null stream leaves every tile of the session: {changes}.';
 GRANT EXECUTE ON FUNCTION public.record_leaves TO service_role;
 
--- Ends one person's watching: of one streamer, for a block, or of everybody, for a ban. Returns the streams they left.
-CREATE FUNCTION private.end_watching(p_viewer_id uuid, p_streamer_id uuid DEFAULT NULL) RETURNS uuid[]
+-- Ends the watching of viewer n at streamer n, or at everybody where that is null: for blocks, a ban, a deletion. Returns the
+-- streams that were left. p_also are streams that the caller changes next: they are locked in one pass with those.
+CREATE FUNCTION private.end_watching(p_viewer_ids uuid[], p_streamer_ids uuid[] DEFAULT NULL, p_also uuid[] DEFAULT '{}')
+RETURNS uuid[]
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_derive uuid[];
+    v_left uuid[];
 BEGIN
-    PERFORM private.lock_viewer(p_viewer_id);
+    PERFORM private.lock_viewer(v.id) FROM (SELECT DISTINCT unnest(p_viewer_ids) AS id ORDER BY id) AS v;
     WITH gone AS (
-        DELETE FROM public.active_viewers AS a USING public.live_streams AS s
-        WHERE a.viewer_id = p_viewer_id AND s.id = a.live_stream_id AND s.streamer_id = coalesce(p_streamer_id, s.streamer_id)
+        DELETE FROM public.active_viewers AS a
+        WHERE (a.viewer_id, a.session_id, a.live_stream_id) IN (
+            SELECT b.viewer_id, b.session_id, b.live_stream_id
+            FROM unnest(p_viewer_ids, p_streamer_ids) AS pair (viewer_id, streamer_id)
+            JOIN public.active_viewers AS b ON b.viewer_id = pair.viewer_id
+            JOIN public.live_streams AS s ON s.id = b.live_stream_id AND s.streamer_id = coalesce(pair.streamer_id, s.streamer_id)
+            ORDER BY b.viewer_id, b.session_id, b.live_stream_id FOR UPDATE OF b)
         RETURNING a.live_stream_id
     )
-    SELECT coalesce(array_agg(DISTINCT live_stream_id), '{}') INTO v_derive FROM gone;
-    IF v_derive <> '{}' THEN
-        PERFORM private.derive_publish_state(v_derive);
+    SELECT coalesce(array_agg(DISTINCT live_stream_id), '{}') INTO v_left FROM gone;
+    PERFORM FROM public.live_streams WHERE id = ANY (v_left || p_also) ORDER BY id FOR NO KEY UPDATE;
+    IF v_left <> '{}' THEN
+        PERFORM private.derive_publish_state(v_left);
     END IF;
-    RETURN v_derive;
+    RETURN v_left;
 END;
 $$;
 
@@ -348,7 +361,6 @@ BEGIN
         WHERE b.last_active_at <= private.clock() - rule.viewer_silence
         FOR UPDATE OF b SKIP LOCKED);
     GET DIAGNOSTICS v_removed = ROW_COUNT;
-    PERFORM private.remove_old_records(1000);
     RETURN v_removed;
 END;
 $$;

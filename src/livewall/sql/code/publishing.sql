@@ -1,9 +1,9 @@
 -- livewall: after foundation, identity, streams
 -- The publish state: derived from who watches, never set.
 --
--- Lock order, everywhere: advisory lock of a viewer, rows of active_viewers, rows of live_streams in order of id, then
--- the private tables of that stream. live_streams rows are taken FOR NO KEY UPDATE, which the share locks of foreign
--- keys do not meet.
+-- Lock order, everywhere: advisory locks of pairs (social.sql), advisory locks of viewers in order of id, rows of
+-- active_viewers, rows of live_streams in order of id, then the private tables of that stream. live_streams rows are taken
+-- FOR NO KEY UPDATE, which the share locks of foreign keys do not meet.
 
 -- Until when nothing is unpublished for want of viewers: one heartbeat period after the database or a server started, or
 -- the viewing records were lost. Lost and not yet noted counts as lost this moment.
@@ -140,6 +140,8 @@ DECLARE
     v_rule private.settings;
     v_room_at timestamptz;
 BEGIN
+    -- The row is ours now: a ban that was written while we waited for it is seen.
+    PERFORM private.refuse_banned(p_stream.streamer_id);
     SELECT * INTO v_rule FROM private.settings;
     IF NOT v_rule.guests_may_go_live AND (SELECT is_guest FROM public.profiles WHERE id = p_stream.streamer_id) THEN
         PERFORM private.fail('LW032', 'Guests can watch but not go live here.', 'Create an account first; it keeps your wall.');

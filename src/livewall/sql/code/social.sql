@@ -8,7 +8,20 @@ BEGIN ATOMIC
         SELECT FROM public.blocks AS b
         WHERE (b.blocker_id, b.blocked_id) IN ((p_one, p_other), (p_other, p_one)));
 END;
-GRANT EXECUTE ON FUNCTION private.is_blocked_pair TO authenticated;
+
+-- Whoever follows and whoever blocks holds this for the two, and then sees what the one before has committed. In order: one
+-- statement may write many rows.
+CREATE FUNCTION private.lock_pairs(p_ones uuid[], p_others uuid[]) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(pair.key)
+    FROM (
+        SELECT DISTINCT hashtextextended(format('pair %s %s', least(p.one, p.other), greatest(p.one, p.other)), 0) AS key
+        FROM unnest(p_ones, p_others) AS p (one, other)
+        ORDER BY key) AS pair;
+END;
+$$;
 
 CREATE POLICY user_links_select_all ON public.user_links FOR SELECT TO anon, authenticated, service_role USING (true);
 CREATE POLICY user_links_insert_own ON public.user_links FOR INSERT TO authenticated
@@ -22,7 +35,7 @@ GRANT INSERT (profile_id, position, label, url), UPDATE (position, label, url), 
 
 CREATE POLICY follows_select_all ON public.follows FOR SELECT TO anon, authenticated, service_role USING (true);
 CREATE POLICY follows_insert_own ON public.follows FOR INSERT TO authenticated
-    WITH CHECK (follower_id = (SELECT private.acting_profile()) AND NOT private.is_blocked_pair(follower_id, followee_id));
+    WITH CHECK (follower_id = (SELECT private.acting_profile()));
 CREATE POLICY follows_delete_own ON public.follows FOR DELETE TO authenticated
     USING (follower_id = (SELECT private.acting_profile()));
 GRANT SELECT ON public.follows TO anon, authenticated, service_role;
@@ -31,6 +44,20 @@ GRANT INSERT (follower_id, followee_id), DELETE ON public.follows TO authenticat
 CREATE TRIGGER follows_need_present_view BEFORE INSERT ON public.follows
     FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_old_view();
 
+CREATE FUNCTION private.refuse_blocked_follows() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM private.lock_pairs(array_agg(m.follower_id), array_agg(m.followee_id)) FROM made AS m;
+    IF EXISTS (SELECT FROM made AS m WHERE private.is_blocked_pair(m.follower_id, m.followee_id)) THEN
+        PERFORM private.fail('LW022', 'You can not follow this person.', 'One of you has blocked the other.');
+    END IF;
+    RETURN NULL;
+END;
+$$;
+CREATE TRIGGER follows_refuse_blocked AFTER INSERT ON public.follows REFERENCING NEW TABLE AS made
+    FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_blocked_follows();
+
 CREATE POLICY blocks_select_own ON public.blocks FOR SELECT TO authenticated USING (blocker_id = (SELECT auth.uid()));
 CREATE POLICY blocks_insert_own ON public.blocks FOR INSERT TO authenticated
     WITH CHECK (blocker_id = (SELECT private.acting_profile()));
@@ -38,18 +65,27 @@ CREATE POLICY blocks_delete_own ON public.blocks FOR DELETE TO authenticated
     USING (blocker_id = (SELECT private.acting_profile()));
 GRANT SELECT, INSERT (blocker_id, blocked_id), DELETE ON public.blocks TO authenticated;
 
--- A new block ends what the two have going on, whoever writes the row: follows both ways and watching both ways.
-CREATE FUNCTION private.apply_block() RETURNS trigger
+-- A new block ends what the two have going on, whoever writes the row: follows both ways and watching both ways. Once per
+-- statement, so that all its locks are taken in order.
+CREATE FUNCTION private.apply_blocks() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    v_ones uuid[];
+    v_others uuid[];
 BEGIN
+    SELECT array_agg(m.blocker_id) || array_agg(m.blocked_id), array_agg(m.blocked_id) || array_agg(m.blocker_id)
+    INTO v_ones, v_others
+    FROM made AS m;
+    PERFORM private.lock_pairs(v_ones, v_others);
     DELETE FROM public.follows
-    WHERE (follower_id, followee_id) IN ((NEW.blocker_id, NEW.blocked_id), (NEW.blocked_id, NEW.blocker_id));
-    PERFORM private.end_watching(NEW.blocker_id, NEW.blocked_id), private.end_watching(NEW.blocked_id, NEW.blocker_id);
+    WHERE (follower_id, followee_id) IN (SELECT p.one, p.other FROM unnest(v_ones, v_others) AS p (one, other));
+    PERFORM private.end_watching(v_ones, v_others);
     RETURN NULL;
 END;
 $$;
-CREATE TRIGGER blocks_apply AFTER INSERT ON public.blocks FOR EACH ROW EXECUTE FUNCTION private.apply_block();
+CREATE TRIGGER blocks_apply AFTER INSERT ON public.blocks REFERENCING NEW TABLE AS made
+    FOR EACH STATEMENT EXECUTE FUNCTION private.apply_blocks();
 
 -- Whom a person shall not meet: blocked by them, or having blocked them.
 CREATE FUNCTION private.blocked_with(p_profile_id uuid) RETURNS SETOF uuid
@@ -140,9 +176,6 @@ DECLARE
     v_caller uuid := private.require_caller();
     v_other uuid := (private.profile_by_name(p_name)).id;
 BEGIN
-    IF private.is_blocked_pair(v_caller, v_other) THEN
-        PERFORM private.fail('LW022', 'You can not follow this person.', 'One of you has blocked the other.');
-    END IF;
     INSERT INTO public.follows (follower_id, followee_id) VALUES (v_caller, v_other) ON CONFLICT DO NOTHING;
     RETURN to_jsonb(v_other);
 END;

@@ -35,7 +35,7 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_now timestamptz := private.clock();
-    v_linger text := extract(epoch FROM (SELECT linger FROM private.settings))::integer::text;
+    v_rule private.settings := (SELECT rule FROM private.settings AS rule);
     v_count text := CASE p_stream.active_viewer_count WHEN 1 THEN '1 person is watching'
                     ELSE p_stream.active_viewer_count || ' people are watching' END;
     v_code text;
@@ -45,7 +45,7 @@ BEGIN
     IF NOT p_stream.live_available THEN
         v_code := CASE p_stream.live_ended_reason WHEN 'lease_expired' THEN 'publisher_silent' WHEN 'banned' THEN 'banned' ELSE 'not_live' END;
         v_text := CASE v_code
-            WHEN 'publisher_silent' THEN 'Not live: the studio was not heard from for 60 seconds.'
+            WHEN 'publisher_silent' THEN format('Not live: the studio was not heard from for %s seconds.', extract(epoch FROM v_rule.lease_time)::integer)
             WHEN 'banned' THEN 'Not live: stopped by a moderator.'
             ELSE 'Not live.' END;
     ELSIF NOT p_stream.is_published THEN
@@ -53,7 +53,7 @@ BEGIN
         v_text := 'Live, not sending: nobody is watching. Sending starts as soon as somebody does.';
     ELSIF p_stream.active_viewer_count > 0 THEN
         v_code := 'watched';
-        v_text := format('Sending video: %s. It stops %s seconds after the last one leaves.', v_count, v_linger);
+        v_text := format('Sending video: %s. It stops %s seconds after the last one leaves.', v_count, extract(epoch FROM v_rule.linger)::integer);
     ELSIF p_stream.unpublish_due_at <= private.grace_until() AND private.grace_until() > v_now THEN
         v_code := 'after_restart';
         v_text := 'Sending video: the server has just restarted and gives viewers a moment to come back.';
@@ -79,7 +79,7 @@ BEGIN
             WHERE p.id IN (
                 SELECT DISTINCT a.viewer_id FROM public.active_viewers AS a
                 WHERE a.live_stream_id = p_stream.id AND a.is_watching
-                    AND a.last_active_at > v_now - (SELECT viewer_silence FROM private.settings)
+                    AND a.last_active_at > v_now - v_rule.viewer_silence
                 LIMIT 50)), '[]'));
     END IF;
     RETURN v_why;
@@ -120,7 +120,9 @@ END;
 CREATE FUNCTION public.list_live_streams(p_limit integer DEFAULT 60, p_cursor text DEFAULT NULL) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY INVOKER
 BEGIN ATOMIC
-    WITH page AS (
+    WITH size AS (
+        SELECT greatest(1, least(p_limit, 100)) AS n
+    ), page AS (
         SELECT s, row_number() OVER (ORDER BY s.active_viewer_count DESC, s.id) AS n
         FROM public.live_streams AS s
         WHERE s.live_available AND (
@@ -128,14 +130,14 @@ BEGIN ATOMIC
             OR s.active_viewer_count < split_part(p_cursor, '~', 1)::integer
             OR (s.active_viewer_count = split_part(p_cursor, '~', 1)::integer AND s.id > split_part(p_cursor, '~', 2)::uuid))
         ORDER BY s.active_viewer_count DESC, s.id
-        LIMIT greatest(1, least(p_limit, 100)) + 1
+        LIMIT (SELECT size.n FROM size) + 1
     )
     SELECT jsonb_build_object(
-        'streams', coalesce(jsonb_agg(private.stream_json(page.s) ORDER BY page.n) FILTER (WHERE page.n <= least(p_limit, 100)), '[]'),
+        'streams', coalesce(jsonb_agg(private.stream_json(page.s) ORDER BY page.n) FILTER (WHERE page.n <= size.n), '[]'),
         'next', (SELECT (last.s).active_viewer_count || '~' || (last.s).id
-                 FROM page AS last
-                 WHERE last.n = least(p_limit, 100) AND EXISTS (SELECT FROM page AS p WHERE p.n > last.n)))
-    FROM page;
+                 FROM page AS last, size
+                 WHERE last.n = size.n AND EXISTS (SELECT FROM page AS p WHERE p.n > last.n)))
+    FROM page, size;
 END;
 COMMENT ON FUNCTION public.list_live_streams IS 'Who is live, most watched first: {streams, next}.';
 GRANT EXECUTE ON FUNCTION public.list_live_streams TO anon, authenticated;
@@ -170,7 +172,11 @@ DECLARE
     v_lapsed boolean;
     v_now timestamptz;
 BEGIN
-    INSERT INTO public.live_streams (streamer_id) VALUES (v_caller) ON CONFLICT DO NOTHING;
+    IF NOT EXISTS (SELECT FROM public.live_streams WHERE streamer_id = v_caller) THEN
+        -- A ban waits for the row of who goes live; for one that is not there yet, for this.
+        PERFORM private.lock_viewer(v_caller);
+        INSERT INTO public.live_streams (streamer_id) VALUES (v_caller) ON CONFLICT DO NOTHING;
+    END IF;
     SELECT * INTO v_stream FROM public.live_streams WHERE streamer_id = v_caller FOR NO KEY UPDATE;
     v_now := private.clock();
     SELECT CASE WHEN expires_at > v_now AND session_id <> p_session_id THEN session_id END, expires_at <= v_now

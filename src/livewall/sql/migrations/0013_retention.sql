@@ -1,4 +1,4 @@
--- What has ended is kept for a stated time and no longer; private.remove_old_records() finds it by these indexes.
+-- What has ended is kept for a stated time and no longer; public.remove_old_records() finds it by these indexes.
 -- Rules about flapping and the studio's timeline look back a day at most.
 ALTER TABLE private.settings
     ADD COLUMN sessions_kept interval NOT NULL DEFAULT '30 days',
