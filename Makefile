@@ -11,6 +11,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := .stamps
 PYTEST := $(BIN)/python -m pytest
+# Tests wait as much as they work, each process with a PostgreSQL of its own. Browsers work: one at a time.
+SPREAD := -n logical --maxprocesses 4 --dist worksteal
 ARGS ?=
 
 help: ## Show this list
@@ -19,16 +21,23 @@ help: ## Show this list
 run: setup ## Set up, start everything and print the address
 	@exec $(BIN)/livewall up
 
-test: setup-dev system ## Run the tests: the web client's units, SQL on PostgreSQL 15, then everything on 18
+test: setup-dev system ## Run the tests: the web client's units, SQL on PostgreSQL 15, all on 18, browsers
+ifeq ($(ARGS),)
+	@rm -f .spec-result.json
 	@echo "== Units of the web client"
 	@$(BIN)/python hatch_build.py test
 	@echo "== SQL on PostgreSQL 15"
-	@LIVEWALL_TEST_POSTGRES=15 $(PYTEST) -q -m sql $(ARGS)
-	@echo "== Everything on PostgreSQL 18"
+	@LIVEWALL_TEST_POSTGRES=15 $(PYTEST) -q -m sql $(SPREAD)
+	@echo "== Everything but browsers on PostgreSQL 18"
+	@$(PYTEST) -q -m "not browser" $(SPREAD)
+	@echo "== In browsers"
+	@$(PYTEST) -m browser
+else
 	@$(PYTEST) $(ARGS)
+endif
 
 test-sql: setup-dev ## Run only the tests of the database, on PostgreSQL 18
-	@$(PYTEST) -q -m sql $(ARGS)
+	@$(PYTEST) -q -m sql $(SPREAD) $(ARGS)
 
 spec: setup-dev ## Show what the last test run proved (runs the tests if there was none)
 	@[ -e .spec-result.json ] || $(MAKE) test

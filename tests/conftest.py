@@ -19,7 +19,10 @@ for name in [name for name in os.environ if name.startswith("LIVEWALL_")] + ["DA
     os.environ.pop(name, None)
 
 # Tests in these places need more than a database, or test the tests: on PostgreSQL 18 only.
-BEYOND_SQL = {"browser", "demo", "payments", "server", "test_cli.py", "test_mutations.py"}
+BEYOND_SQL = {
+    *("browser", "demo", "payments", "server"),
+    *("test_cli.py", "test_cli_money.py", "test_mutations.py"),
+}
 
 
 def pytest_configure(config: pytest.Config) -> None:
