@@ -30,7 +30,6 @@ def environ_for(folder: Path, port: int) -> dict[str, str]:
         "LIVEWALL_PORT": str(port),
         "LIVEWALL_OPEN": "0",
         "LIVEWALL_DEMO": "0",
-        "LIVEWALL_LOG": "json",
     }
 
 

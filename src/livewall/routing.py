@@ -83,27 +83,31 @@ def visit_of(request: AnyRequest) -> Visit:
     return cast("Visit", request.scope["state"]["visit"])  # pyright: ignore[reportTypedDictNotRequiredAccess, reportIndexIssue]
 
 
-def provide_visit(request: AnyRequest) -> Visit:
-    """Give a route the whole visit: address, proof and caller."""
-    return visit_of(request)
-
-
-def provide_caller(request: AnyRequest) -> Caller:
-    """Give a route its caller, perhaps nobody."""
-    return visit_of(request).caller
-
-
-def provide_person(request: AnyRequest) -> Caller:
-    """Give a route a signed-in caller. Raises Refusal `not_signed_in`."""
-    caller = visit_of(request).caller
-    if caller.profile_id is None:
-        raise Refusal("not_signed_in")
-    return caller
+# The others ask for the server, so Litestar provides it first and them afterwards. What it can
+# provide at once it does, in a task of its own for each, which costs more than most routes do.
 
 
 def provide_server(request: AnyRequest) -> Server:
     """Give a route the parts of the server."""
     return cast("Server", request.app.state["server"])
+
+
+def provide_visit(request: AnyRequest, server: TheServer) -> Visit:
+    """Give a route the whole visit: address, proof and caller."""
+    return visit_of(request)
+
+
+def provide_caller(request: AnyRequest, server: TheServer) -> Caller:
+    """Give a route its caller, perhaps nobody."""
+    return visit_of(request).caller
+
+
+def provide_person(request: AnyRequest, server: TheServer) -> Caller:
+    """Give a route a signed-in caller. Raises Refusal `not_signed_in`."""
+    caller = visit_of(request).caller
+    if caller.profile_id is None:
+        raise Refusal("not_signed_in")
+    return caller
 
 
 def problems(*codes: str) -> dict[int, ResponseSpec]:

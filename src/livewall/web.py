@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import functools
 import re
 import time
 from typing import cast
@@ -56,6 +57,7 @@ FIXED_HEADERS = [
 ]
 
 
+@functools.lru_cache(maxsize=64)
 def content_policy(host: str, payments: str = "none") -> bytes:
     """Return the Content-Security-Policy: everything from here, nothing inline.
 
@@ -86,6 +88,7 @@ class Front:
         given = headers.get("x-request-id", "")
         request_id = given if REQUEST_ID.fullmatch(given) else uuid4().hex
         reply = _Reply(self._server, send, request_id, headers.get("host", ""))
+        # Every request is a task of its own, and what is bound ends with it.
         structlog.contextvars.bind_contextvars(request_id=request_id)
         started = time.perf_counter()
         try:
@@ -97,7 +100,6 @@ class Front:
             await reply.refuse(Refusal("internal"))
         finally:
             self._note(scope, reply.status, time.perf_counter() - started)
-            structlog.contextvars.unbind_contextvars("request_id")
 
     async def _serve(
         self, scope: HTTPScope, receive: Receive, reply: "_Reply", headers: dict[str, str]
