@@ -70,6 +70,16 @@ export interface ChatMessage {
   is_deleted: boolean;
 }
 
+/** A report for moderators: what the message said then, and what is left of it now. */
+export interface ChatReport {
+  id: number;
+  reported_at: string;
+  reason: string;
+  reporter: Person | null;
+  body: string;
+  message: ChatMessage;
+}
+
 export interface Why {
   stream_id: string;
   is_published: boolean;

@@ -40,6 +40,9 @@ function Moderating() {
     <section class="card">
       <h2 class="card-title">You are a moderator</h2>
       <p>In the menu of any chat message you can delete it, mute its writer in that chat, and ban them. The menu on a profile bans and lifts a ban. A ban ends every session at once.</p>
+      <p>
+        What people report is in the list of <Link href="/reports">reported messages</Link>.
+      </p>
     </section>
   );
 }
