@@ -132,8 +132,6 @@ export interface Tile {
 
 export interface PublisherBeat {
   stream_id: string;
-  epoch: number;
-  is_sending: boolean;
 }
 
 export type SignalData =
