@@ -68,6 +68,15 @@ def test_config_shows_settings_but_no_secret() -> None:
     assert SECRET not in result.stdout
 
 
+def test_help_loads_no_database_driver() -> None:
+    """It is the first thing people type, and every import delays it."""
+    script = "import sys, livewall.cli; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert not {"asyncpg", "structlog", "rich.table", "litestar"} & set(loaded.stdout.split())
+
+
 def test_a_misspelled_setting() -> None:
     assert "did you mean LIVEWALL_PORT?" in _refusal(_run("config", LIVEWALL_PROT="1"))
 

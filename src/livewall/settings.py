@@ -131,6 +131,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return Path(self.data_dir).expanduser().absolute()
 
     @property
+    def demo_tokens(self) -> Path:
+        """The file in which the demo streamers keep who they are."""
+        return self.data_path / "demo.json"
+
+    @property
     def url(self) -> str:
         """The address people use, without a slash at the end."""
         host = f"[{self.host}]" if ":" in self.host else self.host
