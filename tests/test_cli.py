@@ -18,6 +18,7 @@ import pytest
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
+from livewall.settings import Settings
 from tests.databases import Database, data_folder
 
 SECRET = "a secret of at least thirty-two bytes"
@@ -66,6 +67,11 @@ def test_config_shows_settings_but_no_secret() -> None:
     assert result.returncode == 0
     assert "9999" in result.stdout
     assert SECRET not in result.stdout
+
+
+def test_the_token_that_opens_the_metrics() -> None:
+    result = _run("metrics-token", LIVEWALL_SECRET=SECRET)
+    assert result.stdout == f"{Settings(secret=SECRET).metrics_token}\n"
 
 
 def test_help_loads_no_database_driver() -> None:

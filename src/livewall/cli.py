@@ -150,3 +150,11 @@ def config() -> None:
     for shown in describe(read(os.environ), os.environ):
         listed.add_row(shown.variable, shown.value or "-", shown.source, shown.description)
     show(listed)
+
+
+@app.command("metrics-token")
+def metrics_token() -> None:
+    """Print the bearer token that opens /metrics to other machines in production."""
+    from livewall.settings import load
+
+    print(load().metrics_token)

@@ -158,6 +158,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             parts._replace(netloc=f"authenticator:{self.derive('authenticator')}@{place}")
         )
 
+    @property
+    def metrics_token(self) -> str:
+        """The bearer token that opens /metrics in production."""
+        return self.derive("metrics")
+
     def derive(self, purpose: str) -> str:
         """Return a secret for one purpose, in hex, that tells nothing about `secret` itself."""
         return hmac.digest(self.secret.encode(), purpose.encode(), "sha256").hex()
