@@ -18,6 +18,7 @@ import pytest
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
+from livewall import cli_up
 from livewall.settings import Settings
 from tests.databases import Database, data_folder
 
@@ -314,6 +315,22 @@ async def test_lint_is_clean_and_finds_what_is_not(database: Database, folder: P
     found = _run("db", "lint", **settings)
     assert found.returncode == 1
     assert found.stdout.startswith("rls_enabled: public.profiles\n    why: ")
+
+
+def test_demo_streamers_that_do_not_end_are_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    ignore = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+    deaf = f"import signal, time; {ignore}; print(flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE, text=True) as child:
+
+        def started(_settings: Settings) -> subprocess.Popen[str]:
+            return child
+
+        monkeypatch.setattr(cli_up, "_start_demo", started)
+        monkeypatch.setattr(cli_up, "END_WITHIN", 0.2)
+        with cli_up.demo_streamers(Settings()):
+            assert child.stdout is not None
+            assert child.stdout.readline()
+        assert child.returncode == -signal.SIGKILL
 
 
 def test_up_from_ready_to_stopped(folder: Path) -> None:
