@@ -49,7 +49,7 @@ lint: setup-dev ## Check style, types and SQL
 	@$(BIN)/basedpyright
 	@$(BIN)/squawk src/livewall/sql/migrations/*.sql
 	@$(BIN)/python hatch_build.py typecheck
-	@LIVEWALL_DATA_DIR=$$(mktemp -d) $(BIN)/livewall db lint
+	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; LIVEWALL_DATA_DIR=$$folder $(BIN)/livewall db lint
 
 fmt: setup-dev ## Format the code
 	@$(BIN)/ruff check --fix-only .

@@ -44,7 +44,7 @@ class Sender:
 
     def beat(self) -> PublisherBeat | None:
         """Keep the lease."""
-        return PublisherBeat(self.stream_id, self.epoch, False) if self.stream_id else None
+        return PublisherBeat(self.stream_id) if self.stream_id else None
 
     async def told(self, *, is_published: bool, seconds: float = 30) -> float:
         """Return when the newest command came, once it says so. Raises TimeoutError."""

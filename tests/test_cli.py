@@ -18,6 +18,8 @@ import pytest
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
+from livewall import cli_up
+from livewall.settings import Settings
 from tests.databases import Database, data_folder
 
 SECRET = "a secret of at least thirty-two bytes"
@@ -66,6 +68,20 @@ def test_config_shows_settings_but_no_secret() -> None:
     assert result.returncode == 0
     assert "9999" in result.stdout
     assert SECRET not in result.stdout
+
+
+def test_the_token_that_opens_the_metrics() -> None:
+    result = _run("metrics-token", LIVEWALL_SECRET=SECRET)
+    assert result.stdout == f"{Settings(secret=SECRET).metrics_token}\n"
+
+
+def test_help_loads_no_database_driver() -> None:
+    """It is the first thing people type, and every import delays it."""
+    script = "import sys, livewall.cli; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert not {"asyncpg", "structlog", "rich.table", "litestar"} & set(loaded.stdout.split())
 
 
 def test_a_misspelled_setting() -> None:
@@ -299,6 +315,22 @@ async def test_lint_is_clean_and_finds_what_is_not(database: Database, folder: P
     found = _run("db", "lint", **settings)
     assert found.returncode == 1
     assert found.stdout.startswith("rls_enabled: public.profiles\n    why: ")
+
+
+def test_demo_streamers_that_do_not_end_are_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    ignore = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+    deaf = f"import signal, time; {ignore}; print(flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE, text=True) as child:
+
+        def started(_settings: Settings) -> subprocess.Popen[str]:
+            return child
+
+        monkeypatch.setattr(cli_up, "_start_demo", started)
+        monkeypatch.setattr(cli_up, "END_WITHIN", 0.2)
+        with cli_up.demo_streamers(Settings()):
+            assert child.stdout is not None
+            assert child.stdout.readline()
+        assert child.returncode == -signal.SIGKILL
 
 
 def test_up_from_ready_to_stopped(folder: Path) -> None:

@@ -1,21 +1,17 @@
 """Accounts as whoever runs the machine manages them: by `livewall user`, past every sign-in."""
 
-import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import TypeVar
 
 import msgspec
 
 from livewall import tokens
+from livewall.database import ask
 from livewall.db import SERVICE, Database
 from livewall.errors import Refusal
 from livewall.identity import Credentials, hash_now, open_session
 from livewall.settings import Settings
 from livewall.shapes import Profile
-
-T = TypeVar("T")
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -46,10 +42,9 @@ def create_user(
                 SERVICE, "grant_staff_role", object, p_profile_id=profile.id, p_role=role
             )
         session = await open_session(database, profile.id)
-        rules = tokens.Rules(settings.secret, settings.jwt_audience)
-        return tokens.sign(rules, profile.id, session.session_id, session.expires_at.timestamp())
+        return session.token(tokens.Rules(settings.secret, settings.jwt_audience))
 
-    return _run(settings, create)
+    return ask(settings, create)
 
 
 def set_password(settings: Settings, name: str, password: str) -> None:
@@ -69,7 +64,7 @@ def set_password(settings: Settings, name: str, password: str) -> None:
             p_password_hash=hash_now(password),
         )
 
-    _run(settings, change)
+    ask(settings, change)
 
 
 def list_users(settings: Settings) -> list[Listed]:
@@ -78,15 +73,4 @@ def list_users(settings: Settings) -> list[Listed]:
     async def read(database: Database) -> list[Listed]:
         return await database.call(SERVICE, "list_accounts", list[Listed])
 
-    return _run(settings, read)
-
-
-def _run(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
-    async def connected() -> T:
-        database = Database(settings.web_database_url, size=1)
-        try:
-            return await work(database)
-        finally:
-            await database.close()
-
-    return asyncio.run(connected())
+    return ask(settings, read)

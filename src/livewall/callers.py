@@ -40,6 +40,11 @@ class Session(msgspec.Struct, frozen=True):
     expires_at: datetime
     account: Account
 
+    def token(self, rules: tokens.Rules) -> str:
+        """Return the token that proves this session."""
+        expires_at = self.expires_at.timestamp()
+        return tokens.sign(rules, self.account.profile.id, self.session_id, expires_at)
+
 
 @dataclass(frozen=True)
 class Visit:

@@ -66,11 +66,6 @@ class Changes:
         if change.revision >= self._known.get(change.stream.id, UNKNOWN).revision:
             self._pass_on(change, None, stopped_by)
 
-    def forget(self, stream_id: UUID) -> None:
-        """Drop a stream whose owner is gone."""
-        self._known.pop(stream_id, None)
-        self._plane.set_publisher(stream_id, None)
-
     def _pass_on(
         self, change: StreamChange, heard_at: float | None, stopped_by: UUID | None = None
     ) -> None:

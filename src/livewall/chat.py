@@ -1,5 +1,6 @@
 """Chat of a stream: history in pages, messages as they come, and keeping it civil."""
 
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from livewall.routing import (
     TheServer,
     problems,
 )
-from livewall.shapes import ChatMessage, ShortText
+from livewall.shapes import ChatMessage, Person, ShortText
 
 InPath = Annotated[int, PathParameter(ge=1, le=LARGEST_ID)]
 
@@ -40,6 +41,24 @@ class Report(msgspec.Struct, forbid_unknown_fields=True):
     """What is wrong with a message."""
 
     reason: ShortText
+
+
+class Reported(msgspec.Struct, frozen=True):
+    """One report; `body` is what the message said then, `message` what is left of it now."""
+
+    id: int
+    reported_at: datetime
+    reason: str
+    reporter: Person | None
+    body: str
+    message: ChatMessage
+
+
+class ReportPage(msgspec.Struct):
+    """A page of reports, newest first; `next` is the `before` of the page after."""
+
+    entries: list[Reported]
+    next: int | None
 
 
 class Mute(msgspec.Struct, forbid_unknown_fields=True):
@@ -122,6 +141,16 @@ async def report_message(
     )
 
 
+@get("/api/chat/reports", responses=problems("not_signed_in", "not_allowed"))
+async def list_reports(
+    person: SignedInCaller, server: TheServer, before: BeforeId = None, limit: PageSize = 50
+) -> ReportPage:
+    """What people reported. Moderators and admins only."""
+    return await server.database.call(
+        person, "list_chat_reports", ReportPage, p_before=before, p_limit=limit
+    )
+
+
 @put(
     "/api/streams/{stream_id:uuid}/mutes/{name:str}",
     status_code=204,
@@ -158,4 +187,12 @@ async def unmute(
     )
 
 
-ROUTES = [list_messages, send_message, delete_message, report_message, mute, unmute]
+ROUTES = [
+    list_messages,
+    send_message,
+    delete_message,
+    report_message,
+    list_reports,
+    mute,
+    unmute,
+]

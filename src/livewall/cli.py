@@ -4,33 +4,23 @@ import os
 import signal
 import sys
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
-import msgspec
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from livewall import (
-    __version__,
-    cli_db,
-    cli_ledger,
-    cli_purchases,
-    cli_up,
-    cli_user,
-    cli_webhooks,
-)
-from livewall.database import available, bring_up_to_date, prepared
-from livewall.errors import Refusal
-from livewall.postgres_process import EmbeddedError
-from livewall.settings import Settings, SettingsError, describe, load, read
-from livewall.sql_files import MigrationError
+from livewall import __version__, cli_db, cli_ledger, cli_purchases, cli_user, cli_webhooks
+from livewall.cli_calls import show, table
+
+if TYPE_CHECKING:
+    from livewall.settings import Settings
 
 app = typer.Typer(
     help="Group live video where a camera sends only while somebody really watches.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # a help in boxes takes twice as long to appear
+    context_settings={"max_content_width": 120},
 )
 app.add_typer(cli_db.app, name="db")
 app.add_typer(cli_user.app, name="user")
@@ -44,10 +34,25 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _leave)
     try:
         app()
-    except (EmbeddedError, MigrationError, SettingsError, cli_up.CannotStartError) as error:
-        _fail(str(error))
-    except Refusal as refusal:
-        _fail(f"{refusal.detail} {refusal.hint}".strip())
+    except Exception as error:
+        line = _known_failure(error)
+        if line is None:
+            raise
+        _fail(line)
+
+
+def _known_failure(error: Exception) -> str | None:
+    """Return in one line what went wrong; None for a bug."""
+    from livewall.cli_up import CannotStartError
+    from livewall.errors import Refusal
+    from livewall.postgres_process import EmbeddedError
+    from livewall.settings import SettingsError
+    from livewall.sql_files import MigrationError
+
+    if isinstance(error, Refusal):
+        return f"{error.detail} {error.hint}".strip()
+    known = (EmbeddedError, MigrationError, SettingsError, CannotStartError)
+    return str(error) if isinstance(error, known) else None
 
 
 def _fail(line: str) -> NoReturn:
@@ -73,6 +78,9 @@ def options(
 @app.command()
 def up() -> None:
     """Start everything on this machine: database, server, demo streamers; open the address."""
+    from livewall import cli_up
+    from livewall.database import available, bring_up_to_date
+
     settings = _load_to_listen()
     with cli_up.demo_streamers(settings) as demo, available(settings) as ready:
         bring_up_to_date(ready)
@@ -82,24 +90,33 @@ def up() -> None:
 @app.command()
 def serve() -> None:
     """Run the server only, on a database that `livewall db migrate` has prepared."""
+    from livewall.database import prepared
+
     with prepared(_load_to_listen()) as settings:
         from livewall.serving import serve as serve_app
 
         serve_app(settings)
 
 
-def _load_to_listen() -> Settings:
+def _load_to_listen() -> "Settings":
     """Load, on a port that is free: asked first, so that a refusal leaves no folder behind."""
-    port = cli_up.with_free_port(read(os.environ)).port
+    import msgspec
+
+    from livewall.cli_up import with_free_port
+    from livewall.settings import load, read
+
+    port = with_free_port(read(os.environ)).port
     return msgspec.structs.replace(load(), port=port)
 
 
 @app.command()
 def worker() -> None:
     """Run the periodic jobs only, beside servers."""
-    with prepared(load()) as settings:
-        from livewall.jobs import work
+    from livewall.database import prepared
+    from livewall.jobs import work
+    from livewall.settings import load
 
+    with prepared(load()) as settings:
         work(settings)
 
 
@@ -109,23 +126,35 @@ def demo(
     with_parent: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """Run demo streamers against a server: animated pictures, sent only while watched."""
+    from livewall import cli_up
+    from livewall.settings import SettingsError, load
+
     settings = load()
     if settings.production:
         raise SettingsError("Demo streamers are refused in production.")
     if with_parent:
         cli_up.end_with_parent()
     from livewall.demo import run
-    from livewall.demo.state import FILE
 
     # A parent starts us before its server, and says itself if that does not come.
     patience = cli_up.READY_WITHIN if with_parent else 0.0
-    run(url or settings.url, state_file=settings.data_path / FILE, patience=patience)
+    run(url or settings.url, state_file=settings.demo_tokens, patience=patience)
 
 
 @app.command()
 def config() -> None:
     """Show every setting, where it comes from, and what it does; secrets are masked."""
-    table = Table("setting", "value", "from", "what it does", box=None)
+    from livewall.settings import describe, read
+
+    listed = table("setting", "value", "from", "what it does")
     for shown in describe(read(os.environ), os.environ):
-        table.add_row(shown.variable, shown.value or "-", shown.source, shown.description)
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+        listed.add_row(shown.variable, shown.value or "-", shown.source, shown.description)
+    show(listed)
+
+
+@app.command("metrics-token")
+def metrics_token() -> None:
+    """Print the bearer token that opens /metrics to other machines in production."""
+    from livewall.settings import load
+
+    print(load().metrics_token)

@@ -1,20 +1,16 @@
 """How commands call the database's functions: as the server does, as somebody or as the service."""
 
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
-import msgspec
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from livewall.database import prepared
-from livewall.db import ANYBODY, Caller, Database
-from livewall.settings import Settings, load
-from livewall.shapes import Profile
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from livewall.db import Caller, Database
 
 T = TypeVar("T")
 AsName = Annotated[
@@ -23,28 +19,28 @@ AsName = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
-def ask(question: Callable[[Database], Awaitable[T]]) -> T:
+def ask(question: "Callable[[Database], Awaitable[T]]") -> T:
     """Connect to a prepared database and return what `question` makes of it. Raises Refusal."""
-    with prepared(load()) as settings:
-        return asyncio.run(_ask(settings, question))
+    from livewall import database
+    from livewall.settings import load
+
+    with database.prepared(load()) as settings:
+        return database.ask(settings, question)
 
 
-async def _ask(settings: Settings, question: Callable[[Database], Awaitable[T]]) -> T:
-    database = Database(settings.web_database_url, size=1)
-    try:
-        return await question(database)
-    finally:
-        await database.close()
-
-
-async def acting_as(database: Database, name: str) -> Caller:
+async def acting_as(database: "Database", name: str) -> "Caller":
     """Return the caller that somebody with this name is. Raises Refusal `not_found`."""
+    from livewall.db import ANYBODY, Caller
+    from livewall.shapes import Profile
+
     profile = await database.call(ANYBODY, "get_profile", Profile, p_name=name)
     return Caller("authenticated", profile.id)
 
 
 def print_json(value: object) -> None:
     """Print a value as one indented JSON document."""
+    import msgspec
+
     print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
@@ -58,6 +54,15 @@ def moment(at: datetime | None) -> str:
     return at.strftime("%Y-%m-%d %H:%M:%SZ") if at else "-"
 
 
-def show(table: Table) -> None:
+def table(*columns: str) -> "Table":
+    """Return a table without lines, to fill with rows."""
+    from rich.table import Table
+
+    return Table(*columns, box=None)
+
+
+def show(filled: "Table") -> None:
     """Print a table, as wide as the terminal, or wide enough for any column in a file."""
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    from rich.console import Console
+
+    Console(width=None if sys.stdout.isatty() else 200).print(filled)

@@ -1,46 +1,52 @@
 """`livewall db`: the database's own commands."""
 
-import asyncio
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from livewall import embedded
-from livewall.administrator import recreate_database
-from livewall.database import available, bring_up_to_date, launch, prepared
-from livewall.postgres_process import EmbeddedError
-from livewall.settings import Settings, SettingsError, load
-from livewall.sql_lint import Finding, lint
+if TYPE_CHECKING:
+    from livewall.settings import Settings
+    from livewall.sql_lint import Finding
 
 app = typer.Typer(help="The database.", no_args_is_help=True)
 
 
-def _embedded_only(settings: Settings) -> None:
+def _embedded_only() -> "Settings":
+    from livewall.settings import SettingsError, load
+
+    settings = load()
     if settings.database_url:
         raise SettingsError("DATABASE_URL names a database that Livewall did not start.")
+    return settings
 
 
 @app.command()
 def start() -> None:
     """Start the embedded database and leave it running."""
-    settings = load()
-    _embedded_only(settings)
-    embedded.start(settings.data_path, launch(settings))
+    from livewall import database, embedded
+
+    settings = _embedded_only()
+    embedded.start(settings.data_path, database.launch(settings))
     print("PostgreSQL is running; `livewall db url` prints its address.")
 
 
 @app.command()
 def stop() -> None:
     """Stop the embedded database; servers that use it answer 503 until it is back."""
-    settings = load()
-    _embedded_only(settings)
+    from livewall import embedded
+
+    settings = _embedded_only()
     print("Stopped." if embedded.stop(settings.data_path) else "It was not running.")
 
 
 @app.command()
 def url() -> None:
     """Print the administrator's address of the running database."""
+    from livewall import embedded
+    from livewall.postgres_process import EmbeddedError
+    from livewall.settings import load
+
     settings = load()
     if settings.database_url:
         print(settings.database_url)
@@ -54,6 +60,9 @@ def url() -> None:
 @app.command()
 def migrate() -> None:
     """Bring the database up to date."""
+    from livewall.database import available, bring_up_to_date
+    from livewall.settings import load
+
     with available(load()) as settings:
         outcome = bring_up_to_date(settings)
     for label in (*outcome.migrations, *outcome.code):
@@ -64,6 +73,12 @@ def migrate() -> None:
 @app.command("lint")
 def lint_schema() -> None:
     """Check the database's schema against the house rules; print what breaks them."""
+    import asyncio
+
+    from livewall.database import prepared
+    from livewall.settings import load
+    from livewall.sql_lint import lint
+
     with prepared(load()) as settings:
         findings = asyncio.run(lint(settings.database_url))
     for finding in findings:
@@ -72,7 +87,7 @@ def lint_schema() -> None:
         raise typer.Exit(1)
 
 
-def _line(finding: Finding) -> str:
+def _line(finding: "Finding") -> str:
     return f"{finding.rule}: {finding.object}\n    why: {finding.why}\n    fix: {finding.fix}"
 
 
@@ -81,6 +96,12 @@ def reset(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Delete everything in the database and create it anew."""
+    import asyncio
+
+    from livewall.administrator import recreate_database
+    from livewall.database import available, bring_up_to_date
+    from livewall.settings import SettingsError, load
+
     settings = load()
     if settings.production:
         raise SettingsError("`livewall db reset` is refused in production.")
@@ -90,5 +111,5 @@ def reset(
         asyncio.run(recreate_database(ready.database_url))
         bring_up_to_date(ready)
     # Whose accounts are gone need no tokens: the demo streamers introduce themselves anew.
-    (settings.data_path / "demo.json").unlink(missing_ok=True)
+    settings.demo_tokens.unlink(missing_ok=True)
     print("The database is new and empty.")

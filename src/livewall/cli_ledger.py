@@ -3,17 +3,15 @@
 import asyncio
 import sys
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from livewall.administrator import connected
 from livewall.cli_calls import AsJson, moment, print_json
-from livewall.database import prepared
-from livewall.settings import load
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 app = typer.Typer(help="The ledger: its head and its proof.", no_args_is_help=True)
 
@@ -42,6 +40,9 @@ def head(as_json: AsJson = False) -> None:
     Keep it where the operator of the database can not reach it. `livewall ledger verify --head
     HASH` proves later that nothing before it was rewritten.
     """
+    from livewall.database import prepared
+    from livewall.settings import load
+
     with prepared(load()) as settings:
         newest = asyncio.run(read_head(settings.database_url))
     if as_json:
@@ -67,6 +68,9 @@ def verify(
     Prints one line for each check. The exit code is 1 if anything differs, also if entries wait
     unsealed for over 5 seconds, which means that no server and no `livewall worker` runs.
     """
+    from livewall.database import prepared
+    from livewall.settings import load
+
     with prepared(load()) as settings, _working("Recomputing the ledger"):
         checks = asyncio.run(recompute(settings.database_url, head.strip() or None))
     if as_json:
@@ -85,8 +89,11 @@ def _print_checks(checks: list[Check]) -> None:
         print(f"{'ok   ' if check.is_ok else 'DRIFT'}  {check.check:{width}}  {check.detail}")
 
 
-def _working(what: str) -> Progress:
+def _working(what: str) -> "Progress":
     """Show on a terminal that work goes on, and for how long already."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     console = Console(stderr=True)
     progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
@@ -96,6 +103,8 @@ def _working(what: str) -> Progress:
 
 async def read_head(url: str) -> Head:
     """Return the head by the administrator's connection."""
+    from livewall.administrator import connected
+
     async with connected(url) as connection:
         text: str = await connection.fetchval("SELECT private.ledger_head()")
     return msgspec.json.decode(text, type=Head)
@@ -103,6 +112,8 @@ async def read_head(url: str) -> Head:
 
 async def recompute(url: str, head: str | None) -> list[Check]:
     """Return every check, all of one moment, by the administrator's connection."""
+    from livewall.administrator import connected
+
     async with (
         connected(url) as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),

@@ -2,16 +2,26 @@
 
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID, uuid4
 
 import typer
-from rich.table import Table
 
-from livewall.cli_calls import AsJson, AsName, acting_as, ask, dollars, moment, print_json, show
-from livewall.db import SERVICE, Caller, Database
+from livewall.cli_calls import (
+    AsJson,
+    AsName,
+    acting_as,
+    ask,
+    dollars,
+    moment,
+    print_json,
+    show,
+    table,
+)
 from livewall.money import HeldPurchase, Purchase, PurchaseSettings
-from livewall.settings import SettingsError
+
+if TYPE_CHECKING:
+    from livewall.db import Caller, Database
 
 app = typer.Typer(help="Purchases of coins that somebody has to look at.", no_args_is_help=True)
 PurchaseId = Annotated[
@@ -29,7 +39,9 @@ def held(as_json: AsJson = False) -> None:
     decision in time the money is given back.
     """
 
-    async def question(database: Database) -> list[HeldPurchase]:
+    from livewall.db import SERVICE
+
+    async def question(database: "Database") -> list[HeldPurchase]:
         return await database.call(SERVICE, "list_held_purchases", list[HeldPurchase])
 
     waiting = ask(question)
@@ -43,10 +55,10 @@ def held(as_json: AsJson = False) -> None:
 
 def _print_held(waiting: list[HeldPurchase]) -> None:
     columns = ("id", "number", "buyer", "coins", "amount", "decide by", "countries", "before")
-    table = Table(*columns, "why", box=None)
+    listed = table(*columns, "why")
     for item in waiting:
         purchase, history = item.purchase, item.history
-        table.add_row(
+        listed.add_row(
             str(purchase.id),
             f"P-{purchase.number}",
             item.buyer.name if item.buyer else "gone",
@@ -57,7 +69,7 @@ def _print_held(waiting: list[HeldPurchase]) -> None:
             f"{history.purchases} bought, {history.refunds} refunded, {history.disputes} disputed",
             purchase.hold_reason or "over the threshold",
         )
-    show(table)
+    show(listed)
 
 
 @app.command()
@@ -81,7 +93,7 @@ def reject(purchase_id: PurchaseId, name: AsName, reason: Reason) -> None:
 
 
 def _decide(purchase_id: UUID, name: str, decision: str, reason: str) -> None:
-    async def act(database: Database, person: Caller) -> Purchase:
+    async def act(database: "Database", person: "Caller") -> Purchase:
         return await database.call(
             person,
             "decide_purchase",
@@ -111,7 +123,7 @@ def refund(
     livewall purchases refund 6f1c… --as mia --cents 1000 --reason "goodwill"
     """
 
-    async def act(database: Database, person: Caller) -> Purchase:
+    async def act(database: "Database", person: "Caller") -> Purchase:
         return await database.call(
             person,
             "refund_purchase",
@@ -125,8 +137,8 @@ def refund(
     _report(_as_person(name, act))
 
 
-def _as_person(name: str, act: Callable[[Database, Caller], Awaitable[Purchase]]) -> Purchase:
-    async def question(database: Database) -> Purchase:
+def _as_person(name: str, act: "Callable[[Database, Caller], Awaitable[Purchase]]") -> Purchase:
+    async def question(database: "Database") -> Purchase:
         return await act(database, await acting_as(database, name))
 
     return ask(question)
@@ -160,6 +172,8 @@ def settings(
 
     livewall purchases settings daily_threshold_cents=5000000 --as ada --reason "five at once"
     """
+    from livewall.settings import SettingsError
+
     wished = dict(_read_change(change) for change in changes or [])
     if wished and not name:
         raise SettingsError("A change needs --as NAME: the audit log keeps who made it.")
@@ -167,6 +181,8 @@ def settings(
 
 
 def _read_change(change: str) -> tuple[str, int | None]:
+    from livewall.settings import SettingsError
+
     rule, _, text = change.partition("=")
     if rule not in RULES:
         raise SettingsError(f"{rule!r} is no rule: use {', '.join(RULES)}.")
@@ -178,8 +194,10 @@ def _read_change(change: str) -> tuple[str, int | None]:
 
 
 async def _apply(
-    database: Database, name: str, changes: Mapping[str, int | None], reason: str
+    database: "Database", name: str, changes: Mapping[str, int | None], reason: str
 ) -> PurchaseSettings:
+    from livewall.db import SERVICE
+
     if not changes:
         return await database.call(SERVICE, "get_purchase_settings", PurchaseSettings)
     person = await acting_as(database, name)
@@ -192,9 +210,9 @@ def _print_settings(rules: PurchaseSettings, *, as_json: bool) -> None:
     if as_json:
         print_json(rules)
         return
-    table = Table("rule", "value", "", box=None)
+    listed = table("rule", "value", "")
     for rule in RULES:
         value: int | None = getattr(rules, rule)
         in_dollars = dollars(value) if value is not None and rule.endswith("_cents") else ""
-        table.add_row(rule, "none" if value is None else str(value), in_dollars)
-    show(table)
+        listed.add_row(rule, "none" if value is None else str(value), in_dollars)
+    show(listed)

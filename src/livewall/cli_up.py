@@ -19,6 +19,8 @@ from livewall.settings import Settings
 READY_WITHIN = 60.0
 # So long "ready" waits for the demo streamers: a wall that people open at once is then alive.
 DEMO_WITHIN = 15.0
+# So long the demo streamers may take to say goodbye.
+END_WITHIN = 10.0
 
 
 class CannotStartError(Exception):
@@ -66,7 +68,11 @@ class Demo:
         child, self._child = self._child, None
         if child is not None:
             child.terminate()
-            child.wait(timeout=10)
+            try:
+                child.wait(timeout=END_WITHIN)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
 
 
 @contextmanager

@@ -5,12 +5,8 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from livewall.database import prepared
-from livewall.errors import Refusal
-from livewall.settings import load
+from livewall.cli_calls import show, table
 
 app = typer.Typer(help="Accounts.", no_args_is_help=True)
 PASSWORD_LENGTH = range(8, 201)
@@ -34,10 +30,12 @@ def create(
     print_token: Annotated[bool, typer.Option(help="Print a token as the last line.")] = False,
 ) -> None:
     """Create an account, with a role for the staff if you say so."""
+    from livewall.accounts import create_user
+    from livewall.database import prepared
+    from livewall.settings import load
+
     chosen = _ask_password() if password else None
     with prepared(load()) as settings:
-        from livewall.accounts import create_user
-
         token = create_user(settings, name, role, chosen)
     how = (
         f"Sign in at {settings.url}/sign-in."
@@ -52,10 +50,12 @@ def create(
 @app.command("password")
 def new_password(name: str) -> None:
     """Give an account a new password; where somebody is signed in, they stay so."""
+    from livewall.accounts import set_password
+    from livewall.database import prepared
+    from livewall.settings import load
+
     chosen = _ask_password()
     with prepared(load()) as settings:
-        from livewall.accounts import set_password
-
         set_password(settings, name, chosen)
     print(f"{name} has a new password. Sign in at {settings.url}/sign-in.", file=sys.stderr)
 
@@ -63,19 +63,21 @@ def new_password(name: str) -> None:
 @app.command("list")
 def list_all() -> None:
     """Show every account; guests are none."""
-    with prepared(load()) as settings:
-        from livewall.accounts import list_users
+    from livewall.accounts import list_users
+    from livewall.database import prepared
+    from livewall.settings import load
 
+    with prepared(load()) as settings:
         found = list_users(settings)
     if not found:
         print("No accounts yet: `livewall user create NAME --password`.", file=sys.stderr)
         return
-    table = Table("name", "shown as", "role", "since", "", box=None)
+    listed = table("name", "shown as", "role", "since", "")
     for user in found:
         banned = "banned" if user.is_banned else ""
         since = f"{user.created_at:%Y-%m-%d}"
-        table.add_row(user.name, user.display_name, ", ".join(user.roles), since, banned)
-    Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(table)
+        listed.add_row(user.name, user.display_name, ", ".join(user.roles), since, banned)
+    show(listed)
 
 
 def _ask_password() -> str:
@@ -88,5 +90,7 @@ def _ask_password() -> str:
     else:
         password = sys.stdin.readline().rstrip("\r\n")
     if len(password) not in PASSWORD_LENGTH:
+        from livewall.errors import Refusal
+
         raise Refusal("invalid_argument", "A password has 8 to 200 characters.", "Choose another.")
     return password

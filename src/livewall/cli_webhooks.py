@@ -1,14 +1,14 @@
 """`livewall webhooks`: what payment providers reported, and acting on it once more."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from livewall.cli_calls import AsJson, ask, moment, print_json, show
-from livewall.db import SERVICE, Database
+from livewall.cli_calls import AsJson, ask, moment, print_json, show, table
 from livewall.money import EventOutcome, PaymentEvent, PaymentEvents
-from livewall.settings import load
+
+if TYPE_CHECKING:
+    from livewall.db import Database
 
 app = typer.Typer(help="What payment providers reported.", no_args_is_help=True)
 
@@ -26,8 +26,9 @@ def list_events(
     waiting: stored, not acted on yet. applied: done. parked: its purchase is not known yet.
     ignored: of a type that means nothing to us. failed: see its error; it is tried again.
     """
+    from livewall.db import SERVICE
 
-    async def question(database: Database) -> PaymentEvents:
+    async def question(database: "Database") -> PaymentEvents:
         return await database.call(
             SERVICE, "list_payment_events", PaymentEvents, p_outcome=outcome, p_limit=limit
         )
@@ -52,8 +53,9 @@ def replay(
     failed, or that an older version did not understand.
     """
     from livewall.payments import inbox, open_provider
+    from livewall.settings import load
 
-    async def question(database: Database) -> PaymentEvent:
+    async def question(database: "Database") -> PaymentEvent:
         reader = open_provider(load(), database)
         key = (provider or (reader.name if reader else "none"), event_id)
         try:
@@ -66,9 +68,9 @@ def replay(
 
 
 def _print_events(events: list[PaymentEvent]) -> None:
-    table = Table("event", "provider", "type", "outcome", "received", "tries", "error", box=None)
+    listed = table("event", "provider", "type", "outcome", "received", "tries", "error")
     for event in events:
-        table.add_row(
+        listed.add_row(
             event.event_id,
             event.provider,
             event.type,
@@ -77,4 +79,4 @@ def _print_events(events: list[PaymentEvent]) -> None:
             str(event.attempts),
             event.error or "-",
         )
-    show(table)
+    show(listed)

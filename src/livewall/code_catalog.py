@@ -182,11 +182,7 @@ async def _dropped(connection: Connection, item: Item) -> bool:
             await connection.execute(item.drop)
     except asyncpg.DependentObjectsStillExistError:
         return False
-    except (
-        asyncpg.UndefinedTableError,
-        asyncpg.UndefinedFunctionError,
-        asyncpg.UndefinedColumnError,
-    ):
+    except GONE:
         return True  # it went with the object it belonged to
     return True
 

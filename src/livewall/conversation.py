@@ -84,7 +84,7 @@ class Conversation:
         hub.refollow(client)
         if row.own_change is not None:
             self._server.changes.apply([row.own_change])
-        if not self._met:
+        if not self._met and hub.has(client):
             self._met = True
             self._server.presence.plane.connected(client)
         return [frame(message) for message in self._opening(client, row)]

@@ -1,15 +1,19 @@
 """The database that the settings name: an outside one, or the embedded one started on demand."""
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import msgspec
 
 from livewall import embedded
 from livewall.administrator import set_authenticator_password
+from livewall.db import Database
 from livewall.migrate import Outcome, migrate, require_current
 from livewall.settings import Settings
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -34,6 +38,19 @@ def prepared(settings: Settings) -> Generator[Settings]:
         else:
             bring_up_to_date(ready)
         yield ready
+
+
+def ask(settings: Settings, question: Callable[[Database], Awaitable[T]]) -> T:
+    """Connect once and return what `question` makes of the database. Raises Refusal."""
+
+    async def asked() -> T:
+        database = Database(settings.web_database_url, size=1)
+        try:
+            return await question(database)
+        finally:
+            await database.close()
+
+    return asyncio.run(asked())
 
 
 def launch(settings: Settings) -> embedded.Launch:

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import asyncpg
 import msgspec
+import structlog
 from asyncpg.pool import PoolConnectionProxy
 
 from livewall import errors, metrics
@@ -49,6 +50,7 @@ RETRIABLE = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
 )
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ class Database:
                     return await self._fetch(caller.role, claims, function, encoded)
                 except RETRIABLE as error:
                     if attempt == 3:
-                        raise errors.from_postgres(error) from error
+                        raise _refusal(function, error) from error
                     await asyncio.sleep(random.uniform(0, 0.02))  # noqa: S311 - only spreads retries
         raise AssertionError("unreachable")
 
@@ -130,7 +132,7 @@ class Database:
         except RETRIABLE:
             raise
         except asyncpg.PostgresError as error:
-            raise errors.from_postgres(error) from error
+            raise _refusal(function, error) from error
         finally:
             await pool.release(connection)
         return "null" if value is None else cast("str", value)
@@ -188,3 +190,13 @@ class Database:
             yield connection
         finally:
             connection.terminate()
+
+
+def _refusal(function: str, error: asyncpg.PostgresError) -> Refusal:
+    """Return what the caller is told; what the catalogue does not know is told to the log."""
+    refusal = errors.from_postgres(error)
+    if refusal.code == "internal":
+        # The message alone: DETAIL repeats the row, with what people wrote.
+        message = errors.text_of(error, "message")
+        log.error("database_broke", function=function, sqlstate=error.sqlstate, message=message)
+    return refusal

@@ -150,6 +150,15 @@ BY_CONSTRAINT: dict[str, str] = {
     "previews_small": "preview_refused",
 }
 
+# What such a rule says where the title of its code leaves open what is wrong.
+RULES: dict[str, str] = {
+    "live_streams_title_length": "A title has up to 80 characters.",
+    "user_links_label_length": "The words of a link have 1 to 40 characters.",
+    "user_links_url_is_web": "A link starts with http:// or https:// and has up to 300 characters.",
+    "chat_reports_reason_length": "A reason has 1 to 500 characters.",
+    "bans_reason_length": "A reason has 1 to 500 characters.",
+}
+
 # Whole classes of SQLSTATE that only what the caller sent can cause.
 BY_CLASS = {"22": "invalid_argument", "23": "invalid_argument", "42501": "not_allowed"}
 
@@ -207,25 +216,30 @@ def from_postgres(error: asyncpg.PostgresError) -> Refusal:
     sqlstate = error.sqlstate or ""
     if sqlstate in BY_SQLSTATE:
         return Refusal(
-            BY_SQLSTATE[sqlstate], _text(error, "message"), _text(error, "hint"), _fields(error)
+            BY_SQLSTATE[sqlstate], text_of(error, "message"), text_of(error, "hint"), _fields(error)
         )
-    constraint = BY_CONSTRAINT.get(_text(error, "constraint_name"))
-    if constraint is not None:
-        return Refusal(constraint)
+    constraint = text_of(error, "constraint_name")
+    if constraint in RULES:
+        return Refusal(
+            BY_CONSTRAINT[constraint], RULES[constraint], "Correct it and send it again."
+        )
+    if constraint in BY_CONSTRAINT:
+        return Refusal(BY_CONSTRAINT[constraint])
     for prefix, code in BY_CLASS.items():
         if sqlstate.startswith(prefix):
             return Refusal(code)
     return Refusal("internal")
 
 
-def _text(error: asyncpg.PostgresError, name: str) -> str:
+def text_of(error: asyncpg.PostgresError, name: str) -> str:
+    """Return one field of what PostgreSQL reported, such as `message`; empty if it is absent."""
     value = cast("object", getattr(error, name, None))
     return value if isinstance(value, str) else ""
 
 
 def _fields(error: asyncpg.PostgresError) -> dict[str, object]:
     try:
-        return msgspec.json.decode(_text(error, "detail") or "{}", type=dict[str, object])
+        return msgspec.json.decode(text_of(error, "detail") or "{}", type=dict[str, object])
     except msgspec.DecodeError:
         return {}
 

@@ -1,11 +1,12 @@
 """Whether the server lives, whether it is ready, and what it counts."""
 
-from ipaddress import ip_address
+import hmac
 
 import msgspec
 from litestar import Response, get
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from livewall.addresses import is_loopback
 from livewall.docs_page import STYLE
 from livewall.errors import Refusal
 from livewall.routing import AnyRequest, TheServer, problems, visit_of
@@ -45,13 +46,11 @@ async def read_metrics(request: AnyRequest, server: TheServer) -> Response[bytes
 
 
 def _may_read(request: AnyRequest, server: Server) -> bool:
-    if request.headers.get("authorization") == f"Bearer {server.settings.derive('metrics')}":
+    given = request.headers.get("authorization", "")
+    expected = f"Bearer {server.settings.metrics_token}"
+    if hmac.compare_digest(given.encode(), expected.encode()):
         return True
-    forwarded = "x-forwarded-for" in request.headers
-    try:
-        return ip_address(visit_of(request).address).is_loopback and not forwarded
-    except ValueError:
-        return False
+    return is_loopback(visit_of(request).address) and "x-forwarded-for" not in request.headers
 
 
 @get("/docs/style.css", media_type="text/css", include_in_schema=False)

@@ -141,7 +141,7 @@ class HeartbeatWriter:
                 await asyncio.wait_for(self._wake.wait(), self._locked.wait())
             self._wake.clear()
             if self._locked.is_due():
-                self.pending.add_all(await self._locked.look_again(connection))
+                self._take_back(await self._locked.look_again(connection))
             batch, self.pending = self._locked.keep_back(self.pending), Pending()
             size = len(batch)
             try:

@@ -15,7 +15,7 @@ from livewall.messages import ToClient, frame
 
 # Whoever has one of these roles hears of purchases that wait for a decision.
 FINANCE = frozenset({"finance", "admin"})
-# What may wait for one socket, in bytes. Whoever is further behind gets a snapshot instead.
+# What may wait for one socket. Whoever is further behind gets a snapshot instead.
 OUTBOX_BYTES = 256 * 1024
 FAREWELL_SECONDS = 1.0
 RESYNC_SECONDS = 5.0
@@ -33,6 +33,11 @@ class Wire(NamedTuple):
 class _Item(NamedTuple):
     text: str
     is_answer: bool
+
+    @property
+    def size(self) -> int:
+        """What it takes on the wire, in bytes."""
+        return len(self.text) if self.text.isascii() else len(self.text.encode())
 
 
 class Client:
@@ -78,8 +83,9 @@ class Client:
         """Queue an encoded frame; if the socket is too far behind, a snapshot instead of it."""
         if not self.is_open:
             return
-        self._items.append(_Item(text, is_answer))
-        self._bytes += len(text)
+        item = _Item(text, is_answer)
+        self._items.append(item)
+        self._bytes += item.size
         if self._bytes > OUTBOX_BYTES:
             metrics.SOCKET_RESYNCS.inc()
             self._forget_events()
@@ -95,7 +101,9 @@ class Client:
 
     def resync(self) -> None:
         """Send a fresh snapshot, before whatever is queued."""
-        self._later = None
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
         self._resynced_at = asyncio.get_running_loop().time()
         self._stale = True
         self._wake()
@@ -112,7 +120,7 @@ class Client:
     def _forget_events(self) -> None:
         # Answers stay: somebody waits for exactly those.
         self._items = deque(item for item in self._items if item.is_answer)
-        self._bytes = sum(len(item.text) for item in self._items)
+        self._bytes = sum(item.size for item in self._items)
         self._stale = True
 
     def _wake(self) -> None:
@@ -128,7 +136,7 @@ class Client:
                     await self._reload()
                     continue
                 item = self._items.popleft()
-                self._bytes -= len(item.text)
+                self._bytes -= item.size
                 await self._wire.send(item.text)
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends this socket only
             self.is_open = False
@@ -138,9 +146,9 @@ class Client:
 
     async def _reload(self) -> None:
         self._stale = False
-        frames = await self._wire.load(self)
-        self._items.extendleft(_Item(text, is_answer=False) for text in reversed(frames))
-        self._bytes += sum(len(text) for text in frames)
+        items = [_Item(text, is_answer=False) for text in await self._wire.load(self)]
+        self._items.extendleft(reversed(items))
+        self._bytes += sum(item.size for item in items)
 
     async def close(self, code: int, farewell: ToClient | None = None) -> None:
         """Say farewell, give what is queued a moment to leave, and close."""
@@ -187,8 +195,14 @@ class Hub:
         metrics.SOCKETS.set(len(self.clients))
         return True
 
+    def has(self, client: Client) -> bool:
+        """Whether a socket is here still; whoever has left must not be subscribed again."""
+        return client.connection in self.clients
+
     def refollow(self, client: Client) -> None:
         """Subscribe a socket to what it shows: streamers on its wall, tiles, chat, own stream."""
+        if not self.has(client):
+            return
         own = {client.profile_id} if client.chat is None else {client.profile_id, client.chat}
         self._follow(client, client.wall | client.tiles | own)
 
@@ -201,6 +215,8 @@ class Hub:
 
     def open_chat(self, client: Client, stream_id: UUID | None) -> None:
         """Set the one chat a socket hears."""
+        if not self.has(client):
+            return
         if client.chat is not None:
             _discard(self._chats, client.chat, client)
         client.chat = stream_id

@@ -24,7 +24,7 @@ from livewall.routing import SignedInCaller, TheServer, TheVisit, cookie, proble
 from livewall.server import Limiters, Server
 from livewall.shapes import Account, Name, Profile, Stream, Text
 from livewall.streams import stop_if_live
-from livewall.web import session_cookies, sign_session
+from livewall.web import session_cookies
 
 NO_STORE = {"Cache-Control": "no-store"}
 SIGNED_OUT = Goodbye("signed_out", 0)
@@ -259,7 +259,8 @@ async def delete_account(person: SignedInCaller, server: TheServer) -> None:
 async def _open(server: Server, profile_id: UUID, *, return_token: bool) -> Response[SignedIn]:
     session = await open_session(server.database, profile_id)
     if return_token:
-        return Response(SignedIn(session.account, sign_session(server, session)), headers=NO_STORE)
+        token = session.token(server.callers.rules)
+        return Response(SignedIn(session.account, token), headers=NO_STORE)
     cookies = session_cookies(server, session)
     return Response(SignedIn(session.account), headers=NO_STORE, cookies=cookies)
 

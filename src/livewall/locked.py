@@ -70,10 +70,13 @@ class Locked:
             )
 
     async def look_again(self, connection: asyncpg.Connection) -> Pending:
-        """Ask who is still locked; return what was kept back of all of them."""
+        """Ask who is still locked; return what was kept back of all of them.
+
+        It stays here if the question fails.
+        """
+        self._kept.drop_old()
+        await self._ask(connection, self._kept, also=_Found())
         kept, self._kept = self._kept, Pending()
-        kept.drop_old()
-        await self._ask(connection, kept, also=_Found())
         return kept
 
     async def _ask(self, connection: asyncpg.Connection, batch: Pending, also: _Found) -> None:

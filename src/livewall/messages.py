@@ -56,8 +56,6 @@ class Publisher(msgspec.Struct, forbid_unknown_fields=True):
     """The streamer's part of a heartbeat: keeps the lease."""
 
     stream_id: UUID
-    epoch: Count
-    is_sending: bool
 
 
 class Heartbeat(FromClient, tag="heartbeat"):

@@ -131,6 +131,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return Path(self.data_dir).expanduser().absolute()
 
     @property
+    def demo_tokens(self) -> Path:
+        """The file in which the demo streamers keep who they are."""
+        return self.data_path / "demo.json"
+
+    @property
     def url(self) -> str:
         """The address people use, without a slash at the end."""
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -152,6 +157,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return urlunsplit(
             parts._replace(netloc=f"authenticator:{self.derive('authenticator')}@{place}")
         )
+
+    @property
+    def metrics_token(self) -> str:
+        """The bearer token that opens /metrics in production."""
+        return self.derive("metrics")
 
     def derive(self, purpose: str) -> str:
         """Return a secret for one purpose, in hex, that tells nothing about `secret` itself."""

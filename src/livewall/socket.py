@@ -38,6 +38,7 @@ CLOSE_CODES = {
     "too_many_sockets": 4429,
     "rate_limited": 4429,
     "database_away": 1013,
+    "internal": 1011,
 }
 log = structlog.get_logger()
 
@@ -199,8 +200,9 @@ class _Line:
         with contextlib.suppress(Exception):
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self.send_text(messages.frame(Error(refusal.problem())))
-        metrics.SOCKETS_CLOSED.labels(str(CLOSE_CODES.get(refusal.code, 1011))).inc()
-        await self.close(CLOSE_CODES.get(refusal.code, 1011))
+        code = CLOSE_CODES.get(refusal.code, CLOSE_CODES["internal"])
+        metrics.SOCKETS_CLOSED.labels(str(code)).inc()
+        await self.close(code)
 
     async def close(self, code: int) -> None:
         """Close, once."""
@@ -214,5 +216,9 @@ class _Line:
 
     async def fail(self, error: Exception) -> None:
         """End a socket whose outgoing side broke: it is gone, or has no snapshot to live by."""
-        if isinstance(error, Refusal):
-            await self.refuse(error)
+        if self._closed or isinstance(error, OSError):
+            return
+        if not isinstance(error, Refusal):
+            log.error("socket_broke", exc_info=error)
+            error = Refusal("internal")
+        await self.refuse(error)

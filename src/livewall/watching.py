@@ -165,7 +165,7 @@ class Presence:
     def refused(self, tile: Tile, code: str) -> None:
         """Take the seat away and say why."""
         member = Member(tile.viewer_id, tile.session_id)
-        self.plane.refuse(member, tile.stream_id)
+        self.plane.drop(member, tile.stream_id)
         client = self._hub.of_session(*member)
         if client is None:
             return

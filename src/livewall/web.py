@@ -218,19 +218,9 @@ def _too_large(limit: int) -> Refusal:
 def session_cookies(server: Server, session: Session) -> list[Cookie]:
     """Return the cookies that carry a session and its CSRF value."""
     callers = server.callers
-    token = sign_session(server, session)
+    token = session.token(callers.rules)
     csrf = tokens.csrf_token(callers.rules, session.session_id)
     return [
         cookie(callers.cookie, token, SESSION_SECONDS, secure=callers.secure, hidden=True),
         cookie("livewall_csrf", csrf, SESSION_SECONDS, secure=callers.secure, hidden=False),
     ]
-
-
-def sign_session(server: Server, session: Session) -> str:
-    """Return the token of a session."""
-    return tokens.sign(
-        server.callers.rules,
-        session.account.profile.id,
-        session.session_id,
-        session.expires_at.timestamp(),
-    )

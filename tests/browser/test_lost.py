@@ -144,3 +144,28 @@ async def test_video_goes_on_while_the_server_restarts(
     await ben.expect_moving(ana.name)
     transitions = await site.transitions(stream)
     assert (transitions.on, transitions.off) == (1, 0)
+
+
+@pytest.mark.spec("S18")
+async def test_who_is_cut_off_for_a_minute_stops_sending(site: Site, open_in: OpenWindow) -> None:
+    async with cable_to(site.port) as cable:
+        ana = await open_in(site, 0)
+        ana.url = cable.url
+        ana.forgive("WebSocket connection", "ERR_")
+        await ana.page.clock.install()
+        await ana.continue_as_guest()
+        await ana.go_live()
+        ben = await (await open_in(site, 1)).continue_as_guest()
+        await ben.watch(ana.name)
+        await ben.expect_moving(ana.name)
+
+        cable.cut()
+        await expect(ana.page.get_by_text("Connection lost.")).to_be_visible()
+        await ana.expect_studio("sending")
+        await ana.page.clock.fast_forward(60_000)
+        await ana.expect_studio("idle")
+        assert await ana.open_peers() == 0
+        cable.mend()
+        await ana.page.get_by_role("button", name="Try now").click()
+        await ana.expect_studio("sending")
+        await ben.expect_moving(ana.name)

@@ -321,3 +321,11 @@ async def test_a_keyboard_is_enough_to_buy_and_to_give(site: Site, open_in: Open
         await tab_to(window, f"Send Rose for {ana}, 10 coins")
         await keyboard.press("Enter")
         await expect_coins(window, "690 coins")
+
+        # However a dialog ends, one goes on from where one was.
+        gift = window.page.get_by_role("button", name=f"Send {ana} a gift")
+        await expect(gift).to_be_focused()
+        await keyboard.press("Enter")
+        await tab_to(window, "Close")
+        await keyboard.press("Enter")
+        await expect(gift).to_be_focused()

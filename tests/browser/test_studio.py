@@ -95,6 +95,30 @@ async def test_when_the_streamer_stops_viewers_see_it_at_once(
 
 
 @pytest.mark.spec("S14")
+async def test_signing_out_in_another_tab_ends_what_this_one_sends(
+    site: Site, open_in: OpenWindow
+) -> None:
+    ana = await (await open_in(site, 0)).continue_as_guest()
+    await ana.go_live()
+    await ana.page.get_by_role("link", name="Livewall, to the wall").click()
+    ben = await (await open_in(site, 1)).continue_as_guest()
+    await ben.watch(ana.name)
+    await ben.expect_moving(ana.name)
+    assert await ana.open_peers() == 1
+    assert await ana.open_devices() > 0
+
+    other = await (await second_tab(ana)).open("/settings")
+    await other.page.get_by_role("button", name="Sign out").click()
+    await expect(ana.page.get_by_role("button", name="Continue as guest")).to_be_visible()
+
+    async def is_over() -> bool:
+        return (await ana.open_peers(), await ana.open_devices()) == (0, 0)
+
+    await until(is_over, 5, "nothing is sent, and the camera is released")
+    assert other.unforgiven == []
+
+
+@pytest.mark.spec("S14")
 async def test_the_camera_is_released_while_nobody_watches(site: Site, open_in: OpenWindow) -> None:
     ana = await (await open_in(site, 0)).continue_as_guest()
     await ana.go_live()

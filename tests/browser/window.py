@@ -135,6 +135,10 @@ class Window:
         """Return how many connections to other browsers this page holds."""
         return await self.page.evaluate("openPeers()")
 
+    async def open_devices(self) -> int:
+        """Return how many cameras and microphones this page holds."""
+        return await self.page.evaluate("openDevices()")
+
     # The wall.
 
     def tile(self, name: str) -> Locator:
@@ -254,7 +258,8 @@ def listen(window: Window) -> None:
     )
 
 
-# Runs before the page's own scripts: reports violations of the policy, counts open connections.
+# Runs before the page's own scripts: reports violations of the policy, counts open connections
+# and open cameras and microphones.
 OBSERVE = """
 document.addEventListener("securitypolicyviolation", event =>
   console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}`));
@@ -263,6 +268,14 @@ window.RTCPeerConnection = class extends RTCPeerConnection {
   constructor(...options) { super(...options); peers.push(this); }
 };
 window.openPeers = () => peers.filter(peer => peer.connectionState !== "closed").length;
+const devices = [];
+const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+navigator.mediaDevices.getUserMedia = async wanted => {
+  const stream = await open(wanted);
+  devices.push(...stream.getTracks());
+  return stream;
+};
+window.openDevices = () => devices.filter(track => track.readyState === "live").length;
 """
 
 

@@ -27,6 +27,29 @@ async def test_profile_page_with_links(live: Live) -> None:
     assert (await vera.http.get("/api/profiles/nobody")).json()["code"] == "not_found"
 
 
+@pytest.mark.spec("D1")
+async def test_what_is_too_long_is_refused_with_the_limit(live: Live) -> None:
+    ada = await live.guest("ada")
+    studio, _ = await ada.go_live("x" * 80)
+
+    def links(label: str) -> dict[str, object]:
+        return {"links": [{"label": label, "url": "https://a.example"}]}
+
+    for path, body, limit in (
+        ("/api/me/stream", {"title": "x" * 81}, 80),
+        ("/api/me", {"display_name": "x" * 41}, 40),
+        ("/api/me", {"bio": "x" * 301}, 300),
+        ("/api/me/links", links("x" * 41), 40),
+    ):
+        method = "PUT" if path.endswith("links") else "PATCH"
+        answer = await ada.http.request(method, path, json=body)
+        assert answer.status_code == 422, body
+        assert f" {limit}" in answer.json()["detail"], answer.text
+    refused = await studio.ask(type="go_live", title="x" * 90)
+    assert "up to 80 characters" in refused["problem"]["detail"]
+    assert (await ada.http.put("/api/me/links", json=links("x" * 40))).status_code == 200
+
+
 @pytest.mark.abuse("A17")
 async def test_links_that_are_no_web_addresses_are_refused(live: Live) -> None:
     ada = await live.guest("ada")
@@ -255,6 +278,11 @@ async def test_chat_is_heard_paged_deleted_and_reported(live: Live) -> None:
     assert [m["body"] for m in rest["messages"]] == ["line 0"]
     report = await ada.http.post(f"/api/chat/{said[0]['id']}/reports", json={"reason": "rude"})
     assert report.status_code == 201
+    moderator = await live.moderator("mod")
+    [read] = (await moderator.http.get("/api/chat/reports")).json()["entries"]
+    assert (read["body"], read["reason"]) == ("line 0", "rude")
+    assert (read["reporter"]["name"], read["message"]["sender"]["name"]) == ("ada", "vera")
+    assert (await ada.http.get("/api/chat/reports")).json()["code"] == "not_allowed"
     stranger = await live.guest()
     refused = await stranger.http.delete(f"/api/chat/{said[0]['id']}")
     assert refused.json()["code"] == "not_allowed"

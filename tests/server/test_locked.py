@@ -1,11 +1,15 @@
 """Somebody leaves a transaction open that holds what is theirs: nobody else waits for it."""
 
+import asyncio
 import time
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
+from prometheus_client import REGISTRY
 
+from livewall import locked
 from livewall.code_catalog import Connection
+from tests.browser.waiting import until
 from tests.databases import Person
 from tests.server.world import Live, Visitor
 
@@ -78,3 +82,67 @@ async def test_a_held_stream_keeps_no_other_from_going_off(live: Live) -> None:
     held = await _holding(live, bob, "UPDATE public.live_streams SET title = 'mine'")
     await studio.expect("publish", is_published=False, seconds=4)
     await held.execute("ROLLBACK")
+
+
+def _failures() -> float:
+    return REGISTRY.get_sample_value("livewall_heartbeat_flush_failures_total") or 0.0
+
+
+async def _kept_back(live: Live) -> None:
+    kept = live.app.server.presence.writer._locked  # pyright: ignore[reportPrivateUsage]
+
+    async def is_kept() -> bool:
+        return bool(kept._kept)  # pyright: ignore[reportPrivateUsage]
+
+    await until(is_kept, 5, "something is kept back")
+
+
+@pytest.mark.spec("S14")
+async def test_what_is_kept_back_survives_that_nobody_can_say_who_is_held(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await live.rules(restart_grace="0", linger="0.1 s", minimum_on_time="0.1 s")
+    vera = await live.guest("vera")
+    studio, stream_id = await (await live.guest("ada")).go_live()
+    tab = await vera.tab()
+    await tab.watch(stream_id)
+    await studio.expect("publish", is_published=True)
+    held = await _holding(live, vera, HEARTBEAT, stream_id)
+    await tab.leave()
+    await _kept_back(live)
+    before = _failures()
+
+    async def has_failed() -> bool:
+        return _failures() > before
+
+    with monkeypatch.context() as broken:
+        broken.setattr(locked, "FIND", "SELECT public.no_such_function($1, $2)")
+        await until(has_failed, 5, "the question fails")
+    await held.execute("ROLLBACK")
+    await studio.expect("publish", is_published=False, seconds=8)
+
+
+@pytest.mark.spec("S18")
+async def test_a_newer_word_counts_although_an_older_one_was_kept_back(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await live.guest("ada")
+    studio, stream_id = await ada.go_live()
+    writer = live.app.server.presence.writer
+    held = await _holding(live, ada, "UPDATE public.live_streams SET title = 'mine'")
+    await (await (await live.guest()).tab()).watch(stream_id)
+    await _kept_back(live)
+    writer.publisher(stream_id, uuid4())
+    # What is said while the question is on its way is newer than what was kept.
+    monkeypatch.setattr(locked, "FIND", f"{locked.FIND} FROM pg_sleep(1)")
+    await asyncio.sleep(1.5)
+    admin = await live.database.admin()
+    expires = "SELECT max(expires_at) FROM private.publisher_leases"
+    before = await admin.fetchval(expires)
+    writer.publisher(stream_id, studio.session_id)
+    await held.execute("ROLLBACK")
+
+    async def is_renewed() -> bool:
+        return await admin.fetchval(expires) > before
+
+    await until(is_renewed, 8, "the lease of who publishes is renewed")

@@ -5,9 +5,10 @@ import json
 import os
 
 import httpx
+import structlog
 
 from tests.databases import Database
-from tests.server.world import SECRET, free_port, started_process
+from tests.server.world import SECRET, Live, free_port, started_process
 
 
 async def test_logs_have_request_ids_and_no_personal_data(database: Database) -> None:
@@ -65,3 +66,21 @@ async def test_what_visitors_meet_by_visiting_is_no_line_on_a_terminal(database:
     lines = [line for line in said.decode().splitlines() if "request" in line.split()]
     assert len(lines) == 1  # a page elsewhere that calls us is worth a line
     assert "status=403" in lines[0]
+
+
+BROKEN = """
+CREATE OR REPLACE FUNCTION public.list_following() RETURNS jsonb LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'it broke' USING ERRCODE = 'XX000', DETAIL = 'private words'; END $$
+"""
+
+
+async def test_an_error_that_no_code_names_is_in_the_log(live: Live) -> None:
+    guest = await live.guest()
+    await (await live.database.admin()).execute(BROKEN)
+    with structlog.testing.capture_logs() as logs:
+        answer = await guest.http.get("/api/me/following")
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal")
+    [broke] = [line for line in logs if line["event"] == "database_broke"]
+    assert (broke["function"], broke["sqlstate"]) == ("list_following", "XX000")
+    assert broke["message"] == "it broke"
+    assert "private words" not in str(logs)

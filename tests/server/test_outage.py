@@ -267,5 +267,8 @@ async def test_metrics_count_and_are_closed_to_strangers_in_production(database:
         http = live.visitor().http
         outside = {"X-Forwarded-For": "203.0.113.9"}
         assert (await http.get("/metrics", headers=outside)).status_code == 404
-        token = {"Authorization": f"Bearer {settings.derive('metrics')}"}
+        for given in ("Bearer", "Bearer x", f"Bearer {settings.secret}"):
+            wrong = outside | {"Authorization": given}
+            assert (await http.get("/metrics", headers=wrong)).status_code == 404, given
+        token = {"Authorization": f"Bearer {settings.metrics_token}"}
         assert (await http.get("/metrics", headers=outside | token)).status_code == 200

@@ -23,7 +23,8 @@ def test_every_message_is_in_the_protocol_and_no_other() -> None:
 
 def test_every_close_code_is_explained() -> None:
     explained = set(re.findall(r"\b(4\d{3}|1\d{3})\b", PROTOCOL.split("| close code |")[1]))
-    assert {str(code) for code in CLOSE_CODES.values()} <= explained
+    # 1001, 1009 and 1012 come from uvicorn: it stops, or a message is far too large for it.
+    assert explained == {str(code) for code in CLOSE_CODES.values()} | {"1001", "1009", "1012"}
 
 
 def test_every_call_is_in_the_protocol_and_no_other() -> None:

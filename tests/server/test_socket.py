@@ -8,12 +8,15 @@ import hmac
 from uuid import uuid4
 
 import pytest
+import structlog
 from websockets.exceptions import ConnectionClosed
 
+from livewall import conversation
 from livewall import hub as hubs
 from livewall import socket as sockets
 from livewall.conversation import ice_servers
 from livewall.settings import Settings
+from tests.browser.waiting import until
 from tests.databases import Database
 from tests.server.world import Live, Tab, serving, settings_for
 
@@ -227,6 +230,78 @@ async def test_snapshot_plus_events_is_a_fresh_snapshot(live: Live) -> None:
                 known[message["stream"]["id"]] = message["stream"]
         live_now = {i: s for i, s in known.items() if s["live_available"]}
         assert live_now == {s["id"]: s for s in fresh["streams"]}
+
+
+@pytest.mark.abuse("A12")
+async def test_sockets_closed_while_their_snapshot_is_read_leave_nothing(live: Live) -> None:
+    hub, guest = live.app.server.hub, await live.guest()
+    admin = await live.database.admin()
+
+    async def is_empty() -> bool:
+        return not hub.clients
+
+    async def is_idle() -> bool:
+        return not hub.loading
+
+    for _ in range(20):
+        # The database answers only when all of them are gone.
+        async with admin.transaction():
+            await admin.execute("LOCK TABLE public.user_grid_slots IN ACCESS EXCLUSIVE MODE")
+            for _ in range(10):
+                tab = await guest.connect()
+                await tab.say(type="hello", protocol=1, session_id=str(uuid4()))
+                await tab.cut()
+            await until(is_empty, 5, "the server noticed that they have gone")
+        await until(is_idle, 5, "every snapshot is read")
+    assert hub._topics == {}  # pyright: ignore[reportPrivateUsage]
+
+
+async def test_a_replaced_socket_opens_no_chat_any_more(live: Live) -> None:
+    viewer = await live.guest()
+    _, stream_id = await (await live.guest("ada")).go_live()
+    older = await viewer.tab()
+    hub = live.app.server.hub
+    client = next(c for c in hub.clients.values() if c.profile_id == viewer.id)
+    await viewer.tab(older.session_id)
+    hub.open_chat(client, stream_id)  # its last words, heard while it is being closed
+    assert hub._chats == {}  # pyright: ignore[reportPrivateUsage]
+
+
+async def test_a_bug_in_a_snapshot_is_logged_and_ends_the_socket(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(conversation, "ice_servers", broken)
+    with structlog.testing.capture_logs() as logs:
+        tab = await (await live.guest()).connect()
+        await tab.say(type="hello", protocol=1, session_id=str(uuid4()))
+        assert (await tab.expect("error"))["problem"]["code"] == "internal"
+        assert await tab.closed() == 1011
+    [broke] = [line for line in logs if line["event"] == "socket_broke"]
+    assert isinstance(broke["exc_info"], KeyError)
+
+
+async def test_a_snapshot_that_came_anyway_is_not_sent_again_later(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hubs, "RESYNC_SECONDS", 0.3)
+    tab = await (await live.guest()).tab()
+    client = next(iter(live.app.server.hub.clients.values()))
+    client.resync()
+    await tab.expect("snapshot")
+    client.resync_soon()
+    client.resync()
+    await tab.expect("snapshot")
+    await tab.quiet("snapshot", 0.8)
+
+
+async def test_what_waits_is_counted_in_bytes(live: Live) -> None:
+    await (await live.guest()).tab()
+    client = next(iter(live.app.server.hub.clients.values()))
+    client.push('{"type": "noise", "text": "\u00fc\U0001f600"}')
+    assert client.backlog == len('{"type": "noise", "text": ""}') + 2 + 4
 
 
 async def test_saving_the_wall_tells_other_tabs_but_not_the_one_that_saved(live: Live) -> None:

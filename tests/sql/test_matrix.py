@@ -69,7 +69,8 @@ FUNCTIONS = {
     """,
     "u": """
         public.ban_profile public.block public.delete_account public.delete_chat_message
-        public.follow public.get_grid public.list_blocks public.list_following
+        public.follow public.get_grid public.list_blocks public.list_chat_reports
+        public.list_following
         public.list_publish_intervals public.mute_in_chat public.my_account public.replace_links
         public.report_chat_message public.save_grid public.send_chat_message
         public.socket_snapshot public.start_stream public.stop_stream public.store_preview

@@ -6,9 +6,9 @@ function cookie(name: string): string | undefined {
   return found === undefined ? undefined : decodeURIComponent(found.slice(name.length + 1));
 }
 
-/** The double-submit header. In production the cookie may carry the `__Host-` prefix. */
+/** The double-submit header. */
 export function csrfHeader(): Record<string, string> {
-  const value = cookie("livewall_csrf") ?? cookie("__Host-livewall_csrf");
+  const value = cookie("livewall_csrf");
   return value === undefined ? {} : { "X-CSRF-Token": value };
 }
 

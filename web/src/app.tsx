@@ -9,6 +9,7 @@ import { resumeSession } from "./identity/session";
 import { Settings } from "./identity/settings";
 import { Welcome } from "./identity/welcome";
 import { WalletPage } from "./ledger/wallet-page";
+import { Reports } from "./moderation/reports";
 import { PayPage } from "./payments/pay-page";
 import { SandboxPage } from "./payments/sandbox-page";
 import { inWords } from "./problems";
@@ -50,6 +51,7 @@ const titles: Record<string, string> = {
   "/following": "Following",
   "/studio": "Studio",
   "/settings": "Settings",
+  "/reports": "Reported messages",
   "/wallet": "Wallet",
   "/pay": "Pay",
   "/sign-in": "Sign in",
@@ -85,6 +87,7 @@ function pageOf(at: string): JSX.Element | null {
   if (at === "/following") return <Following />;
   if (at === "/studio") return <Studio />;
   if (at === "/settings") return <Settings />;
+  if (at === "/reports") return <Reports />;
   if (at === "/wallet") return <WalletPage />;
   if (at === "/pay") return <PayPage />;
   if (at === "/") return <Wall />;

@@ -2,7 +2,7 @@ import { ConsoleNav, consoleTitle } from "./console";
 import { signOut } from "./identity/session";
 import { BalanceLink } from "./ledger/balance-link";
 import { Link, navigate, path, profilePath } from "./router";
-import { account, decidesMoney, ownStream } from "./state";
+import { account, decidesMoney, isStaff, ownStream } from "./state";
 import { isLiveElsewhere, publishState } from "./streams/publishing";
 import { Avatar } from "./ui/avatar";
 import { CameraIcon, Logo } from "./ui/icons";
@@ -77,6 +77,7 @@ function AccountMenu() {
   if (!who) return null;
   const items = [
     ...(decidesMoney.value ? [{ label: "Operator's console", run: () => navigate("/admin") }] : []),
+    ...(isStaff.value ? [{ label: "Reported messages", run: () => navigate("/reports") }] : []),
     { label: "Your profile", run: () => navigate(profilePath(who.profile.name)) },
     { label: "Wallet", run: () => navigate("/wallet") },
     { label: "Settings", run: () => navigate("/settings") },

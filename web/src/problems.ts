@@ -25,8 +25,6 @@ const words: Record<string, string> = {
   not_found: "That is not here any more.",
   name_taken: "That name is taken, or too close to one that is. Try another.",
   name_invalid: "A name has 3 to 24 characters: a to z, 0 to 9, dot and underscore.",
-  profile_text_refused: "That text can not be used in a profile. Shorten it and try again.",
-  link_refused: "Links start with http:// or https://. Check the address.",
   too_many_links: "A profile has up to 10 links. Remove one first.",
   already_an_account: "You already have an account here.",
   accounts_elsewhere: "This site keeps its accounts elsewhere. Sign in there.",

@@ -70,6 +70,16 @@ export interface ChatMessage {
   is_deleted: boolean;
 }
 
+/** A report for moderators: what the message said then, and what is left of it now. */
+export interface ChatReport {
+  id: number;
+  reported_at: string;
+  reason: string;
+  reporter: Person | null;
+  body: string;
+  message: ChatMessage;
+}
+
 export interface Why {
   stream_id: string;
   is_published: boolean;
@@ -122,8 +132,6 @@ export interface Tile {
 
 export interface PublisherBeat {
   stream_id: string;
-  epoch: number;
-  is_sending: boolean;
 }
 
 export type SignalData =

@@ -14,7 +14,8 @@ export type Lost = "lost" | "restart" | "crowded" | "database";
 
 export const connection = signal<Connection>({ state: "off" });
 /** Why the server let us go for good, if it did. */
-export const farewell = signal<"signed_out" | "banned" | null>(null);
+export type Farewell = "signed_out" | "banned" | "foreign";
+export const farewell = signal<Farewell | null>(null);
 
 type Handlers = { [T in ServerMessage["type"]]?: ((message: Extract<ServerMessage, { type: T }>) => void)[] };
 type Pending = { resolve: (message: ServerMessage) => void; reject: (error: unknown) => void };
@@ -27,6 +28,8 @@ let retryTimer = 0;
 let nextRequest = 1;
 let announcedDelay: number | null = null;
 let patience = 0;
+/** What the server said last without being asked: one close code has several causes. */
+let lastProblem: string | null = null;
 
 /** A line that died without a word looks open for minutes: what gets no answer in this time shows it. */
 const answerWithin = 10_000;
@@ -45,6 +48,7 @@ export function connect(): void {
   if (socket !== null) return;
   window.clearTimeout(retryTimer);
   farewell.value = null;
+  lastProblem = null;
   connection.value = { state: "connecting" };
   const opened = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`);
   socket = opened;
@@ -119,6 +123,7 @@ function receive(message: ServerMessage): void {
   }
   if (message.type === "goodbye") announcedDelay = message.reconnect_after_ms;
   if (message.type === "ok" && message.re !== undefined) settle(message.re, (p) => p.resolve(message));
+  if (message.type === "error" && message.re === undefined) lastProblem = message.problem.code;
   if (message.type === "error" && message.re !== undefined) {
     settle(message.re, (p) => p.reject(new Refusal(message.problem)));
   }
@@ -132,12 +137,17 @@ function closed(which: WebSocket, code: number): void {
   for (const id of [...pending.keys()]) settle(id, (p) => p.reject(offline()));
   if (code === 4401 || code === 4403) {
     connection.value = { state: "off" };
-    farewell.value = code === 4401 ? "signed_out" : "banned";
+    farewell.value = code === 4401 ? "signed_out" : refusedFor(lastProblem);
     return;
   }
   // A duplicate of this tab took our session id: go on under a new one.
   if (code === 4409) newSessionId();
   retryIn(retryDelay(), lostBy(code));
+}
+
+/** Banned, or the page has another address than the server knows itself by. */
+function refusedFor(problem: string | null): Farewell {
+  return problem === "foreign_origin" || problem === "foreign_host" ? "foreign" : "banned";
 }
 
 /** 0.5 s doubling to 15 s with full jitter, or what the server asked for when it restarts. */

@@ -1,10 +1,12 @@
-import { describe, expect, test } from "vitest";
+import { computed, signal } from "@preact/signals";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { merge } from "../src/chat/merge";
 import { belongs, sessionOf } from "../src/media/sdp";
 import { flagsOf, isWanted, type TileFacts } from "../src/presence-flags";
 import { inWords, Refusal } from "../src/problems";
 import type { ChatMessage, Problem, Stream } from "../src/protocol";
 import { newerStream } from "../src/streams/epochs";
+import { afterSilence } from "../src/streams/silence";
 import { sumInWords, ticksOf, timelineOf } from "../src/streams/timeline-facts";
 
 describe("presence", () => {
@@ -24,6 +26,36 @@ describe("presence", () => {
     const tile = flagsOf({ ...facts, ...change });
     expect(tile).toMatchObject(expected);
     expect(isWanted(tile)).toBe(false);
+  });
+});
+
+describe("a line that is lost", () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  test("ends what is sent after a minute on end, however often it is tried again", () => {
+    const state = signal("open");
+    const isOpen = computed(() => state.value === "open");
+    const giveUp = vi.fn();
+    const forget = afterSilence(isOpen, 60_000, giveUp);
+    const pass = (seconds: number, then: string): void => {
+      vi.advanceTimersByTime(seconds * 1000);
+      state.value = then;
+    };
+    pass(100, "waiting");
+    pass(59, "open");
+    pass(30, "waiting");
+    pass(30, "connecting");
+    pass(29, "waiting");
+    expect(giveUp).not.toHaveBeenCalled();
+    pass(1, "connecting");
+    expect(giveUp).toHaveBeenCalledOnce();
+    pass(100, "open");
+    expect(giveUp).toHaveBeenCalledOnce();
+    forget();
+    pass(0, "waiting");
+    pass(100, "open");
+    expect(giveUp).toHaveBeenCalledOnce();
   });
 });
 

@@ -111,11 +111,9 @@ class TileBeat(Struct, frozen=True):
 
 
 class PublisherBeat(Struct, frozen=True):
-    """Keeps the publisher lease, and says whether video really leaves."""
+    """Keeps the publisher lease."""
 
     stream_id: str
-    epoch: int
-    is_sending: bool
 
 
 class Heartbeat(Struct, frozen=True, tag="heartbeat"):

@@ -70,7 +70,6 @@ class Publisher:
         self._going_live: asyncio.Task[None] | None = None
         self._lease_session: str | None = None
         self._is_wanted = False
-        self._was_sending = False
         self._preview_now = asyncio.Event()
         tab.listeners.append(self.hear)
         tab.publishing = self._beat
@@ -197,8 +196,7 @@ class Publisher:
     def _beat(self) -> PublisherBeat | None:
         if not self._has_lease() or self.demand.stream_id is None:
             return None
-        self._was_sending = self.is_sending
-        return PublisherBeat(self.demand.stream_id, self.demand.epoch, self._was_sending)
+        return PublisherBeat(self.demand.stream_id)
 
     # Sending.
 
@@ -263,9 +261,6 @@ class Publisher:
     def _line_changed(self) -> None:
         for media_id in [key for key, call in self._calls.items() if call.state in _ENDED]:
             self._hang_up(media_id)
-        if self.is_sending != self._was_sending:
-            self._was_sending = self.is_sending
-            self._tab.beat()
 
     async def _watch_the_line(self) -> None:
         """Reopen what failed while still wanted, and give up when the server is long gone."""

@@ -14,7 +14,6 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-FILE = "demo.json"
 TURN_SECONDS = 1.0
 
 Tokens = dict[str, dict[str, str]]

@@ -41,10 +41,6 @@ class MediaPlane(Protocol):
         """The database agreed to what `ask` returned: only now anybody is told."""
         ...
 
-    def refuse(self, member: Member, stream_id: UUID) -> None:
-        """The database did not agree."""
-        ...
-
     def set_publisher(self, stream_id: UUID, publisher: Member | None) -> None:
         """Whose session sends this stream; None when it is not live."""
         ...

@@ -109,10 +109,6 @@ class PeerPlane:
         self._tell_viewers(room)
         self._tell_publisher(room)
 
-    def refuse(self, member: Member, stream_id: UUID) -> None:
-        """Take the place away again."""
-        self.drop(member, stream_id)
-
     def drop(self, member: Member, stream_id: UUID) -> None:
         """Free the seat or the place in the queue; the first who waits moves up."""
         room = self._rooms.get(stream_id)

@@ -2,6 +2,7 @@
 
 from tests.sql import (
     test_calls,
+    test_chat,
     test_direct_writes,
     test_grid,
     test_identity,
@@ -77,6 +78,14 @@ MUTATIONS = [
         "GRANT TRUNCATE ON public.chat_messages TO anon",
         test_roles.test_nobody_gets_around_policies,
         {"table": "chat_messages"},
+    ),
+    Mutation(
+        "chat_reports: everybody reads them",
+        edit(
+            "code/chat",
+            ("NOT private.has_staff_role(private.require_caller(), 'moderator', 'admin')", "false"),
+        ),
+        test_chat.test_moderators_read_what_was_reported_and_nobody_else_does,
     ),
     Mutation(
         "a function for everybody",

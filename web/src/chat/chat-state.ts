@@ -4,7 +4,7 @@ import { inWords, Refusal, retryAfter } from "../problems";
 import { focusedStream } from "../grid/wall-state";
 import { on, send } from "../socket";
 import { account, blocked, isStaff, ready } from "../state";
-import { say } from "../status";
+import { act, say } from "../status";
 import { studioIsOpen, holding } from "../streams/publishing";
 import type { ChatMessage } from "../protocol";
 import { merge } from "./merge";
@@ -93,17 +93,9 @@ function refused(error: unknown): void {
   else sendProblem.value = inWords(error);
 }
 
-async function act(run: () => Promise<unknown>, done: string): Promise<void> {
-  try {
-    await run();
-    say(done);
-  } catch (error) {
-    say(inWords(error));
-  }
-}
-
-export async function deleteMessage(message: ChatMessage): Promise<void> {
-  await act(() => remove(`/api/chat/${message.id}`), "The message is deleted.");
+/** True when it is gone. */
+export async function deleteMessage(message: ChatMessage): Promise<boolean> {
+  return act(() => remove(`/api/chat/${message.id}`), "The message is deleted.");
 }
 
 export async function muteInChat(message: ChatMessage, seconds: number): Promise<void> {

@@ -4,7 +4,7 @@ import { leaveEverything } from "../presence";
 import { inWords } from "../problems";
 import type { Account, Profile } from "../protocol";
 import { navigate } from "../router";
-import { connect, connection, disconnect, farewell, on } from "../socket";
+import { connect, connection, disconnect, farewell, on, type Farewell } from "../socket";
 import { account, forgetEverything } from "../state";
 import { say } from "../status";
 import { holding, stop } from "../streams/publishing";
@@ -86,11 +86,17 @@ on("goodbye", (message) => {
   if (message.reason === "signed_out") farewell.value = "signed_out";
 });
 
+const farewellWords: Record<Farewell, string> = {
+  signed_out: "You are signed out.",
+  banned: "This account may not use Livewall at the moment.",
+  foreign: "Livewall does not answer under this address. Open it under its own.",
+};
+
 effect(() => {
-  if (farewell.value === null) return;
-  const wasBanned = farewell.value === "banned";
+  const why = farewell.value;
+  if (why === null) return;
   forgetEverything();
   disconnect();
   account.value = null;
-  say(wasBanned ? "This account may not use Livewall at the moment." : "You are signed out.");
+  say(farewellWords[why]);
 });

@@ -40,6 +40,9 @@ function Moderating() {
     <section class="card">
       <h2 class="card-title">You are a moderator</h2>
       <p>In the menu of any chat message you can delete it, mute its writer in that chat, and ban them. The menu on a profile bans and lifts a ban. A ban ends every session at once.</p>
+      <p>
+        What people report is in the list of <Link href="/reports">reported messages</Link>.
+      </p>
     </section>
   );
 }
@@ -69,11 +72,11 @@ function ProfileForm({ who }: { who: Account }) {
       </label>
       <label class="labelled">
         <span>Shown as</span>
-        <input class="field" value={displayName.value} maxLength={50} onInput={(event) => (displayName.value = event.currentTarget.value)} />
+        <input class="field" value={displayName.value} maxLength={40} onInput={(event) => (displayName.value = event.currentTarget.value)} />
       </label>
       <label class="labelled">
         <span>About you</span>
-        <textarea class="field" rows={3} maxLength={500} value={bio.value} onInput={(event) => (bio.value = event.currentTarget.value)} />
+        <textarea class="field" rows={3} maxLength={300} value={bio.value} onInput={(event) => (bio.value = event.currentTarget.value)} />
       </label>
       {problem.value && (
         <p class="form-problem" role="alert">
@@ -113,7 +116,7 @@ function LinksForm({ name }: { name: string }) {
       <h2 class="card-title">Links</h2>
       {(links.value ?? []).map((link, at) => (
         <div class="link-row" key={at}>
-          <input class="field" aria-label={`Words of link ${at + 1}`} placeholder="Words" maxLength={50} value={link.label} onInput={(event) => change(at, { label: event.currentTarget.value })} />
+          <input class="field" aria-label={`Words of link ${at + 1}`} placeholder="Words" maxLength={40} value={link.label} onInput={(event) => change(at, { label: event.currentTarget.value })} />
           <input class="field" aria-label={`Address of link ${at + 1}`} placeholder="https://" type="url" required value={link.url} onInput={(event) => change(at, { url: event.currentTarget.value })} />
           <button type="button" class="tool" aria-label={`Remove link ${at + 1}`} onClick={() => (links.value = (links.value ?? []).filter((_, index) => index !== at))}>
             <CloseIcon />

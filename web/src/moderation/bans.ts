@@ -1,8 +1,7 @@
 import { put, remove } from "../api";
-import { inWords } from "../problems";
 import type { Person } from "../protocol";
 import { account, isStaff } from "../state";
-import { say } from "../status";
+import { act } from "../status";
 import type { MenuItem } from "../ui/menu";
 
 const day = 86_400;
@@ -15,15 +14,6 @@ export async function ban(person: Person, reason: string): Promise<void> {
 
 async function liftBan(person: Person): Promise<void> {
   await act(() => remove(path(person)), `${person.display_name} is not banned any more.`);
-}
-
-async function act(run: () => Promise<unknown>, done: string): Promise<void> {
-  try {
-    await run();
-    say(done);
-  } catch (error) {
-    say(inWords(error));
-  }
 }
 
 /** What a moderator can do about somebody, for the menus beside their name. */

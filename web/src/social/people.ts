@@ -1,9 +1,8 @@
 import { computed, effect, signal } from "@preact/signals";
 import { get, post, put, remove } from "../api";
-import { inWords } from "../problems";
 import type { ProfilePage } from "../protocol";
 import { account, blocked } from "../state";
-import { say } from "../status";
+import { act } from "../status";
 
 /** Profile pages by name, as last fetched. */
 export const profiles = signal<ReadonlyMap<string, ProfilePage>>(new Map());
@@ -21,17 +20,6 @@ export async function loadProfile(name: string, isFresh = false): Promise<void> 
     remember(await get<ProfilePage>(`/api/profiles/${encodeURIComponent(name)}`));
   } finally {
     loading.delete(name);
-  }
-}
-
-async function act(run: () => Promise<unknown>, done: string): Promise<boolean> {
-  try {
-    await run();
-    say(done);
-    return true;
-  } catch (error) {
-    say(inWords(error));
-    return false;
   }
 }
 

@@ -1,12 +1,13 @@
-import { computed, effect, signal } from "@preact/signals";
+import { computed, effect, signal, untracked } from "@preact/signals";
 import { endAll, isSendingToAnybody, reconcile, replaceTracks } from "../media/publisher";
 import { publisherBeat } from "../presence";
 import { inWords, Refusal } from "../problems";
-import { on, request } from "../socket";
-import { ownStream, takeStream } from "../state";
+import { connection, on, request } from "../socket";
+import { account, ownStream, takeStream } from "../state";
 import { everySoOften } from "../ticker";
 import type { PublishMessage, Seated, WatchersMessage, Why } from "../protocol";
 import { camera, cameraProblem, closeCamera, openCamera } from "./camera";
+import { afterSilence } from "./silence";
 import { forgetCamera, sendPreview } from "./preview-picture";
 
 /**
@@ -14,6 +15,8 @@ import { forgetCamera, sendPreview } from "./preview-picture";
  * shows. It lives outside the studio page, so a streamer may look at their wall meanwhile.
  */
 const liveKey = "livewall.live";
+/** The lease and the viewers' silence both end after this long: sending longer would serve nobody. */
+const offlineFor = 60_000;
 
 /** The id of the stream this tab holds the publisher lease for, or null. */
 export const holding = signal<string | null>(sessionStorage.getItem(liveKey));
@@ -60,7 +63,8 @@ export async function goLive(title: string, takeOver = false): Promise<void> {
 
 function started(streamId: string, atEpoch: number, wasTaken: boolean): void {
   isElsewhere.value = false;
-  epoch.value = Math.max(epoch.value, atEpoch);
+  // Not the highest of both: this tab may have been live as somebody else, with epochs of their own.
+  epoch.value = atEpoch;
   hold(streamId);
   // Whoever sent until now may have sent a picture this very second, and one a second is taken.
   window.setTimeout(() => void sendPreview(streamId), wasTaken ? 1500 : 0);
@@ -96,6 +100,13 @@ function letGo(): void {
   waiting.value = [];
   why.value = null;
   if (!studioIsOpen.value) closeCamera();
+}
+
+/** Nobody has told us anything for long. A snapshot says whether it goes on. */
+function pause(): void {
+  isPublished.value = false;
+  seated.value = [];
+  waiting.value = [];
 }
 
 function takePublish(message: PublishMessage): void {
@@ -159,9 +170,15 @@ effect(follow);
 
 effect(() => {
   const id = holding.value;
-  const isSending = isPublished.value && camera.value !== null;
-  publisherBeat.value = id === null ? null : { stream_id: id, epoch: epoch.value, is_sending: isSending };
+  publisherBeat.value = id === null ? null : { stream_id: id };
 });
+
+effect(() => {
+  // Signed out, in whichever tab: nothing of theirs leaves from here any more.
+  if (account.value === null) untracked(letGo);
+});
+
+afterSilence(computed(() => connection.value.state === "open"), offlineFor, pause);
 
 effect(() => {
   if (!cameraIsNeeded.value) {

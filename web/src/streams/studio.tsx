@@ -120,7 +120,7 @@ function Controls() {
   const isReady = connection.value.state === "open" && !isStarting.value && !hasNoCamera;
   return (
     <form class="go-live" onSubmit={submit}>
-      <input class="field" aria-label="Title of your stream" placeholder={defaultTitle()} maxLength={100} value={title.value} onInput={(event) => (title.value = event.currentTarget.value)} />
+      <input class="field" aria-label="Title of your stream" placeholder={defaultTitle()} maxLength={80} value={title.value} onInput={(event) => (title.value = event.currentTarget.value)} />
       <button type="submit" class="button primary" disabled={!isReady}>
         {isStarting.value ? "Going live…" : "Go live"}
       </button>

@@ -1,4 +1,4 @@
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import type { ComponentChildren } from "preact";
 import { CloseIcon } from "./icons";
 
@@ -11,8 +11,11 @@ interface DialogProps {
 /** A modal panel; a sheet from below on a phone. Escape and a press beside it close it. */
 export function Dialog({ title, close, children }: DialogProps) {
   const root = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
-    root.current?.showModal();
+  useLayoutEffect(() => {
+    const dialog = root.current;
+    dialog?.showModal();
+    // However it goes: the focus returns to where it came from only if it is closed before it is removed.
+    return () => dialog?.close();
   }, []);
   const press = (event: MouseEvent): void => {
     if (event.target === root.current) close();

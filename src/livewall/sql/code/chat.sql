@@ -180,6 +180,33 @@ $$;
 COMMENT ON FUNCTION public.report_chat_message IS 'Tells moderators about a message; once per person and message.';
 GRANT EXECUTE ON FUNCTION public.report_chat_message TO authenticated;
 
+CREATE FUNCTION public.list_chat_reports(p_before bigint DEFAULT NULL, p_limit integer DEFAULT 50) RETURNS jsonb
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_limit integer := greatest(1, least(p_limit, 100));
+BEGIN
+    IF NOT private.has_staff_role(private.require_caller(), 'moderator', 'admin') THEN
+        PERFORM private.fail('LW003', 'Only moderators can read reports.', 'Ask a moderator.');
+    END IF;
+    RETURN (
+        WITH page AS (
+            SELECT r.*, row_number() OVER (ORDER BY r.id DESC) AS n FROM private.chat_reports AS r
+            WHERE p_before IS NULL OR r.id < p_before
+            ORDER BY r.id DESC LIMIT v_limit + 1
+        )
+        SELECT jsonb_build_object(
+            'entries', coalesce(jsonb_agg(jsonb_build_object('id', p.id, 'reported_at', p.created_at, 'reason', p.reason,
+                'reporter', private.person_json(p.reporter_id), 'body', p.body, 'message', private.chat_message_json(m))
+                ORDER BY p.n) FILTER (WHERE p.n <= v_limit), '[]'),
+            'next', CASE WHEN count(*) > v_limit THEN min(p.id) FILTER (WHERE p.n <= v_limit) END)
+        FROM page AS p JOIN public.chat_messages AS m ON m.id = p.message_id);
+END;
+$$;
+COMMENT ON FUNCTION public.list_chat_reports IS
+    'For moderators: what was reported, newest first, with the words as they were: {entries, next}.';
+GRANT EXECUTE ON FUNCTION public.list_chat_reports TO authenticated;
+
 CREATE FUNCTION private.require_moderator_of(p_stream_id uuid) RETURNS uuid
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
