@@ -214,6 +214,7 @@ async def list_held(person: SignedInCaller, server: TheServer) -> HeldPurchases:
         "not_held",
         "own_purchase",
         "decision_too_late",
+        "buyer_gone",
         "reason_needed",
     ),
 )

@@ -8,8 +8,10 @@ from tests.databases import Person
 from tests.sql.money import (
     CENTS,
     COINS,
+    LARGE,
     LARGE_CENTS,
     audit,
+    authorized,
     buy,
     calls,
     captured,
@@ -33,7 +35,7 @@ from tests.sql.money import (
     verify,
     wallet,
 )
-from tests.sql.world import World
+from tests.sql.world import World, refused
 
 PERSONAL = {
     "p_ip_address": "203.0.113.7",
@@ -195,10 +197,35 @@ async def test_money_that_comes_for_somebody_gone_is_held(world: World) -> None:
     await report(world, captured(payment))
     [waiting] = await world.call(clerk, "list_held_purchases")
     assert (waiting["purchase"]["hold_reason"], waiting["buyer"]) == ("buyer_gone", None)
+    assert (waiting["may_decide"], waiting["may_approve"]) == (True, False)
+    with refused("LW085"):
+        await decide(world, clerk, purchase, "approve")
+    assert await calls(world, purchase) == []
+    assert await world.rows("SELECT posted_coins, decision FROM coin_purchases") == [(0, None)]
     await decide(world, clerk, purchase, "reject")
     assert await calls(world, purchase) == [("refund", CENTS)]
     await fold(world)
     assert await verify(world) == {}
+
+
+@pytest.mark.spec("S25")
+@pytest.mark.abuse("A35")
+async def test_a_card_is_not_charged_for_somebody_gone(world: World) -> None:
+    person, clerk = await world.person("gone.girl"), await staff(world)
+    purchase, payment = await started(world, person, LARGE)
+    await leave(world, person, "function")
+    await report(world, authorized(payment))
+    [waiting] = await world.call(clerk, "list_held_purchases")
+    assert (waiting["is_captured"], waiting["may_decide"], waiting["may_approve"]) == (
+        False,
+        True,
+        False,
+    )
+    with refused("LW085"):
+        await decide(world, clerk, purchase, "approve")
+    assert await calls(world, purchase) == []
+    await decide(world, clerk, purchase, "reject")
+    assert await calls(world, purchase) == [("cancel", LARGE_CENTS)]
 
 
 @pytest.mark.spec("S26")

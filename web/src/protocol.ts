@@ -289,6 +289,8 @@ export interface HeldPurchase {
   is_captured: boolean;
   history: { purchases: number; refunds: number; disputes: number };
   may_decide: boolean;
+  /** Not one's own, and there is somebody to be credited. */
+  may_approve: boolean;
 }
 
 export interface LedgerStatus {

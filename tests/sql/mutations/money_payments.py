@@ -176,6 +176,17 @@ MUTATIONS = [
         test_approvals.test_after_the_deadline_nobody_decides,
     ),
     Mutation(
+        "approvals: for nobody",
+        edit(
+            APPROVALS,
+            (
+                "ELSIF p_decision = 'approve' AND NOT private.has_profile(v_purchase.profile_id) THEN",
+                "ELSIF false THEN",
+            ),
+        ),
+        test_forgetting.test_a_card_is_not_charged_for_somebody_gone,
+    ),
+    Mutation(
         "approvals: by anybody",
         edit(
             LEDGER,

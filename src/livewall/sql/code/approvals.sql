@@ -24,7 +24,8 @@ BEGIN
             'purchase', private.purchase_json(c), 'buyer', private.person_json(c.profile_id), 'card_country', c.card_country,
             'country_code', c.country_code, 'is_captured', c.captured_cents > 0,
             'history', private.history_json(c.profile_id, c.id),
-            'may_decide', c.profile_id IS DISTINCT FROM auth.uid()) ORDER BY private.decide_by(c), c.number), '[]')
+            'may_decide', c.profile_id IS DISTINCT FROM auth.uid(),
+            'may_approve', c.profile_id IS DISTINCT FROM auth.uid() AND private.has_profile(c.profile_id)) ORDER BY private.decide_by(c), c.number), '[]')
         FROM public.coin_purchases AS c
         WHERE c.status = 'held');
 END;
@@ -65,6 +66,8 @@ BEGIN
             jsonb_build_object('status', v_purchase.status));
     ELSIF private.decide_by(v_purchase) < private.clock() THEN
         PERFORM private.fail('LW074', 'The time to decide is over; the money goes back.', 'The buyer can buy again.');
+    ELSIF p_decision = 'approve' AND NOT private.has_profile(v_purchase.profile_id) THEN
+        PERFORM private.fail('LW085', 'The buyer has left, so nobody can be credited.', 'Reject it: the money goes back.');
     END IF;
     UPDATE public.coin_purchases SET decision = p_decision, decided_at = private.clock() WHERE id = p_purchase_id;
     PERFORM private.audit(v_caller, 'purchase_' || CASE p_decision WHEN 'approve' THEN 'approved' ELSE 'rejected' END, p_purchase_id::text,

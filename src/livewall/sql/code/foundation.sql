@@ -43,6 +43,12 @@ END;
 $$;
 GRANT EXECUTE ON FUNCTION private.require_caller TO anon, authenticated;
 
+CREATE FUNCTION private.has_profile(p_profile_id uuid) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT EXISTS (SELECT FROM public.profiles AS p WHERE p.id = p_profile_id);
+END;
+
 -- Limits and blocks are checked against what is committed now. A transaction that reads an older snapshot would not see
 -- the block or the tile that a concurrent one has just written, however well both are locked.
 CREATE FUNCTION private.require_present_view() RETURNS void
