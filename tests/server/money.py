@@ -88,7 +88,10 @@ class FakeProvider:
         if not hmac.compare_digest(headers.get("x-fake-signature", ""), expected):
             raise Refusal("bad_signature")
         payload = msgspec.json.decode(body, type=dict[str, Any])
-        return ProviderEvent(payload["id"], payload["type"], self.facts_of(payload), payload)
+        about: list[Json] = [payload, *payload["facts"]]
+        payment_id = next((a["payment_id"] for a in about if "payment_id" in a), None)
+        facts = self.facts_of(payload)
+        return ProviderEvent(payload["id"], payload["type"], payment_id, facts, payload)
 
     def facts_of(self, payload: dict[str, object]) -> list[Fact] | None:
         """Read the facts of a report whose type is known."""

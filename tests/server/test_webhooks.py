@@ -144,7 +144,7 @@ async def test_an_unknown_event_is_kept_and_can_be_replayed(
     (event,) = await eventually(
         lambda: _events(fin), lambda found: found[0]["outcome"] == "ignored"
     )
-    assert event["payment_id"] is None
+    assert event["payment_id"] == purchase["provider_payment_id"]
     provider.known.add("money.of_tomorrow")
     path = "/api/admin/webhooks/fake/evt_new/replay"
     for _ in range(2):
@@ -172,6 +172,17 @@ async def test_an_event_of_somebody_who_left_is_not_read_again(
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
     (event,) = await _events(fin)
     assert event["outcome"] == "applied"
+    # Of a kind that means nothing to us, and only now: it names them all the same.
+    late = report(
+        kind="news", event_id="evt_2", payment_id=event["payment_id"], email="ada@example.org"
+    )
+    assert (await send(shop, late)).json() == {"is_new": True}
+    await eventually(
+        lambda: _events(fin), lambda found: [e["outcome"] for e in found] == ["ignored", "applied"]
+    )
+    admin = await shop.database.admin()
+    payloads = await admin.fetch("SELECT payload::text FROM private.payment_events")
+    assert {row[0] for row in payloads} == {'{"redacted": true}'}
 
 
 async def test_events_are_listed_in_pages_for_finance_only(

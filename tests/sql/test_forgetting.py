@@ -10,6 +10,7 @@ from tests.sql.money import (
     COINS,
     LARGE,
     LARGE_CENTS,
+    attach,
     audit,
     authorized,
     buy,
@@ -78,8 +79,9 @@ async def history(world: World) -> tuple[Person, Person, str]:
         captured(payment, card_country="fi", purchase_id=purchase["id"]),
         p_payload=personal,
     )
-    # Of a kind that we do not know: it can not be said whose it is, but for the id inside.
-    await report(world, p_payload=personal | {"charge": {"payment_intent": payment}})
+    # Of a kind that we do not know, and of one that means nothing to us.
+    for facts in (None, []):
+        await report(world, p_payload=personal, p_facts=facts, p_payment_id=payment)
     stream = await world.live(streamer)
     await gift(world, person, streamer, "aurora", p_live_stream_id=stream)
     await deliver(world)
@@ -139,6 +141,37 @@ async def test_what_is_heard_later_is_applied_and_tells_nothing(world: World) ->
     )
     await fold(world)
     assert await verify(world) == {}
+
+
+@pytest.mark.spec("S26")
+@pytest.mark.abuse("A35")
+@pytest.mark.parametrize("facts", [None, []])
+async def test_what_is_heard_later_and_means_nothing_tells_nothing(
+    world: World, facts: list[object] | None
+) -> None:
+    person, _, payment = await history(world)
+    neighbour = await world.person("neighbour")
+    theirs = f"{payment}0"
+    await attach(world, await buy(world, neighbour), theirs)
+    kept = await report(world, p_payment_id=theirs, p_facts=facts)
+    await leave(world, person, "function")
+    personal = {"email": "telltale@example.org"}
+    await report(world, p_payload=personal, p_facts=facts, p_payment_id=payment)
+    assert await traces(world) == []
+    assert await world.rows(
+        "SELECT payload ->> 'email' FROM private.payment_events WHERE event_id = $1", kept
+    ) == [("buyer@example.org",)]
+
+
+@pytest.mark.spec("S26")
+@pytest.mark.abuse("A35")
+async def test_a_payment_that_is_named_after_its_buyer_left_tells_nothing(world: World) -> None:
+    person = await world.person("gone.girl")
+    purchase = await buy(world, person, **PERSONAL)
+    await leave(world, person, "function")
+    await report(world, p_payload={"email": "telltale@example.org"}, p_payment_id="pay_late")
+    await attach(world, purchase, "pay_late")
+    assert await traces(world) == []
 
 
 @pytest.mark.spec("S25")

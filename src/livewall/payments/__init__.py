@@ -119,11 +119,14 @@ Fact: TypeAlias = (
 class ProviderEvent(msgspec.Struct, frozen=True):
     """A genuine report of a provider. `facts` is None for a type that we do not know.
 
-    A known type that changes nothing for us has an empty list.
+    A known type that changes nothing for us has an empty list. `payment_id` is read whatever the
+    type, by which the payload is found again once its buyer is to be forgotten; None for a report
+    about no payment.
     """
 
     id: str
     type: str
+    payment_id: str | None
     facts: list[Fact] | None
     payload: dict[str, object]
 

@@ -49,6 +49,7 @@ async def store(
         p_digest=digest(event.payload),
         p_payload=event.payload,
         p_facts=None if event.facts is None else as_arguments(event.facts),
+        p_payment_id=event.payment_id,
     )
     if stored.is_conflict:
         raise Refusal("event_conflict", "This event was reported before, with other content.")

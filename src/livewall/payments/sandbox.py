@@ -201,7 +201,7 @@ class Sandbox:
             event = msgspec.convert(payload, SandboxEvent)
         except (msgspec.MsgspecError, RecursionError):
             raise Refusal("invalid_message", "The body is no event of the sandbox.") from None
-        return ProviderEvent(event.id, event.type, _facts(event), payload)
+        return ProviderEvent(event.id, event.type, event.payment.id, _facts(event), payload)
 
     def facts_of(self, payload: dict[str, object]) -> list[Fact] | None:
         """Read the facts of a stored event again."""

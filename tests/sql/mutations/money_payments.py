@@ -55,8 +55,8 @@ MUTATIONS = [
         edit(
             PAYMENTS,
             (
-                "VALUES (p_provider, p_event_id, p_type, p_facts -> 0 ->> 'payment_id', p_digest, p_payload, p_facts)",
-                "SELECT p_provider, p_event_id, p_type, p_facts -> 0 ->> 'payment_id', p_digest, p_payload, p_facts WHERE p_facts IS NOT NULL",
+                "VALUES (p_provider, p_event_id, p_type, coalesce(p_payment_id, p_facts -> 0 ->> 'payment_id'), p_digest, p_payload, p_facts)",
+                "SELECT p_provider, p_event_id, p_type, p_payment_id, p_digest, p_payload, p_facts WHERE p_facts IS NOT NULL",
             ),
         ),
         test_payments.test_unknown_events_are_kept_and_ignored,
@@ -250,14 +250,14 @@ MUTATIONS = [
     ),
     Mutation(
         "forgetting: what comes later stays",
-        edit(
-            PAYMENTS,
-            (
-                "AND NOT EXISTS (SELECT FROM public.profiles AS p WHERE p.id = c.profile_id);",
-                "AND false;",
-            ),
-        ),
+        edit(PAYMENTS, ("AND NOT private.has_profile(c.profile_id);", "AND false;")),
         test_forgetting.test_what_is_heard_later_is_applied_and_tells_nothing,
+    ),
+    Mutation(
+        "forgetting: the payment of what has no facts is not known",
+        edit(PAYMENTS, ("coalesce(p_payment_id, p_facts", "coalesce(NULL, p_facts")),
+        test_forgetting.test_what_is_heard_later_and_means_nothing_tells_nothing,
+        {"facts": []},
     ),
     Mutation(
         "forgetting: the money goes with the person",

@@ -1,7 +1,7 @@
 -- livewall: after foundation, ledger, gifts, events, purchases, payments
 -- Whoever goes leaves amounts behind, and nothing that says who it was. What is not captured yet is given back.
 
--- What providers said about somebody: of their payments, and of a kind that we do not know but with a payment's id inside.
+-- What providers said about somebody's payments, of whatever kind: the inbox knows the payment of each event.
 CREATE FUNCTION private.redact_payment_events(p_profile_id uuid) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
@@ -10,10 +10,6 @@ BEGIN ATOMIC
         facts = (SELECT jsonb_agg(f.fact - 'card_country') FROM jsonb_array_elements(e.facts) AS f (fact))
     FROM public.coin_purchases AS c
     WHERE c.profile_id = p_profile_id AND e.payment_provider = c.payment_provider AND e.payment_id = c.provider_payment_id;
-    UPDATE private.payment_events AS e SET payload = '{"redacted": true}'
-    FROM public.coin_purchases AS c
-    WHERE c.profile_id = p_profile_id AND e.payment_provider = c.payment_provider AND e.payment_id IS NULL
-        AND strpos(e.payload::text, c.provider_payment_id) > 0;
 END;
 
 -- Servers have told it to their sockets long ago, but it stays for a while.

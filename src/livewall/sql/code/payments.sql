@@ -236,14 +236,15 @@ $$;
 -- The inbox ---------------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION public.receive_payment_event(
-    p_provider text, p_event_id text, p_type text, p_digest text, p_payload jsonb, p_facts jsonb DEFAULT NULL) RETURNS jsonb
+    p_provider text, p_event_id text, p_type text, p_digest text, p_payload jsonb, p_facts jsonb DEFAULT NULL,
+    p_payment_id text DEFAULT NULL) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_known private.payment_events;
 BEGIN
     INSERT INTO private.payment_events AS e (payment_provider, event_id, type, payment_id, digest, payload, facts)
-    VALUES (p_provider, p_event_id, p_type, p_facts -> 0 ->> 'payment_id', p_digest, p_payload, p_facts)
+    VALUES (p_provider, p_event_id, p_type, coalesce(p_payment_id, p_facts -> 0 ->> 'payment_id'), p_digest, p_payload, p_facts)
     ON CONFLICT ON CONSTRAINT payment_events_once DO NOTHING;
     IF FOUND THEN
         RETURN jsonb_build_object('event_id', p_event_id, 'is_new', true, 'is_conflict', false);
@@ -301,6 +302,16 @@ BEGIN
 END;
 $$;
 
+-- A payment of somebody who is gone: what was heard of it, facts or none, tells nothing of them any more.
+CREATE FUNCTION private.redact_if_gone(p_provider text, p_payment_id text) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM private.redact_payment_events(c.profile_id) FROM public.coin_purchases AS c
+    WHERE c.payment_provider = p_provider AND c.provider_payment_id = p_payment_id AND NOT private.has_profile(c.profile_id);
+END;
+$$;
+
 -- Whatever an event does to us, it stays in the inbox with what went wrong, and is tried again.
 CREATE FUNCTION private.process_event(p_event private.payment_events) RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -319,10 +330,7 @@ BEGIN
     SET outcome = v_outcome, error = v_error, attempts = e.attempts + 1,
         next_attempt_at = private.clock() + least(interval '1 hour', interval '1 second' * 2 ^ least(e.attempts, 12))
     WHERE e.payment_provider = p_event.payment_provider AND e.event_id = p_event.event_id;
-    -- About somebody who is gone: what it says of them goes, too.
-    PERFORM private.redact_payment_events(c.profile_id) FROM public.coin_purchases AS c
-    WHERE c.payment_provider = p_event.payment_provider AND c.provider_payment_id = p_event.payment_id
-        AND NOT EXISTS (SELECT FROM public.profiles AS p WHERE p.id = c.profile_id);
+    PERFORM private.redact_if_gone(p_event.payment_provider, p_event.payment_id);
     RETURN v_outcome;
 END;
 $$;
@@ -381,7 +389,8 @@ BEGIN
         PERFORM private.fail('LW076', 'This purchase has another payment.', 'Look at both payments.');
     END IF;
     UPDATE public.coin_purchases SET provider_payment_id = p_provider_payment_id WHERE id = p_purchase_id;
-    PERFORM private.settle_purchase(p_purchase_id, 'attached'), private.unpark(v_purchase.payment_provider, p_provider_payment_id);
+    PERFORM private.settle_purchase(p_purchase_id, 'attached'), private.unpark(v_purchase.payment_provider, p_provider_payment_id),
+        private.redact_if_gone(v_purchase.payment_provider, p_provider_payment_id);
     RETURN private.purchase_event_json(p_purchase_id);
 END;
 $$;
