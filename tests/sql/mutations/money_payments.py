@@ -241,8 +241,8 @@ MUTATIONS = [
         edit(
             FORGETTING,
             (
-                "PERFORM private.redact_payment_events(OLD.id), private.redact_gift_events(OLD.id);",
-                "PERFORM private.redact_gift_events(OLD.id);",
+                "    PERFORM private.redact_payment_events(OLD.id);\n",
+                "",
             ),
         ),
         test_forgetting.test_money_history_stays_and_personal_data_goes,

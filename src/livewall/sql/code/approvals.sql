@@ -266,6 +266,7 @@ AS $$
 DECLARE
     v_event private.payment_events;
 BEGIN
+    PERFORM private.lock_payment_events();
     -- Whatever can not be read any more stays as it was read.
     UPDATE private.payment_events AS e
     SET facts = coalesce(p_facts, e.facts), payment_id = coalesce(p_facts -> 0 ->> 'payment_id', e.payment_id)

@@ -30,7 +30,7 @@ DECLARE
 BEGIN
     FOR v_id IN
         SELECT id FROM public.coin_purchases WHERE profile_id = p_profile_id AND status IN ('held', 'approved')
-        ORDER BY id FOR NO KEY UPDATE
+        ORDER BY id
     LOOP
         UPDATE private.provider_calls SET failed_at = private.clock(), error = 'the buyer deleted their account'
         WHERE purchase_id = v_id AND call = 'capture' AND attempts = 0 AND done_at IS NULL AND failed_at IS NULL;
@@ -41,11 +41,29 @@ BEGIN
 END;
 $$;
 
+-- Everything that is written about a buyer is written before this or sees that they are gone: events, purchases and a
+-- click on a pack wait for these locks, which are taken in the order in which events are acted on.
+CREATE FUNCTION private.lock_all_of_buyer(p_profile_id uuid) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM private.lock_payment_events();
+    PERFORM private.lock_buyer(p_profile_id);
+    PERFORM FROM public.coin_purchases WHERE profile_id = p_profile_id ORDER BY id FOR NO KEY UPDATE;
+END;
+$$;
+
 CREATE FUNCTION private.forget_buyer() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM private.redact_payment_events(OLD.id), private.redact_gift_events(OLD.id);
+    PERFORM private.redact_gift_events(OLD.id);
+    -- Guests can not buy, and many of them go at once.
+    IF OLD.is_guest AND NOT EXISTS (SELECT FROM public.coin_purchases WHERE profile_id = OLD.id) THEN
+        RETURN NULL;
+    END IF;
+    PERFORM private.lock_all_of_buyer(OLD.id);
+    PERFORM private.redact_payment_events(OLD.id);
     UPDATE public.coin_purchases SET ip_address = NULL, country_code = NULL, user_agent = NULL, card_country = NULL, metadata = '{}'
     WHERE profile_id = OLD.id;
     PERFORM private.give_back_uncaptured(OLD.id);

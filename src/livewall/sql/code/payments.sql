@@ -173,10 +173,11 @@ DECLARE
 BEGIN
     IF coalesce(p_provider_event_id, '') = '' OR coalesce(p_provider_payment_id, '') = '' THEN
         PERFORM private.fail('LW005', 'A payment has an event and a payment id.', 'Send both as the provider gave them.');
-    ELSIF NOT EXISTS (SELECT FROM public.profiles WHERE id = p_profile_id) THEN
-        PERFORM private.fail('LW004', 'There is no such person.', 'Check p_profile_id.');
     END IF;
     PERFORM private.check_amounts(p_coin_amount, p_usd_amount), private.lock_buyer(p_profile_id);
+    IF NOT private.has_profile(p_profile_id) THEN
+        PERFORM private.fail('LW004', 'There is no such person.', 'Check p_profile_id.');
+    END IF;
     v_purchase := private.recorded_purchase(
         p_profile_id, p_payment_provider, p_provider_event_id, p_provider_payment_id, p_coin_amount, p_usd_amount);
     IF v_purchase.id IS NULL THEN
@@ -335,7 +336,11 @@ BEGIN
 END;
 $$;
 
--- One server at a time: two of them would wait for each other's wallets.
+-- One at a time: two servers would wait for each other's wallets.
+CREATE FUNCTION private.lock_payment_events() RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+RETURN pg_advisory_xact_lock(hashtextextended('payment events', 0));
+
 CREATE FUNCTION public.process_payment_events(p_limit integer DEFAULT 100) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -343,7 +348,7 @@ DECLARE
     v_events private.payment_events[];
     v_event private.payment_events;
 BEGIN
-    PERFORM pg_advisory_xact_lock(hashtextextended('payment events', 0));
+    PERFORM private.lock_payment_events();
     v_events := ARRAY(
         SELECT e FROM private.payment_events AS e
         -- The parked, too: their payment may have been attached by a transaction that did not see them parked yet.

@@ -325,7 +325,9 @@ DECLARE
     v_purchase public.coin_purchases;
     v_rule record;
 BEGIN
-    PERFORM private.require_idempotency_key(p_idempotency_key), private.require_buyer(p_profile_id), private.lock_buyer(p_profile_id);
+    PERFORM private.require_idempotency_key(p_idempotency_key), private.lock_buyer(p_profile_id);
+    -- In a statement of its own, which sees what was committed while this one waited: the buyer may have left.
+    PERFORM private.require_buyer(p_profile_id);
     SELECT * INTO v_purchase FROM public.coin_purchases WHERE profile_id = p_profile_id AND idempotency_key = p_idempotency_key;
     IF v_purchase.id IS NOT NULL THEN
         IF (v_purchase.coin_pack_id, v_purchase.platform) IS DISTINCT FROM (p_coin_pack_id, p_platform) THEN
