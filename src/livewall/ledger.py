@@ -60,10 +60,13 @@ class LedgerStatus(msgspec.Struct):
 
 
 class AuditEntry(msgspec.Struct):
-    """Who did what to what; without an actor it was the system."""
+    """Who did what to what. Without an `actor_id` it was the system; without an `actor` whoever it
+    was has left.
+    """
 
     id: int
     at: datetime
+    actor_id: UUID | None
     actor: Person | None
     action: str
     subject: str

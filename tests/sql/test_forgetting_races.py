@@ -66,7 +66,8 @@ async def test_a_purchase_that_is_being_made_is_forgotten(database: Database) ->
     "buying",
     [
         BUY,
-        "SELECT public.process_coin_purchase($1, 'web', $2, $3, $3, 700, 9.99, '203.0.113.7')",
+        "SELECT public.process_coin_purchase($1, 'web', 'sandbox', $2 || $3, $3, 700, 9.99,"
+        " '203.0.113.7')",
     ],
 )
 async def test_nobody_buys_who_is_leaving(database: Database, buying: str) -> None:

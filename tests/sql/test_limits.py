@@ -158,6 +158,20 @@ async def test_only_admins_change_the_rules_and_say_why(world: World) -> None:
     assert await audit(world, "money_settings_changed") == []
 
 
+@pytest.mark.spec("S21")
+async def test_two_admins_change_two_rules_at_once(world: World) -> None:
+    bosses = [await staff(world, name, "admin") for name in ("boss", "other")]
+    first, second = [await world.database.as_person(boss) for boss in bosses]
+    change = "SELECT public.configure_purchases($1, 'the risk has changed')"
+    async with first.transaction():
+        await first.execute(change, '{"velocity": 9}')
+        changing = asyncio.create_task(second.execute(change, '{"threshold_cents": 100}'))
+        await asyncio.sleep(0.3)
+    await changing
+    rules = await world.call(bosses[0], "get_purchase_settings")
+    assert (rules["velocity"], rules["threshold_cents"]) == (9, 100)
+
+
 # -- S22, A30
 
 

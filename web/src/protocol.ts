@@ -316,6 +316,8 @@ export interface PaymentEvent {
 export interface AuditEntry {
   id: number;
   at: string;
+  /** Null for the server itself; of somebody who has left it is all there is. */
+  actor_id: string | null;
   actor: Person | null;
   action: string;
   subject: string;

@@ -1,10 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { intents } from "../src/idempotency";
+import { nobodyToShow } from "../src/ledger/audit-words";
 import { withNewest, withOlder, type Pages } from "../src/ledger/paging";
 import { entryWords, receiptOf, signed } from "../src/ledger/statement-words";
 import { broughtSince } from "../src/gifts/tonight-facts";
 import { offline, Refusal } from "../src/problems";
-import type { HeldPurchase, Purchase, PurchaseStatus, PurchaseSettings, StatementEntry } from "../src/protocol";
+import type { AuditEntry, HeldPurchase, Purchase, PurchaseStatus, PurchaseSettings, StatementEntry } from "../src/protocol";
 import { countries, decisionLimit, history, timeLeft } from "../src/purchases/held-facts";
 import { purchaseWords } from "../src/purchases/purchase-words";
 import { centsOf, changesOf, draftOf } from "../src/purchases/settings-draft";
@@ -188,6 +189,11 @@ test("a decision that can not be made is not offered, with the reason", () => {
   expect(held(true, true)).toBeNull();
   expect(held(true, false)).toContain("The buyer has left");
   expect(held(false, false)).toContain("Your own purchase");
+});
+
+test("somebody who has left is not taken for the system in the audit log", () => {
+  const by = (actor_id: string | null) => nobodyToShow({ actor: null, actor_id } as AuditEntry);
+  expect([by("1"), by(null)]).toEqual(["Somebody who has left", "Livewall itself"]);
 });
 
 describe("settings about money", () => {

@@ -198,6 +198,11 @@ MUTATIONS = [
         test_limits.test_only_admins_change_the_rules_and_say_why,
     ),
     Mutation(
+        "settings: what somebody else changes meanwhile is lost",
+        edit(SETTINGS, ("    PERFORM FROM private.money_settings FOR NO KEY UPDATE;\n", "")),
+        test_limits.test_two_admins_change_two_rules_at_once,
+    ),
+    Mutation(
         "settings: no trail",
         "DROP TRIGGER money_settings_record ON private.money_settings",
         test_limits.test_the_rules_are_settings_with_a_trail,
