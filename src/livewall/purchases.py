@@ -247,7 +247,6 @@ async def decide(
         "reason_needed",
         "amount_invalid",
         "refund_too_large",
-        "transition_refused",
         "idempotency_conflict",
         "invalid_argument",
     ),

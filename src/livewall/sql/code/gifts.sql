@@ -84,6 +84,8 @@ BEGIN
         PERFORM private.fail('LW022', 'You can not send this person a gift.', 'One of you has blocked the other.');
     ELSIF NOT EXISTS (SELECT FROM public.gift_types AS t WHERE t.id = p_gift_type_id AND t.is_active) THEN
         PERFORM private.fail('LW004', 'There is no such gift.', 'Reload the list of gifts.');
+    ELSIF EXISTS (SELECT FROM public.live_streams AS s WHERE s.id = p_live_stream_id AND s.streamer_id = p_recipient_id) THEN
+        PERFORM private.fail('LW021', 'This stream has ended.', 'Wait until it is live again.');
     END IF;
     PERFORM private.fail('LW004', 'This stream is not theirs.', 'Reload your wall.');
 END;
@@ -119,6 +121,7 @@ DECLARE
     v_answer jsonb;
     v_coins bigint;
 BEGIN
+    PERFORM private.require_present_view();
     SELECT t AS type, t.price, t.price * m.streamer_share_percent / 100 AS share,
            (SELECT a.id FROM private.ledger_accounts AS a
             WHERE a.profile_id = v_sender AND a.kind = 'wallet' AND a.currency = 'coins') AS wallet,
@@ -130,7 +133,7 @@ BEGIN
         AND EXISTS (SELECT FROM public.profiles AS p WHERE p.id = p_recipient_id)
         AND NOT private.is_blocked_pair(v_sender, p_recipient_id)
         AND (p_live_stream_id IS NULL OR EXISTS (
-            SELECT FROM public.live_streams AS s WHERE s.id = p_live_stream_id AND s.streamer_id = p_recipient_id));
+            SELECT FROM public.live_streams AS s WHERE s.id = p_live_stream_id AND s.streamer_id = p_recipient_id AND s.live_available));
     IF NOT FOUND THEN
         v_answer := private.repeated_gift(v_id, p_recipient_id, p_gift_type_id, p_slot_index, p_live_stream_id);
         IF v_answer IS NULL THEN
