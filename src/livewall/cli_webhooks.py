@@ -23,7 +23,8 @@ def list_events(
 ) -> None:
     """List events of payment providers, newest first, with what became of each.
 
-    waiting: stored, not acted on yet. applied: done. parked: its purchase is not known yet.
+    waiting: stored, not acted on yet. applied: done. parked: its purchase is not known yet,
+    for a week.
     ignored: of a type that means nothing to us. failed: see its error; it is tried again.
     """
 

@@ -32,6 +32,21 @@ MUTATIONS = [
         test_purchases.test_the_velocity_check_reads_its_index,
     ),
     Mutation(
+        "purchases: the velocity check reads all of a buyer's",
+        edit(
+            PURCHASES,
+            (
+                "c.purchased_at > v_now - interval '1 minute'",
+                "c.purchased_at > private.clock() - interval '1 minute'",
+            ),
+            (
+                "c.purchased_at > v_now - interval '24 hours'",
+                "c.purchased_at > private.clock() - interval '24 hours'",
+            ),
+        ),
+        test_purchases.test_the_velocity_check_reads_its_index,
+    ),
+    Mutation(
         "purchases: address and country are forgotten",
         edit(
             PURCHASES,
