@@ -111,10 +111,12 @@ BEGIN ATOMIC
     INSERT INTO private.outbox (kind, profile_id, source_id) VALUES (p_kind, p_profile_id, p_source_id);
 END;
 
+-- Whoever has a shell on the server may act in anybody's name: then the caller's claims say `via`, and so does the log.
 CREATE FUNCTION private.audit(p_actor_id uuid, p_action text, p_subject text, p_details jsonb DEFAULT '{}') RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    INSERT INTO private.audit_log (actor_id, action, subject, details) VALUES (p_actor_id, p_action, p_subject, p_details);
+    INSERT INTO private.audit_log (actor_id, action, subject, details)
+    VALUES (p_actor_id, p_action, p_subject, p_details || jsonb_strip_nulls(jsonb_build_object('via', auth.jwt() ->> 'via')));
 END;
 
 -- Folding and sealing ----------------------------------------------------------------------------------------------
