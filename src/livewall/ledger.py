@@ -95,7 +95,7 @@ async def get_statement(
     person: SignedInCaller,
     server: TheServer,
     currency: FromQuery[Literal["coins", "earnings"]] = "coins",
-    cursor: Annotated[str | None, QueryParameter(max_length=200)] = None,
+    cursor: Annotated[str | None, QueryParameter(max_length=20)] = None,
     limit: PageSize = 50,
 ) -> Statement:
     """Every movement of one's coins or earnings."""

@@ -123,7 +123,10 @@ class PaymentEvent(msgspec.Struct, frozen=True):
 
 
 class PaymentEvents(msgspec.Struct):
-    """A page of reports, newest first; `next` is the `before` of the page after."""
+    """A page of reports, newest first; `next` is the `before` of the page after.
+
+    It is longer than asked where several came at the same moment as its last.
+    """
 
     events: list[PaymentEvent]
     next: datetime | None

@@ -2,6 +2,7 @@
 
 from uuid import uuid4
 
+import msgspec
 import pytest
 
 from livewall.payments import Captured, Refund
@@ -132,6 +133,26 @@ async def test_events_may_be_large_but_not_endless(shop: Live) -> None:
     elsewhere = await shop.visitor().http.post("/webhooks/elsewhere", content=b"{}")
     assert (elsewhere.status_code, elsewhere.json()["code"]) == (404, "not_found")
     assert (await shop.visitor().http.get("/webhooks/fake")).status_code == 405
+
+
+@pytest.mark.spec("S26")
+async def test_a_character_that_can_not_be_stored_drops_no_event(shop: Live) -> None:
+    fin = await staff(shop, "fin")
+    said = r"nul \u0000 and a backslash before u0000"
+    for _ in range(2):
+        body = report(kind="news", event_id="evt_nul", said=said, nul="a\0b", **{"\0": "\\\0"})
+        assert (await send(shop, body)).status_code == 200
+    (event,) = await _events(fin)
+    admin = await shop.database.admin()
+    payload = await admin.fetchval("SELECT payload FROM private.payment_events")
+    assert msgspec.json.decode(payload) == {
+        "id": event["event_id"],
+        "type": "news",
+        "facts": [],
+        "said": said,
+        "nul": "a\ufffdb",
+        "\ufffd": "\\\ufffd",
+    }
 
 
 async def test_an_unknown_event_is_kept_and_can_be_replayed(

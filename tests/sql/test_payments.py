@@ -265,6 +265,20 @@ async def test_an_event_that_can_not_be_applied_stays_with_what_went_wrong(world
     assert await process(world) == 1, "it is tried again"
 
 
+@pytest.mark.spec("D7")
+async def test_events_of_one_moment_are_on_one_page(world: World) -> None:
+    clerk, made = await staff(world), [await report(world) for _ in range(2)]
+    await world.advance(1)
+    made += [await report(world) for _ in range(3)]
+    seen: list[str] = []
+    page = {"next": None}
+    for size in (3, 2):
+        page = await world.call(clerk, "list_payment_events", p_before=page["next"], p_limit=1)
+        assert len(page["events"]) == size
+        seen += [event["event_id"] for event in page["events"]]
+    assert (sorted(seen), page["next"]) == (sorted(made), None)
+
+
 @pytest.mark.abuse("A26")
 @pytest.mark.parametrize(
     ("cents", "currency", "reason"),

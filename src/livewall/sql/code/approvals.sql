@@ -231,20 +231,23 @@ RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_limit integer := greatest(1, least(p_limit, 100));
+    v_page private.payment_events[];
+    v_oldest timestamptz;
 BEGIN
     PERFORM private.require_operator();
-    RETURN (
-        WITH page AS (
-            SELECT e, e.received_at, row_number() OVER (ORDER BY e.received_at DESC, e.event_id) AS n
-            FROM private.payment_events AS e
-            WHERE (p_outcome IS NULL OR e.outcome = p_outcome) AND (p_before IS NULL OR e.received_at < p_before)
-            ORDER BY e.received_at DESC, e.event_id LIMIT v_limit + 1
-        )
-        SELECT jsonb_build_object(
-            'events', coalesce(jsonb_agg(private.payment_event_json(p.e) ORDER BY p.n) FILTER (WHERE p.n <= v_limit), '[]'),
-            'next', CASE WHEN count(*) > v_limit THEN min(p.received_at) FILTER (WHERE p.n <= v_limit) END)
-        FROM page AS p);
+    -- With ties, for the next page begins before the oldest time on this one.
+    v_page := ARRAY(
+        SELECT e FROM private.payment_events AS e
+        WHERE (p_outcome IS NULL OR e.outcome = p_outcome) AND (p_before IS NULL OR e.received_at < p_before)
+        ORDER BY e.received_at DESC FETCH FIRST (greatest(1, least(p_limit, 100))) ROWS WITH TIES);
+    v_oldest := (SELECT min(e.received_at) FROM unnest(v_page) AS e);
+    RETURN jsonb_build_object(
+        'events', (
+            SELECT coalesce(jsonb_agg(private.payment_event_json(e) ORDER BY e.received_at DESC, e.event_id), '[]')
+            FROM unnest(v_page) AS e),
+        'next', CASE WHEN EXISTS (
+            SELECT FROM private.payment_events AS e
+            WHERE (p_outcome IS NULL OR e.outcome = p_outcome) AND e.received_at < v_oldest) THEN v_oldest END);
 END;
 $$;
 COMMENT ON FUNCTION public.list_payment_events IS 'For finance: what providers reported, newest first: {events, next}.';

@@ -249,8 +249,8 @@ BEGIN ATOMIC
     END;
 END;
 
--- A cursor is "transaction.balance": where the page before ended, and the balance there, so that the next page need not
--- add up everything that came since.
+-- A cursor is the transaction where the page before ended. What is newer is added up anew for each page: a transaction may
+-- commit after one with a higher id, and a balance that was carried along would be without it.
 CREATE FUNCTION public.list_statement(p_currency text DEFAULT 'coins', p_cursor text DEFAULT NULL, p_limit integer DEFAULT 50)
 RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -260,22 +260,20 @@ DECLARE
     v_limit integer := greatest(1, least(p_limit, 100));
     v_kinds text[] := CASE p_currency WHEN 'coins' THEN ARRAY['wallet', 'debt'] WHEN 'earnings' THEN ARRAY['earnings'] END;
     v_accounts bigint[];
-    v_before bigint := 9223372036854775807;
+    v_before bigint;
     v_balance bigint;
     v_page jsonb;
 BEGIN
     IF v_kinds IS NULL THEN
         PERFORM private.fail('LW005', 'There are statements of coins and of earnings.', 'Use coins or earnings.');
-    ELSIF p_cursor !~ '^\d{1,18}\.-?\d{1,18}$' THEN
+    ELSIF p_cursor !~ '^\d{1,18}$' THEN
         PERFORM private.fail('LW005', 'This is not a cursor.', 'Use the `next` of the page before.');
     END IF;
     v_accounts := ARRAY(SELECT a.id FROM private.ledger_accounts AS a WHERE a.profile_id = v_caller AND a.kind = ANY (v_kinds));
-    IF p_cursor IS NULL THEN
-        SELECT coalesce(sum(private.balance_of(v_caller, kind)), 0) INTO v_balance FROM unnest(v_kinds) AS kind;
-    ELSE
-        v_before := split_part(p_cursor, '.', 1);
-        v_balance := split_part(p_cursor, '.', 2);
-    END IF;
+    v_before := coalesce(p_cursor::bigint, 9223372036854775807);
+    SELECT (SELECT sum(private.balance_of(v_caller, kind)) FROM unnest(v_kinds) AS kind) - coalesce(sum(e.amount), 0) INTO v_balance
+    FROM public.ledger_entries AS e
+    WHERE e.account_id = ANY (v_accounts) AND e.account_id >= 100 AND e.transaction_id >= v_before;
     WITH line AS (
         SELECT e.transaction_id, sum(e.amount)::bigint AS amount
         FROM public.ledger_entries AS e
@@ -295,8 +293,7 @@ BEGIN
             'created_at', t.created_at, 'source_id', t.source_id)
             || coalesce(private.statement_line(v_caller, t.kind, t.source_id), '{"title": "", "counterpart": null}')
             ORDER BY n.n) FILTER (WHERE n.n <= v_limit), '[]'),
-        'next', CASE WHEN count(*) > v_limit THEN
-            min(n.transaction_id) FILTER (WHERE n.n = v_limit) || '.' || min(n.balance) FILTER (WHERE n.n = v_limit + 1) END)
+        'next', CASE WHEN count(*) > v_limit THEN (min(n.transaction_id) FILTER (WHERE n.n = v_limit))::text END)
     INTO v_page
     FROM numbered AS n
     JOIN private.ledger_transactions AS t ON t.id = n.transaction_id;
