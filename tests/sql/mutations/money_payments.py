@@ -16,14 +16,15 @@ PURCHASES = "code/purchases"
 PAYMENTS = "code/payments"
 APPROVALS = "code/approvals"
 FORGETTING = "code/forgetting"
-LEDGER = "code/ledger"
+FOUNDATION = "code/foundation"
+INBOX = "code/inbox"
 SCENARIO = {scenario.name: {"scenario": scenario} for scenario in test_payment_orders.SCENARIOS}
 orders = test_payment_orders.test_every_order_of_a_payments_events_comes_to_one_state
 
 MUTATIONS = [
     Mutation(
         "payments: altered events pass",
-        edit(PAYMENTS, ("IF v_known.digest <> p_digest THEN", "IF false THEN")),
+        edit(INBOX, ("IF v_known.digest <> p_digest THEN", "IF false THEN")),
         test_payments.test_an_altered_event_is_refused_and_alerted,
     ),
     Mutation(
@@ -38,14 +39,14 @@ MUTATIONS = [
     ),
     Mutation(
         "payments: the parked stay parked",
-        edit(PAYMENTS, ("AND e.payment_id = p_payment_id AND e.outcome = 'parked'", "AND false")),
+        edit(INBOX, ("AND e.payment_id = p_payment_id AND e.outcome = 'parked'", "AND false")),
         test_payments.test_what_comes_before_its_purchase_is_parked_and_applied_later,
         {"kind": "refund"},
     ),
     Mutation(
         "payments: the parked are not looked at again",
         edit(
-            PAYMENTS,
+            INBOX,
             ("e.outcome IN ('waiting', 'failed', 'parked')", "e.outcome IN ('waiting', 'failed')"),
         ),
         test_payments.test_an_event_that_was_parked_while_its_payment_was_attached_is_not_forgotten,
@@ -53,7 +54,7 @@ MUTATIONS = [
     Mutation(
         "payments: unknown events are dropped",
         edit(
-            PAYMENTS,
+            INBOX,
             (
                 "VALUES (p_provider, p_event_id, p_type, coalesce(p_payment_id, p_facts -> 0 ->> 'payment_id'), p_digest, p_payload, p_facts)",
                 "SELECT p_provider, p_event_id, p_type, p_payment_id, p_digest, p_payload, p_facts WHERE p_facts IS NOT NULL",
@@ -138,7 +139,7 @@ MUTATIONS = [
     ),
     Mutation(
         "payments: a payment is taken off",
-        edit(PAYMENTS, ("IF coalesce(p_provider_payment_id, '') = '' THEN", "IF false THEN")),
+        edit(INBOX, ("IF coalesce(p_provider_payment_id, '') = '' THEN", "IF false THEN")),
         test_payments.test_a_payment_can_not_be_taken_off_its_purchase,
     ),
     Mutation(
@@ -189,7 +190,7 @@ MUTATIONS = [
     Mutation(
         "approvals: by anybody",
         edit(
-            LEDGER,
+            FOUNDATION,
             ("IF NOT private.has_staff_role(v_caller, VARIADIC p_roles) THEN", "IF false THEN"),
         ),
         test_approvals.test_deciding_takes_the_role,
@@ -250,12 +251,12 @@ MUTATIONS = [
     ),
     Mutation(
         "forgetting: what comes later stays",
-        edit(PAYMENTS, ("AND NOT private.has_profile(c.profile_id);", "AND false;")),
+        edit(INBOX, ("AND NOT private.has_profile(c.profile_id);", "AND false;")),
         test_forgetting.test_what_is_heard_later_is_applied_and_tells_nothing,
     ),
     Mutation(
         "forgetting: the payment of what has no facts is not known",
-        edit(PAYMENTS, ("coalesce(p_payment_id, p_facts", "coalesce(NULL, p_facts")),
+        edit(INBOX, ("coalesce(p_payment_id, p_facts", "coalesce(NULL, p_facts")),
         test_forgetting.test_what_is_heard_later_and_means_nothing_tells_nothing,
         {"facts": []},
     ),

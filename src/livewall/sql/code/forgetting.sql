@@ -1,4 +1,4 @@
--- livewall: after foundation, ledger, gifts, events, purchases, payments
+-- livewall: after foundation, ledger, gifts, events, purchases, payments, inbox
 -- Whoever goes leaves amounts behind, and nothing that says who it was. What is not captured yet is given back.
 
 -- What providers said about somebody's payments, of whatever kind: the inbox knows the payment of each event.

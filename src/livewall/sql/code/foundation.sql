@@ -79,6 +79,40 @@ BEGIN ATOMIC
 END;
 GRANT EXECUTE ON FUNCTION private.has_staff_role TO authenticated;
 
+CREATE FUNCTION private.require_staff(VARIADIC p_roles text[]) RETURNS uuid
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_caller uuid := private.require_caller();
+BEGIN
+    IF NOT private.has_staff_role(v_caller, VARIADIC p_roles) THEN
+        PERFORM private.fail('LW003', format('This takes the role %s.', array_to_string(p_roles, ' or ')), 'Ask somebody who has it.');
+    END IF;
+    RETURN v_caller;
+END;
+$$;
+
+-- `role` is what was switched to, also inside a definer's function; claims would only say what somebody wrote there.
+CREATE FUNCTION private.require_operator() RETURNS void
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF current_setting('role') <> 'service_role' THEN
+        PERFORM private.require_staff('finance', 'admin');
+    END IF;
+END;
+$$;
+
+CREATE FUNCTION private.require_idempotency_key(p_key text) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF p_key IS NULL OR p_key !~ '^[!-~]{8,100}$' THEN
+        PERFORM private.fail('LW005', 'An idempotency key has 8 to 100 visible characters.', 'Use a new random UUID for each gift or purchase.');
+    END IF;
+END;
+$$;
+
 -- A whole request in one round trip: role and claims hold for this statement's transaction and are gone after it, on
 -- success and on error alike. The target is looked up in public only, and its EXECUTE privilege is checked after the
 -- switch, as the caller's role. Arguments are matched by name; one that the target does not have is refused.

@@ -20,16 +20,6 @@ END;
 COMMENT ON FUNCTION public.list_gift_types IS 'What can be given, cheapest first: [{id, title, emoji, price}].';
 GRANT EXECUTE ON FUNCTION public.list_gift_types TO anon, authenticated;
 
-CREATE FUNCTION private.require_idempotency_key(p_key text) RETURNS void
-LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    IF p_key IS NULL OR p_key !~ '^[!-~]{8,100}$' THEN
-        PERFORM private.fail('LW005', 'An idempotency key has 8 to 100 visible characters.', 'Use a new random UUID for each gift or purchase.');
-    END IF;
-END;
-$$;
-
 -- Who repeats a key gets the same id, and so meets the primary key: 128 bits of SHA-256 in the form of a UUID.
 CREATE FUNCTION private.gift_id(p_sender_id uuid, p_key text) RETURNS uuid
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp

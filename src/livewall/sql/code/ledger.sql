@@ -305,30 +305,6 @@ GRANT EXECUTE ON FUNCTION public.list_statement TO authenticated;
 
 -- What operators see -----------------------------------------------------------------------------------------------
 
--- `role` is what was switched to, also inside a definer's function; claims would only say what somebody wrote there.
-CREATE FUNCTION private.require_operator() RETURNS void
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    IF current_setting('role') <> 'service_role' THEN
-        PERFORM private.require_staff('finance', 'admin');
-    END IF;
-END;
-$$;
-
-CREATE FUNCTION private.require_staff(VARIADIC p_roles text[]) RETURNS uuid
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    v_caller uuid := private.require_caller();
-BEGIN
-    IF NOT private.has_staff_role(v_caller, VARIADIC p_roles) THEN
-        PERFORM private.fail('LW003', format('This takes the role %s.', array_to_string(p_roles, ' or ')), 'Ask somebody who has it.');
-    END IF;
-    RETURN v_caller;
-END;
-$$;
-
 CREATE FUNCTION private.ledger_head() RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
