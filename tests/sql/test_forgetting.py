@@ -261,6 +261,24 @@ async def test_a_card_is_not_charged_for_somebody_gone(world: World) -> None:
     assert await calls(world, purchase) == [("cancel", LARGE_CENTS)]
 
 
+@pytest.mark.spec("S25")
+@pytest.mark.abuse("A35")
+async def test_an_approval_that_brought_no_money_ends_with_the_account(world: World) -> None:
+    person, clerk = await world.person("gone.girl"), await staff(world)
+    purchase, payment = await held(world, person)
+    await decide(world, clerk, purchase, "approve")
+    call = await take_call(world, purchase)
+    await finish(world, call, p_error="expired card", p_is_final=True)
+    await leave(world, person, "function")
+    assert (await look_up(world, purchase))["status"] == "failed"
+    await report(world, captured(payment, LARGE_CENTS))
+    [waiting] = await world.call(clerk, "list_held_purchases")
+    assert (waiting["purchase"]["hold_reason"], waiting["may_approve"]) == ("buyer_gone", False)
+    assert await world.rows("SELECT posted_coins FROM coin_purchases") == [(0,)]
+    await fold(world)
+    assert await verify(world) == {}
+
+
 @pytest.mark.spec("S26")
 @pytest.mark.abuse("A35")
 async def test_earnings_of_somebody_gone_stay_accounted_for(world: World) -> None:

@@ -64,7 +64,10 @@ BEGIN
     END IF;
     PERFORM private.lock_all_of_buyer(OLD.id);
     PERFORM private.redact_payment_events(OLD.id);
-    UPDATE public.coin_purchases SET ip_address = NULL, country_code = NULL, user_agent = NULL, card_country = NULL, metadata = '{}'
+    -- An approval that brought no money ends with the account: money that comes all the same is held, not credited.
+    UPDATE public.coin_purchases
+    SET ip_address = NULL, country_code = NULL, user_agent = NULL, card_country = NULL, metadata = '{}',
+        decision = CASE WHEN captured_cents > 0 OR decision <> 'approve' THEN decision END
     WHERE profile_id = OLD.id;
     PERFORM private.give_back_uncaptured(OLD.id);
     RETURN NULL;
