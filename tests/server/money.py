@@ -92,7 +92,9 @@ class FakeProvider:
         event = msgspec.convert(payload, dict[str, Any])
         about: list[Json] = [event, *event["facts"]]
         payment_id = next((a["payment_id"] for a in about if "payment_id" in a), None)
-        return ProviderEvent(event["id"], event["type"], payment_id, self.facts_of(payload), payload)
+        return ProviderEvent(
+            event["id"], event["type"], payment_id, self.facts_of(payload), payload
+        )
 
     def facts_of(self, payload: dict[str, object]) -> list[Fact] | None:
         """Read the facts of a report whose type is known."""

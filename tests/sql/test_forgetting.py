@@ -80,8 +80,8 @@ async def history(world: World) -> tuple[Person, Person, str]:
         p_payload=personal,
     )
     # Of a kind that we do not know, and of one that means nothing to us.
-    for facts in (None, []):
-        await report(world, p_payload=personal, p_facts=facts, p_payment_id=payment)
+    await report(world, p_payload=personal, p_payment_id=payment)
+    await report(world, p_payload=personal, p_facts=[], p_payment_id=payment)
     stream = await world.live(streamer)
     await gift(world, person, streamer, "aurora", p_live_stream_id=stream)
     await deliver(world)

@@ -13,7 +13,12 @@ from tests.sql.money import PACK, captured, key, payment_id
 from tests.sql.test_money_races import ACT, DEADLOCKS, assert_well
 
 BUY = """
-SELECT public.create_coin_purchase($1, $2, 'web', 'sandbox', $3, '203.0.113.7', 'SE', 'Telltale/1.0')
+SELECT public.create_coin_purchase(
+    $1, $2, 'web', 'sandbox', $3, '203.0.113.7', 'SE', 'Telltale/1.0')
+"""
+SETTLE = """
+SELECT public.process_coin_purchase(
+    $1, 'web', 'sandbox', $2 || $3, $3, 700, 9.99, '203.0.113.7', 'SE', 'Telltale/1.0')
 """
 LEAVE = "SELECT public.delete_account()"
 TELL = "SELECT public.receive_payment_event('sandbox', $1, 'x', 'digest', $2, $3, $4)"
@@ -62,14 +67,7 @@ async def test_a_purchase_that_is_being_made_is_forgotten(database: Database) ->
 
 @pytest.mark.spec("S24", "S26")
 @pytest.mark.abuse("A35")
-@pytest.mark.parametrize(
-    "buying",
-    [
-        BUY,
-        "SELECT public.process_coin_purchase($1, 'web', 'sandbox', $2 || $3, $3, 700, 9.99,"
-        " '203.0.113.7')",
-    ],
-)
+@pytest.mark.parametrize("buying", [BUY, SETTLE])
 async def test_nobody_buys_who_is_leaving(database: Database, buying: str) -> None:
     buyer, theirs, service, admin = await buyer_and_server(database)
     async with theirs.transaction():

@@ -2,6 +2,7 @@
 
 import asyncio
 from itertools import pairwise
+from typing import Any
 from uuid import uuid4
 
 import asyncpg

@@ -104,7 +104,7 @@ async def test_the_velocity_check_reads_its_index(world: World) -> None:
     await world.admin.execute(
         "INSERT INTO coin_purchases"
         " (profile_id, platform, payment_provider, coin_amount, usd_amount, purchased_at)"
-        " SELECT $1, 'web', 'sandbox', 1, 1, private.clock() - interval '1 day' - n * interval '1 s'"
+        " SELECT $1, 'web', 'sandbox', 1, 1, private.clock() - (86400 + n) * interval '1 s'"
         " FROM generate_series(1, 3000) AS n",
         buyer.id,
     )
