@@ -63,6 +63,27 @@ MUTATIONS = [
         test_payments.test_unknown_events_are_kept_and_ignored,
     ),
     Mutation(
+        "payments: another shop's are looked for for ever",
+        edit(
+            INBOX,
+            (
+                "CASE WHEN p_event.received_at > private.clock() - interval '7 days' THEN 'parked' ELSE 'ignored' END",
+                "'parked'",
+            ),
+        ),
+        test_payments.test_a_payment_of_another_shop_is_not_looked_for_for_ever,
+    ),
+    Mutation(
+        "payments: what is not due is read, too",
+        edit(INBOX, ("e.next_attempt_at <= v_now", "e.next_attempt_at <= private.clock()")),
+        test_payments.test_what_is_not_due_costs_nothing,
+    ),
+    Mutation(
+        "payments: events of one moment fall between two pages",
+        edit(INBOX, ("ROWS WITH TIES", "ROWS ONLY")),
+        test_payments.test_events_of_one_moment_are_on_one_page,
+    ),
+    Mutation(
         "payments: any currency is dollars",
         edit(PAYMENTS, ("    WHEN p_currency <> 'usd' THEN 'currency_mismatch'\n", "")),
         test_payments.test_another_currency_or_amount_is_held_and_visible,
@@ -175,6 +196,22 @@ MUTATIONS = [
             ("ELSIF private.decide_by(v_purchase) < private.clock() THEN", "ELSIF false THEN"),
         ),
         test_approvals.test_after_the_deadline_nobody_decides,
+    ),
+    Mutation(
+        "approvals: whoever left was the system",
+        edit("code/ledger", ("'actor_id', p.actor_id, ", "'actor_id', NULL, ")),
+        test_approvals.test_a_decision_stays_somebodys_after_they_left,
+    ),
+    Mutation(
+        "forgetting: an approval outlives the account",
+        edit(
+            FORGETTING,
+            (
+                ",\n        decision = CASE WHEN captured_cents > 0 OR decision <> 'approve' THEN decision END",
+                "",
+            ),
+        ),
+        test_forgetting.test_an_approval_that_brought_no_money_ends_with_the_account,
     ),
     Mutation(
         "approvals: for nobody",
