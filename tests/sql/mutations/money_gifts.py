@@ -55,7 +55,7 @@ MUTATIONS = [
     ),
     Mutation(
         "gifts: by an old view",
-        edit(GIFTS, ("    PERFORM private.require_present_view();\n", "")),
+        edit(GIFTS, ("        PERFORM private.require_present_view();\n", "        NULL;\n")),
         test_gifts.test_a_gift_is_sent_by_what_is_committed_now,
     ),
     Mutation(
