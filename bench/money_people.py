@@ -19,6 +19,10 @@ FROM generate_series(1, {SENDERS + STREAMERS}) AS n;
 INSERT INTO public.live_streams (id, streamer_id)
 SELECT md5('stream ' || n)::uuid, pg_temp.person(n)
 FROM generate_series({SENDERS + 1}, {SENDERS + STREAMERS}) AS n;
+-- Live for as long as it takes, although nobody's studio is open: gifts go to who is live.
+INSERT INTO private.publisher_leases (live_stream_id, session_id, expires_at)
+SELECT id, gen_random_uuid(), 'infinity' FROM public.live_streams;
+UPDATE public.live_streams SET live_available = true;
 SELECT count(public.process_coin_purchase(
     pg_temp.person(n), 'web', 'bench', 'event ' || n, 'payment ' || n, {PURSE}, 25000))
 FROM generate_series(1, {SENDERS}) AS n;

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Generator
@@ -35,20 +36,20 @@ class Shell:
             "LIVEWALL_DATA_DIR": str(folder),
         }
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         """Run to the end, whatever that is."""
         return subprocess.run(
             [sys.executable, "-m", "livewall", *arguments],
-            env=self._environment,
+            env=self._environment | settings,
             capture_output=True,
             text=True,
             timeout=120,
             check=False,
         )
 
-    def ok(self, *arguments: str) -> str:
+    def ok(self, *arguments: str, **settings: str) -> str:
         """Run, succeed, and return what was printed."""
-        result = self.run(*arguments)
+        result = self.run(*arguments, **settings)
         assert result.returncode == 0, result.stderr + result.stdout
         return result.stdout
 
@@ -185,6 +186,8 @@ async def test_decisions_by_a_second_person(database: Database, shell: Shell) ->
     admin = await database.admin()
     calls = await admin.fetch("SELECT call, purchase_id FROM private.provider_calls")
     assert [(c["call"], c["purchase_id"]) for c in calls] == [("refund", second)]
+    logged = await admin.fetch("SELECT details ->> 'via' AS via FROM private.audit_log")
+    assert [entry["via"] for entry in logged] == ["command line"] * 2
 
 
 @pytest.mark.spec("D4")
@@ -194,8 +197,12 @@ async def test_refunds(database: Database, shell: Shell) -> None:
     order = ("purchases", "refund", purchase_id, "--as", "mia", "--reason", "goodwill")
     for _ in range(2):
         shell.ok(*order, "--cents", "400", "--key", "refund-of-tuesday")
-    assert "600 cents" in shell.refused(*order, "--cents", "601")
-    shell.ok(*order)
+    assert "600 cents" in shell.refused(*order, "--cents", "601", "--key", "refund-of-wednesday")
+    first = shell.run(*order)
+    assert first.returncode == 0, first.stderr
+    again = re.search(r"run it again with (--key \S+)\.\n", first.stderr)
+    assert again, first.stderr
+    shell.ok(*order, *again[1].split())
     admin = await database.admin()
     calls = await admin.fetch("SELECT amount_cents FROM private.provider_calls ORDER BY id")
     assert [c["amount_cents"] for c in calls] == [400, 600]
@@ -230,4 +237,11 @@ async def test_events_of_providers(database: Database, shell: Shell) -> None:
     (event,) = shell.read("webhooks", "list", "--outcome", "waiting")
     assert (event["event_id"], event["attempts"]) == ("evt_1", 0)
     assert shell.read("webhooks", "list", "--outcome", "failed") == []
-    assert "not set up" in shell.refused("webhooks", "replay", "evt_1", "--provider", "sandbox")
+    mia, _ = await _finance(database, "mia"), await database.person("ada")
+    replay = ("webhooks", "replay", "evt_1", "--provider", "sandbox")
+    assert "not set up" in shell.refused(*replay, "--as", "mia")
+    assert "finance" in shell.refused(*replay, "--as", "ada")
+    assert "evt_1" in shell.ok(*replay, "--as", "mia", LIVEWALL_PAYMENTS="sandbox")
+    admin = await database.admin()
+    (entry,) = await admin.fetch("SELECT actor_id, details FROM private.audit_log")
+    assert (entry["actor_id"], json.loads(entry["details"])) == (mia.id, {"via": "command line"})

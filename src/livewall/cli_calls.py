@@ -29,12 +29,15 @@ def ask(question: "Callable[[Database], Awaitable[T]]") -> T:
 
 
 async def acting_as(database: "Database", name: str) -> "Caller":
-    """Return the caller that somebody with this name is. Raises Refusal `not_found`."""
+    """Return the caller that somebody with this name is. Raises Refusal `not_found`.
+
+    Whoever has this shell may name anybody, so the audit log says where the name comes from.
+    """
     from livewall.db import ANYBODY, Caller
     from livewall.shapes import Profile
 
     profile = await database.call(ANYBODY, "get_profile", Profile, p_name=name)
-    return Caller("authenticated", profile.id)
+    return Caller("authenticated", profile.id, via="command line")
 
 
 def print_json(value: object) -> None:

@@ -115,13 +115,18 @@ def refund(
         int | None, typer.Option(min=1, help="How many US cents; by default all that is left.")
     ] = None,
     key: Annotated[
-        str, typer.Option(help="Idempotency key: the same key again refunds only once.")
+        str, typer.Option(help="Idempotency key: the same again refunds only once. Default: new.")
     ] = "",
 ) -> None:
     """Give money back for a purchase. Its coins go too, pro rata; spent ones become a debt.
 
     livewall purchases refund 6f1c… --as mia --cents 1000 --reason "goodwill"
     """
+
+    if not key:
+        key = str(uuid4())
+        # Before anything is asked: should the answer be lost, only this key tells it from a second.
+        print(f"If no answer comes, run it again with --key {key}.", file=sys.stderr)
 
     async def act(database: "Database", person: "Caller") -> Purchase:
         return await database.call(
@@ -131,7 +136,7 @@ def refund(
             p_purchase_id=purchase_id,
             p_usd_cents=cents,
             p_reason=reason,
-            p_idempotency_key=key or str(uuid4()),
+            p_idempotency_key=key,
         )
 
     _report(_as_person(name, act))

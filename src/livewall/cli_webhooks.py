@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from livewall.cli_calls import AsJson, ask, moment, print_json, show, table
+from livewall.cli_calls import AsJson, AsName, acting_as, ask, moment, print_json, show, table
 from livewall.money import EventOutcome, PaymentEvent, PaymentEvents
 
 if TYPE_CHECKING:
@@ -23,8 +23,9 @@ def list_events(
 ) -> None:
     """List events of payment providers, newest first, with what became of each.
 
-    waiting: stored, not acted on yet. applied: done. parked: its purchase is not known yet.
-    ignored: of a type that means nothing to us. failed: see its error; it is tried again.
+    waiting: stored, not acted on yet. applied: done. parked: its purchase is not known yet, for a
+    week at most. ignored: of a type that means nothing to us, or of a payment that is not ours.
+    failed: see its error; it is tried again.
     """
     from livewall.db import SERVICE
 
@@ -43,6 +44,7 @@ def list_events(
 @app.command()
 def replay(
     event_id: Annotated[str, typer.Argument(metavar="ID", help="The event's id at the provider.")],
+    name: AsName,
     provider: Annotated[
         str, typer.Option(help="Whose event it is; by default the provider that is set up.")
     ] = "",
@@ -50,7 +52,9 @@ def replay(
     """Act on a stored event once more.
 
     Harmless whatever the event: what was applied before changes nothing. Useful for an event that
-    failed, or that an older version did not understand.
+    failed, or that an older version did not understand. NAME needs the role finance or admin:
+
+    livewall webhooks replay evt_1… --as mia
     """
     from livewall.payments import inbox, open_provider
     from livewall.settings import load
@@ -59,7 +63,7 @@ def replay(
         reader = open_provider(load(), database)
         key = (provider or (reader.name if reader else "none"), event_id)
         try:
-            return await inbox.replay(database, reader, key)
+            return await inbox.replay(database, reader, key, await acting_as(database, name))
         finally:
             if reader is not None:
                 await reader.close()

@@ -55,15 +55,24 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: the role to act as and, for people, the claims of their verified token."""
+    """Who asks: the role to act as and, for people, the claims of their verified token.
+
+    `via` is set where a name was given without a token; the audit log keeps it.
+    """
 
     role: Role
     profile_id: UUID | None = None
     session_id: UUID | None = None
+    via: str | None = None
 
     def claims(self) -> str:
         """Return `request.jwt.claims` as the database reads it."""
-        named = {"role": self.role, "sub": self.profile_id, "session_id": self.session_id}
+        named = {
+            "role": self.role,
+            "sub": self.profile_id,
+            "session_id": self.session_id,
+            "via": self.via,
+        }
         return msgspec.json.encode({k: v for k, v in named.items() if v is not None}).decode()
 
 

@@ -237,3 +237,4 @@ async def _work(settings: Settings) -> None:
     finally:
         if provider is not None:
             await provider.close()
+        await database.close()

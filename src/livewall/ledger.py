@@ -60,10 +60,13 @@ class LedgerStatus(msgspec.Struct):
 
 
 class AuditEntry(msgspec.Struct):
-    """Who did what to what; without an actor it was the system."""
+    """Who did what to what. Without an `actor_id` it was the system; without an `actor` whoever it
+    was has left.
+    """
 
     id: int
     at: datetime
+    actor_id: UUID | None
     actor: Person | None
     action: str
     subject: str
@@ -92,7 +95,7 @@ async def get_statement(
     person: SignedInCaller,
     server: TheServer,
     currency: FromQuery[Literal["coins", "earnings"]] = "coins",
-    cursor: Annotated[str | None, QueryParameter(max_length=200)] = None,
+    cursor: Annotated[str | None, QueryParameter(max_length=20)] = None,
     limit: PageSize = 50,
 ) -> Statement:
     """Every movement of one's coins or earnings."""

@@ -84,7 +84,10 @@ class History(msgspec.Struct, frozen=True):
 
 
 class HeldPurchase(msgspec.Struct, frozen=True):
-    """A purchase that waits for a decision, with what helps to decide."""
+    """A purchase that waits for a decision, with what helps to decide.
+
+    Nobody decides about their own, and what a buyer who has left (None) paid can only be rejected.
+    """
 
     purchase: Purchase
     buyer: Person | None
@@ -93,6 +96,7 @@ class HeldPurchase(msgspec.Struct, frozen=True):
     is_captured: bool
     history: History
     may_decide: bool
+    may_approve: bool
 
 
 class PurchaseSettings(msgspec.Struct, frozen=True):
@@ -119,7 +123,10 @@ class PaymentEvent(msgspec.Struct, frozen=True):
 
 
 class PaymentEvents(msgspec.Struct):
-    """A page of reports, newest first; `next` is the `before` of the page after."""
+    """A page of reports, newest first; `next` is the `before` of the page after.
+
+    It is longer than asked where several came at the same moment as its last.
+    """
 
     events: list[PaymentEvent]
     next: datetime | None

@@ -214,6 +214,7 @@ async def list_held(person: SignedInCaller, server: TheServer) -> HeldPurchases:
         "not_held",
         "own_purchase",
         "decision_too_late",
+        "buyer_gone",
         "reason_needed",
     ),
 )
@@ -246,7 +247,6 @@ async def decide(
         "reason_needed",
         "amount_invalid",
         "refund_too_large",
-        "transition_refused",
         "idempotency_conflict",
         "invalid_argument",
     ),

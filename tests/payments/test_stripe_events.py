@@ -106,6 +106,16 @@ EXPECTED: dict[str, list[Fact] | None] = {
     "radar.early_fraud_warning.created": None,
 }
 
+# Whose payment it is when the facts do not say it.
+PAYMENT_OF = {
+    "payment_intent.amount_capturable_updated-nothing": MANUAL["payment_id"],
+    "charge.succeeded-no-payment": None,
+    "charge.refunded": AUTO["payment_id"],
+    "charge.dispute.created-inquiry": AUTO["payment_id"],
+    "charge.dispute.closed-inquiry": AUTO["payment_id"],
+    "radar.early_fraud_warning.created": AUTO["payment_id"],
+}
+
 
 def body_of(name: str) -> bytes:
     """A fixture byte for byte."""
@@ -139,6 +149,8 @@ def test_each_event_says_its_facts(stripe: Stripe, name: str) -> None:
     assert event.facts == EXPECTED[name]
     assert (event.id, event.type) == (event.payload["id"], name.partition("-")[0])
     assert event.payload == json.loads(body)
+    named = {fact.payment_id for fact in event.facts or []} or {PAYMENT_OF[name]}
+    assert {event.payment_id} == named
     # Again, as a repeated delivery and as a replay of what is stored.
     assert stripe.read_event(signed(body), body) == event
     assert stripe.facts_of(event.payload) == event.facts
@@ -242,6 +254,27 @@ def test_bytes_that_are_no_text_or_far_too_many_are_refused(stripe: Stripe) -> N
     started = time.perf_counter()
     assert refusal_of(stripe, signed(body), body + b" " * 20_000_000) == "bad_signature"
     assert time.perf_counter() - started < 2
+
+
+@pytest.mark.abuse("A35")
+@pytest.mark.parametrize(
+    ("about", "payment_id"),
+    [
+        ({"payment_intent": "pi_1"}, "pi_1"),
+        ({"payment_intent": {"id": "pi_1", "object": "payment_intent"}}, "pi_1"),
+        ({"object": "payment_intent", "id": "pi_1"}, "pi_1"),
+        ({"object": "customer", "id": "cus_1"}, None),
+        ({"payment_intent": 7}, None),
+        ("nothing", None),
+    ],
+)
+def test_an_event_of_any_kind_says_its_payment(
+    stripe: Stripe, about: object, payment_id: str | None
+) -> None:
+    event = {"id": "evt_1", "type": "of.tomorrow", "data": {"object": about}}
+    body = json.dumps(event).encode()
+    read = stripe.read_event(signed(body), body)
+    assert (read.payment_id, read.facts) == (payment_id, None)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from livewall.payments import (
     Refund,
     Started,
     as_arguments,
+    read_payload,
 )
 from livewall.settings import Settings
 from tests.databases import Database
@@ -87,8 +88,13 @@ class FakeProvider:
         expected = hmac.digest(SECRET, body, "sha256").hex()
         if not hmac.compare_digest(headers.get("x-fake-signature", ""), expected):
             raise Refusal("bad_signature")
-        payload = msgspec.json.decode(body, type=dict[str, Any])
-        return ProviderEvent(payload["id"], payload["type"], self.facts_of(payload), payload)
+        payload = read_payload(body)
+        event = msgspec.convert(payload, dict[str, Any])
+        about: list[Json] = [event, *event["facts"]]
+        payment_id = next((a["payment_id"] for a in about if "payment_id" in a), None)
+        return ProviderEvent(
+            event["id"], event["type"], payment_id, self.facts_of(payload), payload
+        )
 
     def facts_of(self, payload: dict[str, object]) -> list[Fact] | None:
         """Read the facts of a report whose type is known."""

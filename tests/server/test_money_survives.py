@@ -34,6 +34,9 @@ SELECT count(public.create_account('sender.' || n, 'x')) FROM generate_series(1,
 SELECT count(public.create_account('streamer.' || n, 'x')) FROM generate_series(1, 5) AS n;
 INSERT INTO public.live_streams (id, streamer_id)
 SELECT p.id, p.id FROM public.profiles AS p WHERE p.name LIKE 'streamer.%';
+INSERT INTO private.publisher_leases (live_stream_id, session_id, expires_at)
+SELECT id, gen_random_uuid(), 'infinity' FROM public.live_streams;
+UPDATE public.live_streams SET live_available = true;
 SELECT count(public.process_coin_purchase(p.id, 'web', 'purse', 'e' || p.name, 'p' || p.name, {PURSE}, 25000))
 FROM public.profiles AS p WHERE p.name LIKE 'sender.%';
 """  # noqa: E501 - a statement a line

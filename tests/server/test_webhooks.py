@@ -2,6 +2,7 @@
 
 from uuid import uuid4
 
+import msgspec
 import pytest
 
 from livewall.payments import Captured, Refund
@@ -134,6 +135,26 @@ async def test_events_may_be_large_but_not_endless(shop: Live) -> None:
     assert (await shop.visitor().http.get("/webhooks/fake")).status_code == 405
 
 
+@pytest.mark.spec("S26")
+async def test_a_character_that_can_not_be_stored_drops_no_event(shop: Live) -> None:
+    fin = await staff(shop, "fin")
+    said = r"nul \u0000 and a backslash before u0000"
+    for _ in range(2):
+        body = report(kind="news", event_id="evt_nul", said=said, nul="a\0b", **{"\0": "\\\0"})
+        assert (await send(shop, body)).status_code == 200
+    (event,) = await _events(fin)
+    admin = await shop.database.admin()
+    payload = await admin.fetchval("SELECT payload FROM private.payment_events")
+    assert msgspec.json.decode(payload) == {
+        "id": event["event_id"],
+        "type": "news",
+        "facts": [],
+        "said": said,
+        "nul": "a\ufffdb",
+        "\ufffd": "\\\ufffd",
+    }
+
+
 async def test_an_unknown_event_is_kept_and_can_be_replayed(
     shop: Live, provider: FakeProvider
 ) -> None:
@@ -144,7 +165,7 @@ async def test_an_unknown_event_is_kept_and_can_be_replayed(
     (event,) = await eventually(
         lambda: _events(fin), lambda found: found[0]["outcome"] == "ignored"
     )
-    assert event["payment_id"] is None
+    assert event["payment_id"] == purchase["provider_payment_id"]
     provider.known.add("money.of_tomorrow")
     path = "/api/admin/webhooks/fake/evt_new/replay"
     for _ in range(2):
@@ -172,6 +193,17 @@ async def test_an_event_of_somebody_who_left_is_not_read_again(
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
     (event,) = await _events(fin)
     assert event["outcome"] == "applied"
+    # Of a kind that means nothing to us, and only now: it names them all the same.
+    late = report(
+        kind="news", event_id="evt_2", payment_id=event["payment_id"], email="ada@example.org"
+    )
+    assert (await send(shop, late)).json() == {"is_new": True}
+    await eventually(
+        lambda: _events(fin), lambda found: [e["outcome"] for e in found] == ["ignored", "applied"]
+    )
+    admin = await shop.database.admin()
+    payloads = await admin.fetch("SELECT payload::text FROM private.payment_events")
+    assert {row[0] for row in payloads} == {'{"redacted": true}'}
 
 
 async def test_events_are_listed_in_pages_for_finance_only(

@@ -75,7 +75,7 @@ async def test_nobody_approves_their_own_purchase(world: World) -> None:
     buyer = await staff(world, "buyer", "admin")
     purchase, _ = await held(world, buyer)
     [listed] = await world.call(buyer, "list_held_purchases")
-    assert not listed["may_decide"]
+    assert (listed["may_decide"], listed["may_approve"]) == (False, False)
     for decision in ("approve", "reject"):
         with refused("LW073"):
             await decide(world, buyer, purchase, decision)
@@ -313,6 +313,24 @@ async def test_the_audit_log_has_every_decision(world: World) -> None:
         await world.call(buyer, "list_audit")
 
 
+@pytest.mark.spec("S25", "D7")
+@pytest.mark.abuse("A35")
+async def test_a_decision_stays_somebodys_after_they_left(world: World) -> None:
+    buyer, clerk = await world.person("buyer"), await staff(world)
+    other = await staff(world, "other")
+    purchase, _ = await held(world, buyer)
+    await decide(world, clerk, purchase, "reject")
+    late, _ = await held(world, buyer)
+    await world.advance(5 * DAY + 1)
+    await expire(world)
+    await world.call(clerk, "delete_account")
+    entries = (await world.call(other, "list_audit"))["entries"]
+    assert [(e["subject"], e["actor_id"], e["actor"]) for e in entries] == [
+        (late["id"], None, None),
+        (purchase["id"], str(clerk.id), None),
+    ]
+
+
 @pytest.mark.spec("S25")
 async def test_staff_sees_what_it_needs_to_decide(world: World) -> None:
     buyer, clerk = await world.person("buyer"), await staff(world)
@@ -326,7 +344,8 @@ async def test_staff_sees_what_it_needs_to_decide(world: World) -> None:
     assert [item["purchase"]["id"] for item in listed] == [first["id"], second["id"]]
     assert (listed[0]["card_country"], listed[0]["country_code"]) == ("FR", "DE")
     assert listed[0]["history"] == {"purchases": 1, "refunds": 1, "disputes": 0}
-    assert (listed[0]["buyer"]["name"], listed[0]["may_decide"]) == ("buyer", True)
+    assert listed[0]["buyer"]["name"] == "buyer"
+    assert (listed[0]["may_decide"], listed[0]["may_approve"]) == (True, True)
 
 
 @pytest.mark.spec("S25")

@@ -8,8 +8,11 @@ from tests.databases import Person
 from tests.sql.money import (
     CENTS,
     COINS,
+    LARGE,
     LARGE_CENTS,
+    attach,
     audit,
+    authorized,
     buy,
     calls,
     captured,
@@ -33,7 +36,7 @@ from tests.sql.money import (
     verify,
     wallet,
 )
-from tests.sql.world import World
+from tests.sql.world import World, refused
 
 PERSONAL = {
     "p_ip_address": "203.0.113.7",
@@ -76,8 +79,9 @@ async def history(world: World) -> tuple[Person, Person, str]:
         captured(payment, card_country="fi", purchase_id=purchase["id"]),
         p_payload=personal,
     )
-    # Of a kind that we do not know: it can not be said whose it is, but for the id inside.
-    await report(world, p_payload=personal | {"charge": {"payment_intent": payment}})
+    # Of a kind that we do not know, and of one that means nothing to us.
+    await report(world, p_payload=personal, p_payment_id=payment)
+    await report(world, p_payload=personal, p_facts=[], p_payment_id=payment)
     stream = await world.live(streamer)
     await gift(world, person, streamer, "aurora", p_live_stream_id=stream)
     await deliver(world)
@@ -139,6 +143,37 @@ async def test_what_is_heard_later_is_applied_and_tells_nothing(world: World) ->
     assert await verify(world) == {}
 
 
+@pytest.mark.spec("S26")
+@pytest.mark.abuse("A35")
+@pytest.mark.parametrize("facts", [None, []])
+async def test_what_is_heard_later_and_means_nothing_tells_nothing(
+    world: World, facts: list[object] | None
+) -> None:
+    person, _, payment = await history(world)
+    neighbour = await world.person("neighbour")
+    theirs = f"{payment}0"
+    await attach(world, await buy(world, neighbour), theirs)
+    kept = await report(world, p_payment_id=theirs, p_facts=facts)
+    await leave(world, person, "function")
+    personal = {"email": "telltale@example.org"}
+    await report(world, p_payload=personal, p_facts=facts, p_payment_id=payment)
+    assert await traces(world) == []
+    assert await world.rows(
+        "SELECT payload ->> 'email' FROM private.payment_events WHERE event_id = $1", kept
+    ) == [("buyer@example.org",)]
+
+
+@pytest.mark.spec("S26")
+@pytest.mark.abuse("A35")
+async def test_a_payment_that_is_named_after_its_buyer_left_tells_nothing(world: World) -> None:
+    person = await world.person("gone.girl")
+    purchase = await buy(world, person, **PERSONAL)
+    await leave(world, person, "function")
+    await report(world, p_payload={"email": "telltale@example.org"}, p_payment_id="pay_late")
+    await attach(world, purchase, "pay_late")
+    assert await traces(world) == []
+
+
 @pytest.mark.spec("S25")
 @pytest.mark.abuse("A35")
 @pytest.mark.parametrize("how", ["function", "row"])
@@ -195,8 +230,52 @@ async def test_money_that_comes_for_somebody_gone_is_held(world: World) -> None:
     await report(world, captured(payment))
     [waiting] = await world.call(clerk, "list_held_purchases")
     assert (waiting["purchase"]["hold_reason"], waiting["buyer"]) == ("buyer_gone", None)
+    assert (waiting["may_decide"], waiting["may_approve"]) == (True, False)
+    with refused("LW085"):
+        await decide(world, clerk, purchase, "approve")
+    assert await calls(world, purchase) == []
+    assert await world.rows("SELECT posted_coins, decision FROM coin_purchases") == [(0, None)]
     await decide(world, clerk, purchase, "reject")
     assert await calls(world, purchase) == [("refund", CENTS)]
+    await fold(world)
+    assert await verify(world) == {}
+
+
+@pytest.mark.spec("S25")
+@pytest.mark.abuse("A35")
+async def test_a_card_is_not_charged_for_somebody_gone(world: World) -> None:
+    person, clerk = await world.person("gone.girl"), await staff(world)
+    purchase, payment = await started(world, person, LARGE)
+    await leave(world, person, "function")
+    await report(world, authorized(payment))
+    [waiting] = await world.call(clerk, "list_held_purchases")
+    assert (waiting["is_captured"], waiting["may_decide"], waiting["may_approve"]) == (
+        False,
+        True,
+        False,
+    )
+    with refused("LW085"):
+        await decide(world, clerk, purchase, "approve")
+    assert await calls(world, purchase) == []
+    await decide(world, clerk, purchase, "reject")
+    assert await calls(world, purchase) == [("cancel", LARGE_CENTS)]
+
+
+@pytest.mark.spec("S25")
+@pytest.mark.abuse("A35")
+async def test_an_approval_that_brought_no_money_ends_with_the_account(world: World) -> None:
+    person, clerk = await world.person("gone.girl"), await staff(world)
+    purchase, payment = await held(world, person)
+    await decide(world, clerk, purchase, "approve")
+    call = await take_call(world, purchase)
+    await finish(world, call, p_error="expired card", p_is_final=True)
+    await leave(world, person, "function")
+    assert (await look_up(world, purchase))["status"] == "failed"
+    await report(world, captured(payment, LARGE_CENTS))
+    waiting = await world.call(clerk, "list_held_purchases")
+    held_for = [(item["purchase"]["hold_reason"], item["may_approve"]) for item in waiting]
+    assert held_for == [("buyer_gone", False)]
+    assert await world.rows("SELECT posted_coins FROM coin_purchases") == [(0,)]
     await fold(world)
     assert await verify(world) == {}
 

@@ -155,6 +155,31 @@ async def test_a_gift_to_oneself_is_refused(world: World) -> None:
     assert (await wallet(world, fan))["earnings"] == 0
 
 
+@pytest.mark.spec("D5")
+async def test_a_gift_to_a_stream_that_has_ended_is_refused(world: World) -> None:
+    fan, streamer = await rich_fan(world)
+    stream = await world.live(streamer)
+    again: dict[str, Any] = {"p_live_stream_id": stream, "p_idempotency_key": key()}
+    sent = await gift(world, fan, streamer, **again)
+    await world.call(streamer, "stop_stream")
+    with refused("LW021"):
+        await gift(world, fan, streamer, p_live_stream_id=stream)
+    assert (await wallet(world, fan))["coins"] == 990
+    assert (await gift(world, fan, streamer, **again))["gift_id"] == sent["gift_id"]
+    await gift(world, fan, streamer)
+
+
+@pytest.mark.spec("D2", "D5")
+async def test_a_gift_is_sent_by_what_is_committed_now(world: World) -> None:
+    fan, streamer = await rich_fan(world)
+    connection = await world.database.as_person(fan)
+    with refused("LW007"):
+        async with connection.transaction(isolation="repeatable_read"):
+            await connection.execute(
+                "SELECT public.process_gift($1, 'rose', 1, NULL, $2)", streamer.id, key()
+            )
+
+
 @pytest.mark.spec("D2", "D5")
 @pytest.mark.abuse("A20")
 @pytest.mark.parametrize("by", ["fan", "streamer"])

@@ -2,6 +2,7 @@
 
 import asyncio
 from itertools import pairwise
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -293,6 +294,42 @@ async def test_statement_pages_add_up_to_the_balance(world: World, limit: int) -
         assert len(lines) == (6 if currency == "coins" else 3)
     seen = await wallet(world, one)
     assert seen["coins"] - seen["debt"] == -560
+
+
+@pytest.mark.spec("D4", "D6")
+async def test_a_late_commit_between_two_pages_shifts_no_balance(world: World) -> None:
+    one, other, streamer = await world.people("one", "other", "streamer")
+    for fan in (one, other):
+        await give_coins(world, fan, 1000)
+    await gift(world, one, streamer)
+    late = await seconds_connection(world)
+    await late.execute("BEGIN")
+    await become(late, one)
+    await late.execute(
+        "SELECT public.process_gift($1, 'rose', 1, NULL, 'a-late-commit')", streamer.id
+    )
+    for _ in range(2):
+        await gift(world, other, streamer, "heart")
+    earned: dict[str, Any] = {"p_currency": "earnings"}
+    first = await world.call(streamer, "list_statement", **earned, p_limit=1)
+    await late.execute("COMMIT")
+    rest = await world.call(streamer, "list_statement", **earned, p_cursor=first["next"])
+    lines = [(e["amount"], e["balance"]) for page in (first, rest) for e in page["entries"]]
+    assert lines == [(35, 77), (35, 49), (7, 14), (7, 7)]
+
+
+@pytest.mark.spec("D4", "D6")
+async def test_a_balance_of_any_size_has_a_next_page(world: World) -> None:
+    one = await world.person("one")
+    for coins in (2**63 - 8, 1, 1):
+        await give_coins(world, one, coins)
+    balances: list[int] = []
+    cursor = None
+    for _ in range(3):
+        page = await world.call(one, "list_statement", p_cursor=cursor, p_limit=1)
+        balances += [entry["balance"] for entry in page["entries"]]
+        cursor = page["next"]
+    assert (balances, cursor) == ([2**63 - 6, 2**63 - 7, 2**63 - 8], None)
 
 
 @pytest.mark.spec("D4", "D6")

@@ -1,6 +1,7 @@
 """Limit, velocity and threshold: when a purchase is created, and when its money arrives."""
 
 import asyncio
+from typing import Literal
 
 import pytest
 
@@ -158,6 +159,20 @@ async def test_only_admins_change_the_rules_and_say_why(world: World) -> None:
     assert await audit(world, "money_settings_changed") == []
 
 
+@pytest.mark.spec("S21")
+async def test_two_admins_change_two_rules_at_once(world: World) -> None:
+    bosses = [await staff(world, name, "admin") for name in ("boss", "other")]
+    first, second = [await world.database.as_person(boss) for boss in bosses]
+    change = "SELECT public.configure_purchases($1, 'the risk has changed')"
+    async with first.transaction():
+        await first.execute(change, '{"velocity": 9}')
+        changing = asyncio.create_task(second.execute(change, '{"threshold_cents": 100}'))
+        await asyncio.sleep(0.3)
+    await changing
+    rules = await world.call(bosses[0], "get_purchase_settings")
+    assert (rules["velocity"], rules["threshold_cents"]) == (9, 100)
+
+
 # -- S22, A30
 
 
@@ -210,6 +225,23 @@ async def test_of_twenty_purchases_at_once_exactly_five_pass(world: World) -> No
     assert len(refusals) == 15, refusals
     assert {getattr(error, "sqlstate", None) for error in refusals} == {"LW071"}
     assert await world.rows("SELECT count(*) FROM coin_purchases") == [(5,)]
+
+
+@pytest.mark.spec("S22")
+@pytest.mark.abuse("A30")
+@pytest.mark.parametrize("level", ["repeatable_read", "serializable"])
+async def test_a_purchase_is_counted_by_what_is_committed_now(
+    world: World, level: Literal["repeatable_read", "serializable"]
+) -> None:
+    buyer = await world.person("buyer")
+    service = await world.database.as_role("service_role")
+    for call in (
+        "create_coin_purchase($1, 'coins_700', 'web', 'sandbox', $2)",
+        "process_coin_purchase($1, 'web', 'sandbox', $2, $2, 700, 9.99)",
+    ):
+        with refused("LW007"):
+            async with service.transaction(isolation=level):
+                await service.execute(f"SELECT public.{call}", buyer.id, key())
 
 
 # -- the rolling 24 hours

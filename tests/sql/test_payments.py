@@ -30,8 +30,9 @@ from tests.sql.money import (
     verify,
     wallet,
 )
-from tests.sql.world import World, refused
+from tests.sql.world import World, refused, rows_read
 
+DAY = 86_400
 ENTRIES = "SELECT count(*) FROM ledger_entries"
 
 
@@ -185,6 +186,33 @@ async def test_an_event_that_was_parked_while_its_payment_was_attached_is_not_fo
 
 
 @pytest.mark.abuse("A22")
+async def test_a_payment_of_another_shop_is_not_looked_for_for_ever(world: World) -> None:
+    event = await report(world, captured(payment_id()))
+    await world.advance(7 * DAY - 3600)
+    await process(world)
+    assert await outcome(world, event) == ("parked", None)
+    await world.advance(2 * 3600)
+    await process(world)
+    assert await outcome(world, event) == ("ignored", None)
+    await world.advance(DAY)
+    assert await process(world) == 0
+
+
+@pytest.mark.spec("S26")
+async def test_what_is_not_due_costs_nothing(world: World) -> None:
+    await world.admin.execute(
+        "INSERT INTO private.payment_events"
+        " (payment_provider, event_id, type, digest, payload, outcome, next_attempt_at)"
+        " SELECT 'sandbox', n::text, 'x', '', '{}', 'parked', private.clock() + n * interval '1 s'"
+        " FROM generate_series(1, 3000) AS n"
+    )
+    await world.admin.execute("ANALYZE private.payment_events")
+    before = await rows_read(world, "private.payment_events")
+    assert await process(world) == 0
+    assert await rows_read(world, "private.payment_events") - before < 50
+
+
+@pytest.mark.abuse("A22")
 async def test_a_refund_finds_an_unannounced_payment_that_is_held(world: World) -> None:
     buyer, payment = await world.person("buyer"), payment_id()
     early = await report(world, refund(payment, "r", 100))
@@ -235,6 +263,20 @@ async def test_an_event_that_can_not_be_applied_stays_with_what_went_wrong(world
         await world.call(buyer, "list_payment_events")
     await world.advance(60)
     assert await process(world) == 1, "it is tried again"
+
+
+@pytest.mark.spec("D7")
+async def test_events_of_one_moment_are_on_one_page(world: World) -> None:
+    clerk, made = await staff(world), [await report(world) for _ in range(2)]
+    await world.advance(1)
+    made += [await report(world) for _ in range(3)]
+    seen: list[str] = []
+    page = {"next": None}
+    for size in (3, 2):
+        page = await world.call(clerk, "list_payment_events", p_before=page["next"], p_limit=1)
+        assert len(page["events"]) == size
+        seen += [event["event_id"] for event in page["events"]]
+    assert (sorted(seen), page["next"]) == (sorted(made), None)
 
 
 @pytest.mark.abuse("A26")

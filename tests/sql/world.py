@@ -252,6 +252,18 @@ async def watched(world: World) -> tuple[Person, Person, UUID]:
     return streamer, viewer, stream
 
 
+async def rows_read(world: World, table: str) -> int:
+    """Return how many rows of a table, or entries of its indexes, were read so far."""
+    await world.login.execute("SELECT pg_stat_force_next_flush()")
+    [(read,)] = await world.rows(
+        "SELECT (t.seq_tup_read + sum(i.idx_tup_read))::bigint FROM pg_stat_all_tables AS t"
+        " JOIN pg_stat_all_indexes AS i USING (relid) WHERE relid = $1::text::regclass"
+        " GROUP BY t.seq_tup_read",
+        table,
+    )
+    return read
+
+
 async def seconds_until_off(world: World, stream: UUID, limit: int = 120) -> int:
     """Sweep every second until the stream is off; return how many seconds that took."""
     for second in range(limit):

@@ -56,6 +56,7 @@ const words: Record<string, string> = {
   not_held: "This purchase does not wait for a decision any more. The list is up to date now.",
   own_purchase: "This is your own purchase. Somebody else has to decide about it.",
   decision_too_late: "The deadline has passed. The purchase has ended, and the card was not charged.",
+  buyer_gone: "The buyer has left, so nobody can get these coins. Reject it, and the money goes back.",
   idempotency_conflict: "This was begun with something else in mind. Reload the page and try again.",
   event_conflict: "This event arrived twice with different content. The audit log says more.",
   reason_needed: "Write down why. The reason is kept in the audit log.",

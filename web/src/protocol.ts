@@ -297,6 +297,8 @@ export interface HeldPurchase {
   is_captured: boolean;
   history: { purchases: number; refunds: number; disputes: number };
   may_decide: boolean;
+  /** Not one's own, and there is somebody to be credited. */
+  may_approve: boolean;
 }
 
 export interface LedgerStatus {
@@ -322,6 +324,8 @@ export interface PaymentEvent {
 export interface AuditEntry {
   id: number;
   at: string;
+  /** Null for the server itself; of somebody who has left it is all there is. */
+  actor_id: string | null;
   actor: Person | null;
   action: string;
   subject: string;

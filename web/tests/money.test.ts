@@ -1,11 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { intents } from "../src/idempotency";
+import { nobodyToShow } from "../src/ledger/audit-words";
 import { withNewest, withOlder, type Pages } from "../src/ledger/paging";
 import { entryWords, receiptOf, signed } from "../src/ledger/statement-words";
 import { broughtSince } from "../src/gifts/tonight-facts";
 import { offline, Refusal } from "../src/problems";
-import type { HeldPurchase, Purchase, PurchaseStatus, PurchaseSettings, StatementEntry } from "../src/protocol";
-import { countries, history, timeLeft } from "../src/purchases/held-facts";
+import type { AuditEntry, HeldPurchase, Purchase, PurchaseStatus, PurchaseSettings, StatementEntry } from "../src/protocol";
+import { countries, decisionLimit, history, timeLeft } from "../src/purchases/held-facts";
 import { purchaseWords } from "../src/purchases/purchase-words";
 import { centsOf, changesOf, draftOf } from "../src/purchases/settings-draft";
 import { brief, coins, dollars } from "../src/ui/words";
@@ -181,6 +182,18 @@ describe("what finance sees before deciding", () => {
     expect(history(held({ history: { purchases: 3, refunds: 0, disputes: 0 } })).words).toBe("3 purchases, 0 disputes");
     expect(history(held({ history: { purchases: 41, refunds: 1, disputes: 0 } })).words).toBe("41 purchases, 1 refund");
   });
+});
+
+test("a decision that can not be made is not offered, with the reason", () => {
+  const held = (may_decide: boolean, may_approve: boolean) => decisionLimit({ may_decide, may_approve } as HeldPurchase);
+  expect(held(true, true)).toBeNull();
+  expect(held(true, false)).toContain("The buyer has left");
+  expect(held(false, false)).toContain("Your own purchase");
+});
+
+test("somebody who has left is not taken for the system in the audit log", () => {
+  const by = (actor_id: string | null) => nobodyToShow({ actor: null, actor_id } as AuditEntry);
+  expect([by("1"), by(null)]).toEqual(["Somebody who has left", "Livewall itself"]);
 });
 
 describe("settings about money", () => {

@@ -5,6 +5,7 @@ what became of them. Whatever it reports is boiled down to facts, the only words
 the database understands. Each provider has a module here, and nobody else knows its names.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
@@ -17,6 +18,9 @@ from livewall.settings import Settings
 
 if TYPE_CHECKING:
     from livewall.db import Database
+
+# Its one spelling in JSON, where the backslash is not an escaped one itself.
+NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 class Intent(msgspec.Struct, frozen=True):
@@ -119,11 +123,14 @@ Fact: TypeAlias = (
 class ProviderEvent(msgspec.Struct, frozen=True):
     """A genuine report of a provider. `facts` is None for a type that we do not know.
 
-    A known type that changes nothing for us has an empty list.
+    A known type that changes nothing for us has an empty list. `payment_id` is read whatever the
+    type, by which the payload is found again once its buyer is to be forgotten; None for a report
+    about no payment.
     """
 
     id: str
     type: str
+    payment_id: str | None
     facts: list[Fact] | None
     payload: dict[str, object]
 
@@ -203,6 +210,18 @@ def open_provider(settings: Settings, database: "Database") -> PaymentProvider |
 
         return Sandbox(settings, database)
     return None
+
+
+def read_payload(body: bytes) -> dict[str, object]:
+    """Read the JSON object of a report. Raises Refusal `invalid_message` for anything else.
+
+    The character U+0000, which PostgreSQL stores in no text, becomes U+FFFD: a genuine report is
+    kept whatever it says.
+    """
+    try:
+        return msgspec.json.decode(NUL.sub(rb"\1\\ufffd", body), type=dict[str, object])
+    except (msgspec.DecodeError, RecursionError):
+        raise Refusal("invalid_message", "The body is no JSON object.") from None
 
 
 def as_arguments(facts: Sequence[Fact]) -> list[dict[str, object]]:

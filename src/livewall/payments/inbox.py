@@ -2,13 +2,13 @@
 
 import hashlib
 from collections.abc import Mapping
-from uuid import UUID
+from dataclasses import replace
 
 import msgspec
 
-from livewall.db import SERVICE, Database
+from livewall.db import SERVICE, Caller, Database
 from livewall.errors import Refusal
-from livewall.money import PaymentEvent
+from livewall.money import PaymentEvent, PaymentEvents
 from livewall.payments import PaymentProvider, as_arguments
 
 # What differs between two deliveries of one event: Stripe counts the deliveries still to be made.
@@ -49,6 +49,7 @@ async def store(
         p_digest=digest(event.payload),
         p_payload=event.payload,
         p_facts=None if event.facts is None else as_arguments(event.facts),
+        p_payment_id=event.payment_id,
     )
     if stored.is_conflict:
         raise Refusal("event_conflict", "This event was reported before, with other content.")
@@ -62,15 +63,14 @@ def digest(payload: dict[str, object]) -> str:
 
 
 async def replay(
-    database: Database,
-    provider: PaymentProvider | None,
-    key: tuple[str, str],
-    actor_id: UUID | None = None,
+    database: Database, provider: PaymentProvider | None, key: tuple[str, str], actor: Caller
 ) -> PaymentEvent:
     """Read the stored event with this `key` (provider, event id) again, and act on it once more.
 
-    Raises Refusal `not_found` if there is none or its provider is not set up here.
+    Raises Refusal `not_found` if there is none or its provider is not set up here, and
+    `not_allowed` if `actor` may not see events: who may, may have them acted on.
     """
+    await database.call(actor, "list_payment_events", PaymentEvents, p_limit=1)
     name, event_id = key
     if provider is None or provider.name != name:
         raise Refusal("not_found", f"{name} is not set up here, so nobody can read its events.")
@@ -83,11 +83,11 @@ async def replay(
         raise Refusal("not_found", "The buyer deleted their account, and the event went with it.")
     facts = provider.facts_of(stored.payload)
     return await database.call(
-        SERVICE,
+        replace(SERVICE, via=actor.via),
         "replay_payment_event",
         PaymentEvent,
         p_provider=name,
         p_event_id=event_id,
         p_facts=None if facts is None else as_arguments(facts),
-        p_actor_id=actor_id,
+        p_actor_id=actor.profile_id,
     )

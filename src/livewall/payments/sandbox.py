@@ -36,6 +36,7 @@ from livewall.payments import (
     Refund,
     RequiresAction,
     Started,
+    read_payload,
 )
 from livewall.settings import Settings
 
@@ -196,12 +197,12 @@ class Sandbox:
             raise Refusal("bad_signature")
         if abs(time.time() - int(given[1])) > MOST_AGE:
             raise Refusal("bad_signature", "The signature is too old.")
+        payload = read_payload(body)
         try:
-            payload = msgspec.json.decode(body, type=dict[str, object])
             event = msgspec.convert(payload, SandboxEvent)
-        except (msgspec.MsgspecError, RecursionError):
+        except msgspec.ValidationError:
             raise Refusal("invalid_message", "The body is no event of the sandbox.") from None
-        return ProviderEvent(event.id, event.type, _facts(event), payload)
+        return ProviderEvent(event.id, event.type, event.payment.id, _facts(event), payload)
 
     def facts_of(self, payload: dict[str, object]) -> list[Fact] | None:
         """Read the facts of a stored event again."""

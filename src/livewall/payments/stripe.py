@@ -18,6 +18,7 @@ from livewall.payments import (
     ProviderEvent,
     ProviderRefused,
     Started,
+    read_payload,
 )
 from livewall.payments.stripe_events import (
     READERS,
@@ -26,6 +27,7 @@ from livewall.payments.stripe_events import (
     RefundObject,
     intent_facts,
     moment,
+    payment_of,
     refund_facts,
 )
 from livewall.settings import Settings
@@ -177,14 +179,13 @@ class Stripe:
         except (stripe.SignatureVerificationError, UnicodeDecodeError, TypeError):
             # TypeError: a signature with letters beyond ASCII, which can not be compared.
             raise Refusal("bad_signature") from None
-        try:
-            payload = msgspec.json.decode(body, type=dict[str, object])
-        except (msgspec.DecodeError, RecursionError):
-            raise Refusal("invalid_message", "The body is no JSON object.") from None
+        payload = read_payload(body)
         event_id, event_type = payload.get("id"), payload.get("type")
         if not isinstance(event_id, str) or not isinstance(event_type, str) or not event_id:
             raise Refusal("invalid_message", "The body is no event: it has no id or no type.")
-        return ProviderEvent(event_id, event_type, self.facts_of(payload), payload)
+        return ProviderEvent(
+            event_id, event_type, payment_of(payload), self.facts_of(payload), payload
+        )
 
     def facts_of(self, payload: dict[str, object]) -> list[Fact] | None:
         """Read the facts of an event; None for a type, or a shape of it, that we do not know.

@@ -148,6 +148,34 @@ def purchase_of(metadata: Metadata | None) -> UUID | None:
         return None
 
 
+class _Belonging(msgspec.Struct):
+    """A payment, or anything that names the payment it belongs to, by its id or as a whole."""
+
+    id: str | None = None
+    object: str | None = None
+    payment_intent: "str | _Belonging | None" = None
+
+
+class _AnyData(msgspec.Struct):
+    object: _Belonging
+
+
+class _AnyEvent(msgspec.Struct):
+    data: _AnyData
+
+
+def payment_of(payload: dict[str, object]) -> str | None:
+    """Return the payment that an event of any type is about; None for one about no payment."""
+    try:
+        about = msgspec.convert(payload, _AnyEvent).data.object
+    except msgspec.ValidationError:
+        return None
+    if about.object == "payment_intent":
+        return about.id
+    named = about.payment_intent
+    return named.id if isinstance(named, _Belonging) else named
+
+
 def _step(
     fact: type[RequiresAction | Processing | Canceled],
 ) -> Callable[[IntentObject, datetime], list[Fact]]:

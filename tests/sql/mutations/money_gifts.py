@@ -41,11 +41,21 @@ MUTATIONS = [
         edit(
             GIFTS,
             (
-                "WHERE s.id = g.live_stream_id AND s.streamer_id = g.recipient_id)",
-                "WHERE s.id = g.live_stream_id)",
+                "WHERE s.id = g.live_stream_id AND s.streamer_id = g.recipient_id AND s.live_available)",
+                "WHERE s.id = g.live_stream_id AND s.live_available)",
             ),
         ),
         test_gifts.test_together_only_what_is_simple_is_given,
+    ),
+    Mutation(
+        "gifts: to a stream that has ended",
+        edit(GIFTS, (" AND s.live_available))\n", "))\n")),
+        test_gifts.test_a_gift_to_a_stream_that_has_ended_is_refused,
+    ),
+    Mutation(
+        "gifts: by an old view",
+        edit(GIFTS, ("        PERFORM private.require_present_view();\n", "        NULL;\n")),
+        test_gifts.test_a_gift_is_sent_by_what_is_committed_now,
     ),
     Mutation(
         "gifts: across a block",

@@ -105,6 +105,11 @@ MUTATIONS = [
         {"limit": 2},
     ),
     Mutation(
+        "ledger: each page begins with the newest balance",
+        edit(LEDGER, ("AND e.transaction_id >= v_before", "AND false")),
+        test_ledger.test_a_late_commit_between_two_pages_shifts_no_balance,
+    ),
+    Mutation(
         "verify: any number of seconds is in time",
         edit(LEDGER, ("'is_healthy', q.oldest <= 5", "'is_healthy', true")),
         test_verify.test_what_waits_for_over_five_seconds_fails,

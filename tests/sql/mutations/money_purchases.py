@@ -32,6 +32,21 @@ MUTATIONS = [
         test_purchases.test_the_velocity_check_reads_its_index,
     ),
     Mutation(
+        "purchases: the velocity check reads all of a buyer's",
+        edit(
+            PURCHASES,
+            (
+                "c.purchased_at > v_now - interval '1 minute'",
+                "c.purchased_at > private.clock() - interval '1 minute'",
+            ),
+            (
+                "c.purchased_at > v_now - interval '24 hours'",
+                "c.purchased_at > private.clock() - interval '24 hours'",
+            ),
+        ),
+        test_purchases.test_the_velocity_check_reads_its_index,
+    ),
+    Mutation(
         "purchases: address and country are forgotten",
         edit(
             PURCHASES,
@@ -196,6 +211,11 @@ MUTATIONS = [
             SETTINGS, ("PERFORM private.require_staff('admin'), set_config", "PERFORM set_config")
         ),
         test_limits.test_only_admins_change_the_rules_and_say_why,
+    ),
+    Mutation(
+        "settings: what somebody else changes meanwhile is lost",
+        edit(SETTINGS, ("    PERFORM FROM private.money_settings FOR NO KEY UPDATE;\n", "")),
+        test_limits.test_two_admins_change_two_rules_at_once,
     ),
     Mutation(
         "settings: no trail",

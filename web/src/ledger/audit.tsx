@@ -3,6 +3,7 @@ import type { AuditEntry } from "../protocol";
 import { Link, profilePath } from "../router";
 import { LinesSkeleton, Trouble } from "../ui/trouble";
 import { dateAndTime } from "../ui/words";
+import { nobodyToShow } from "./audit-words";
 import type { Pages } from "./paging";
 import { usePages } from "./use-pages";
 
@@ -55,7 +56,7 @@ function Row({ entry }: { entry: AuditEntry }) {
         {dateAndTime(entry.at)}
       </td>
       <td role="cell" data-label="Who">
-        {entry.actor ? <Link href={profilePath(entry.actor.name)}>{entry.actor.display_name}</Link> : <span class="quiet">Livewall itself</span>}
+        {entry.actor ? <Link href={profilePath(entry.actor.name)}>{entry.actor.display_name}</Link> : <span class="quiet">{nobodyToShow(entry)}</span>}
       </td>
       <td role="cell" data-label="What">
         {entry.action.replaceAll("_", " ")}

@@ -34,6 +34,12 @@ export function history({ history: { purchases, refunds, disputes } }: HeldPurch
   return { words: parts.join(", "), isNotable: disputes > 0 };
 }
 
+/** Why not every decision can be made here; null if each can. */
+export function decisionLimit({ may_decide, may_approve }: HeldPurchase): string | null {
+  if (!may_decide) return "Your own purchase: somebody else has to decide.";
+  return may_approve ? null : "The buyer has left, so nobody can get the coins.";
+}
+
 function many(value: number, thing: string): string {
   return `${value} ${value === 1 ? thing : `${thing}s`}`;
 }

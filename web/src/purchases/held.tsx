@@ -7,7 +7,7 @@ import { Coins } from "../ui/coin";
 import { LinesSkeleton, Trouble } from "../ui/trouble";
 import { dollars } from "../ui/words";
 import { DecisionDialog, type Decision } from "./decision-dialog";
-import { countries, history, timeLeft, type Fact } from "./held-facts";
+import { countries, decisionLimit, history, timeLeft, type Fact } from "./held-facts";
 import { heldProblem, heldPurchases, loadHeld } from "./held-state";
 import { numberOf } from "./purchase-words";
 
@@ -117,16 +117,21 @@ function FactCell({ label, fact }: { label: string; fact: Fact }) {
 }
 
 function Actions({ held, decide }: { held: HeldPurchase; decide: Decide }) {
-  if (!held.may_decide) return <span class="quiet own-purchase">Your own purchase: somebody else has to decide.</span>;
   const number = numberOf(held.purchase);
+  const limit = decisionLimit(held);
   return (
     <>
-      <button type="button" class="button" aria-label={`Reject ${number}`} onClick={() => decide(held, "reject")}>
-        Reject
-      </button>
-      <button type="button" class="button primary" aria-label={`Approve ${number}`} onClick={() => decide(held, "approve")}>
-        Approve
-      </button>
+      {limit !== null && <span class="quiet decision-limit">{limit}</span>}
+      {held.may_decide && (
+        <button type="button" class="button" aria-label={`Reject ${number}`} onClick={() => decide(held, "reject")}>
+          Reject
+        </button>
+      )}
+      {held.may_approve && (
+        <button type="button" class="button primary" aria-label={`Approve ${number}`} onClick={() => decide(held, "approve")}>
+          Approve
+        </button>
+      )}
     </>
   );
 }

@@ -24,7 +24,8 @@ BEGIN
             'purchase', private.purchase_json(c), 'buyer', private.person_json(c.profile_id), 'card_country', c.card_country,
             'country_code', c.country_code, 'is_captured', c.captured_cents > 0,
             'history', private.history_json(c.profile_id, c.id),
-            'may_decide', c.profile_id IS DISTINCT FROM auth.uid()) ORDER BY private.decide_by(c), c.number), '[]')
+            'may_decide', c.profile_id IS DISTINCT FROM auth.uid(),
+            'may_approve', c.profile_id IS DISTINCT FROM auth.uid() AND private.has_profile(c.profile_id)) ORDER BY private.decide_by(c), c.number), '[]')
         FROM public.coin_purchases AS c
         WHERE c.status = 'held');
 END;
@@ -65,6 +66,8 @@ BEGIN
             jsonb_build_object('status', v_purchase.status));
     ELSIF private.decide_by(v_purchase) < private.clock() THEN
         PERFORM private.fail('LW074', 'The time to decide is over; the money goes back.', 'The buyer can buy again.');
+    ELSIF p_decision = 'approve' AND NOT private.has_profile(v_purchase.profile_id) THEN
+        PERFORM private.fail('LW085', 'The buyer has left, so nobody can be credited.', 'Reject it: the money goes back.');
     END IF;
     UPDATE public.coin_purchases SET decision = p_decision, decided_at = private.clock() WHERE id = p_purchase_id;
     PERFORM private.audit(v_caller, 'purchase_' || CASE p_decision WHEN 'approve' THEN 'approved' ELSE 'rejected' END, p_purchase_id::text,
@@ -214,68 +217,3 @@ END;
 $$;
 COMMENT ON FUNCTION public.finish_provider_call IS 'How a call went: facts, or an error, final or to be tried again. True if it was still open.';
 GRANT EXECUTE ON FUNCTION public.finish_provider_call TO service_role;
-
--- The inbox as operators see it -------------------------------------------------------------------------------------
-
-CREATE FUNCTION private.payment_event_json(p_event private.payment_events) RETURNS jsonb
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-RETURN jsonb_build_object(
-    'provider', p_event.payment_provider, 'event_id', p_event.event_id, 'type', p_event.type, 'payment_id', p_event.payment_id,
-    'outcome', p_event.outcome, 'error', p_event.error, 'received_at', p_event.received_at, 'attempts', p_event.attempts);
-
-CREATE FUNCTION public.list_payment_events(p_outcome text DEFAULT NULL, p_before timestamptz DEFAULT NULL, p_limit integer DEFAULT 50)
-RETURNS jsonb
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    v_limit integer := greatest(1, least(p_limit, 100));
-BEGIN
-    PERFORM private.require_operator();
-    RETURN (
-        WITH page AS (
-            SELECT e, e.received_at, row_number() OVER (ORDER BY e.received_at DESC, e.event_id) AS n
-            FROM private.payment_events AS e
-            WHERE (p_outcome IS NULL OR e.outcome = p_outcome) AND (p_before IS NULL OR e.received_at < p_before)
-            ORDER BY e.received_at DESC, e.event_id LIMIT v_limit + 1
-        )
-        SELECT jsonb_build_object(
-            'events', coalesce(jsonb_agg(private.payment_event_json(p.e) ORDER BY p.n) FILTER (WHERE p.n <= v_limit), '[]'),
-            'next', CASE WHEN count(*) > v_limit THEN min(p.received_at) FILTER (WHERE p.n <= v_limit) END)
-        FROM page AS p);
-END;
-$$;
-COMMENT ON FUNCTION public.list_payment_events IS 'For finance: what providers reported, newest first: {events, next}.';
-GRANT EXECUTE ON FUNCTION public.list_payment_events TO authenticated, service_role;
-
-CREATE FUNCTION public.get_payment_event(p_provider text, p_event_id text) RETURNS jsonb
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-    SELECT private.payment_event_json(e) || jsonb_build_object('payload', e.payload)
-    FROM private.payment_events AS e
-    WHERE e.payment_provider = p_provider AND e.event_id = p_event_id;
-END;
-COMMENT ON FUNCTION public.get_payment_event IS 'One event with its payload, to be read again, or null.';
-GRANT EXECUTE ON FUNCTION public.get_payment_event TO service_role;
-
-CREATE FUNCTION public.replay_payment_event(p_provider text, p_event_id text, p_facts jsonb, p_actor_id uuid DEFAULT NULL) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    v_event private.payment_events;
-BEGIN
-    -- Whatever can not be read any more stays as it was read.
-    UPDATE private.payment_events AS e
-    SET facts = coalesce(p_facts, e.facts), payment_id = coalesce(p_facts -> 0 ->> 'payment_id', e.payment_id)
-    WHERE e.payment_provider = p_provider AND e.event_id = p_event_id
-    RETURNING * INTO v_event;
-    IF v_event.event_id IS NULL THEN
-        PERFORM private.fail('LW004', 'There is no such event.', 'List the events first.');
-    END IF;
-    PERFORM private.process_event(v_event),
-        private.audit(p_actor_id, 'payment_event_replayed', p_provider || ' ' || p_event_id);
-    SELECT * INTO v_event FROM private.payment_events WHERE payment_provider = p_provider AND event_id = p_event_id;
-    RETURN private.payment_event_json(v_event);
-END;
-$$;
-COMMENT ON FUNCTION public.replay_payment_event IS 'Acts on an event once more, by facts read anew from its payload: PaymentEvent.';
-GRANT EXECUTE ON FUNCTION public.replay_payment_event TO service_role;

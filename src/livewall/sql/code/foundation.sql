@@ -43,6 +43,12 @@ END;
 $$;
 GRANT EXECUTE ON FUNCTION private.require_caller TO anon, authenticated;
 
+CREATE FUNCTION private.has_profile(p_profile_id uuid) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT EXISTS (SELECT FROM public.profiles AS p WHERE p.id = p_profile_id);
+END;
+
 -- Limits and blocks are checked against what is committed now. A transaction that reads an older snapshot would not see
 -- the block or the tile that a concurrent one has just written, however well both are locked.
 CREATE FUNCTION private.require_present_view() RETURNS void
@@ -72,6 +78,45 @@ BEGIN ATOMIC
     SELECT EXISTS (SELECT FROM private.staff_roles AS r WHERE r.profile_id = p_profile_id AND r.role = ANY (p_roles));
 END;
 GRANT EXECUTE ON FUNCTION private.has_staff_role TO authenticated;
+
+CREATE FUNCTION private.require_staff(VARIADIC p_roles text[]) RETURNS uuid
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_caller uuid := private.require_caller();
+BEGIN
+    IF NOT private.has_staff_role(v_caller, VARIADIC p_roles) THEN
+        PERFORM private.fail('LW003', format('This takes the role %s.', array_to_string(p_roles, ' or ')), 'Ask somebody who has it.');
+    END IF;
+    RETURN v_caller;
+END;
+$$;
+
+-- `role` is what was switched to, also inside a definer's function; claims would only say what somebody wrote there.
+CREATE FUNCTION private.require_operator() RETURNS void
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF current_setting('role') <> 'service_role' THEN
+        PERFORM private.require_staff('finance', 'admin');
+    END IF;
+END;
+$$;
+
+-- By length and by the characters it may not have: a bounded repetition costs a regular expression ten times as much.
+CREATE FUNCTION private.is_idempotency_key(p_key text) RETURNS boolean
+LANGUAGE sql IMMUTABLE
+RETURN octet_length(p_key) BETWEEN 8 AND 100 AND p_key !~ '[^!-~]';
+
+CREATE FUNCTION private.require_idempotency_key(p_key text) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF private.is_idempotency_key(p_key) IS NOT TRUE THEN
+        PERFORM private.fail('LW005', 'An idempotency key has 8 to 100 visible characters.', 'Use a new random UUID for each gift or purchase.');
+    END IF;
+END;
+$$;
 
 -- A whole request in one round trip: role and claims hold for this statement's transaction and are gone after it, on
 -- success and on error alike. The target is looked up in public only, and its EXECUTE privilege is checked after the

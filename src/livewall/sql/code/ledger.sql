@@ -111,10 +111,12 @@ BEGIN ATOMIC
     INSERT INTO private.outbox (kind, profile_id, source_id) VALUES (p_kind, p_profile_id, p_source_id);
 END;
 
+-- Whoever has a shell on the server may act in anybody's name: then the caller's claims say `via`, and so does the log.
 CREATE FUNCTION private.audit(p_actor_id uuid, p_action text, p_subject text, p_details jsonb DEFAULT '{}') RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    INSERT INTO private.audit_log (actor_id, action, subject, details) VALUES (p_actor_id, p_action, p_subject, p_details);
+    INSERT INTO private.audit_log (actor_id, action, subject, details)
+    VALUES (p_actor_id, p_action, p_subject, p_details || jsonb_strip_nulls(jsonb_build_object('via', auth.jwt() ->> 'via')));
 END;
 
 -- Folding and sealing ----------------------------------------------------------------------------------------------
@@ -247,8 +249,8 @@ BEGIN ATOMIC
     END;
 END;
 
--- A cursor is "transaction.balance": where the page before ended, and the balance there, so that the next page need not
--- add up everything that came since.
+-- A cursor is the transaction where the page before ended. What is newer is added up anew for each page: a transaction may
+-- commit after one with a higher id, and a balance that was carried along would be without it.
 CREATE FUNCTION public.list_statement(p_currency text DEFAULT 'coins', p_cursor text DEFAULT NULL, p_limit integer DEFAULT 50)
 RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -258,22 +260,20 @@ DECLARE
     v_limit integer := greatest(1, least(p_limit, 100));
     v_kinds text[] := CASE p_currency WHEN 'coins' THEN ARRAY['wallet', 'debt'] WHEN 'earnings' THEN ARRAY['earnings'] END;
     v_accounts bigint[];
-    v_before bigint := 9223372036854775807;
+    v_before bigint;
     v_balance bigint;
     v_page jsonb;
 BEGIN
     IF v_kinds IS NULL THEN
         PERFORM private.fail('LW005', 'There are statements of coins and of earnings.', 'Use coins or earnings.');
-    ELSIF p_cursor !~ '^\d{1,18}\.-?\d{1,18}$' THEN
+    ELSIF p_cursor !~ '^\d{1,18}$' THEN
         PERFORM private.fail('LW005', 'This is not a cursor.', 'Use the `next` of the page before.');
     END IF;
     v_accounts := ARRAY(SELECT a.id FROM private.ledger_accounts AS a WHERE a.profile_id = v_caller AND a.kind = ANY (v_kinds));
-    IF p_cursor IS NULL THEN
-        SELECT coalesce(sum(private.balance_of(v_caller, kind)), 0) INTO v_balance FROM unnest(v_kinds) AS kind;
-    ELSE
-        v_before := split_part(p_cursor, '.', 1);
-        v_balance := split_part(p_cursor, '.', 2);
-    END IF;
+    v_before := coalesce(p_cursor::bigint, 9223372036854775807);
+    SELECT (SELECT sum(private.balance_of(v_caller, kind)) FROM unnest(v_kinds) AS kind) - coalesce(sum(e.amount), 0) INTO v_balance
+    FROM public.ledger_entries AS e
+    WHERE e.account_id = ANY (v_accounts) AND e.account_id >= 100 AND e.transaction_id >= v_before;
     WITH line AS (
         SELECT e.transaction_id, sum(e.amount)::bigint AS amount
         FROM public.ledger_entries AS e
@@ -293,8 +293,7 @@ BEGIN
             'created_at', t.created_at, 'source_id', t.source_id)
             || coalesce(private.statement_line(v_caller, t.kind, t.source_id), '{"title": "", "counterpart": null}')
             ORDER BY n.n) FILTER (WHERE n.n <= v_limit), '[]'),
-        'next', CASE WHEN count(*) > v_limit THEN
-            min(n.transaction_id) FILTER (WHERE n.n = v_limit) || '.' || min(n.balance) FILTER (WHERE n.n = v_limit + 1) END)
+        'next', CASE WHEN count(*) > v_limit THEN (min(n.transaction_id) FILTER (WHERE n.n = v_limit))::text END)
     INTO v_page
     FROM numbered AS n
     JOIN private.ledger_transactions AS t ON t.id = n.transaction_id;
@@ -305,30 +304,6 @@ COMMENT ON FUNCTION public.list_statement IS 'The caller''s coins or earnings, n
 GRANT EXECUTE ON FUNCTION public.list_statement TO authenticated;
 
 -- What operators see -----------------------------------------------------------------------------------------------
-
--- `role` is what was switched to, also inside a definer's function; claims would only say what somebody wrote there.
-CREATE FUNCTION private.require_operator() RETURNS void
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    IF current_setting('role') <> 'service_role' THEN
-        PERFORM private.require_staff('finance', 'admin');
-    END IF;
-END;
-$$;
-
-CREATE FUNCTION private.require_staff(VARIADIC p_roles text[]) RETURNS uuid
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    v_caller uuid := private.require_caller();
-BEGIN
-    IF NOT private.has_staff_role(v_caller, VARIADIC p_roles) THEN
-        PERFORM private.fail('LW003', format('This takes the role %s.', array_to_string(p_roles, ' or ')), 'Ask somebody who has it.');
-    END IF;
-    RETURN v_caller;
-END;
-$$;
 
 CREATE FUNCTION private.ledger_head() RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -379,7 +354,7 @@ BEGIN
         )
         SELECT jsonb_build_object(
             'entries', coalesce(jsonb_agg(jsonb_build_object('id', p.id, 'at', p.at, 'actor', private.person_json(p.actor_id),
-                'action', p.action, 'subject', p.subject, 'details', p.details) ORDER BY p.n) FILTER (WHERE p.n <= v_limit), '[]'),
+                'actor_id', p.actor_id, 'action', p.action, 'subject', p.subject, 'details', p.details) ORDER BY p.n) FILTER (WHERE p.n <= v_limit), '[]'),
             'next', CASE WHEN count(*) > v_limit THEN min(p.id) FILTER (WHERE p.n <= v_limit) END)
         FROM page AS p);
 END;

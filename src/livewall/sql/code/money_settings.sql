@@ -44,6 +44,8 @@ DECLARE
     v_changes jsonb;
 BEGIN
     PERFORM private.require_staff('admin'), set_config('livewall.reason', private.require_reason(p_reason), true);
+    -- What others are changing is read once they have: only what is named changes.
+    PERFORM FROM private.money_settings FOR NO KEY UPDATE;
     v_changes := private.money_settings_json() || p_changes;
     IF jsonb_typeof(p_changes) IS DISTINCT FROM 'object' OR (SELECT count(*) FROM jsonb_object_keys(v_changes)) <> 5 THEN
         PERFORM private.fail('LW006', 'There is no such setting.', 'Use limit_cents, threshold_cents, velocity, daily_threshold_cents, streamer_share_percent.');

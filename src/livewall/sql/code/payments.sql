@@ -1,5 +1,5 @@
 -- livewall: after foundation, ledger, gifts, purchases
--- What payment providers report: an inbox, facts that merge in any order, and the calls that they owe us an answer to.
+-- Facts about payments, which merge in any order, and money that arrives.
 
 -- How final a report is: a later one never gives way to an earlier one, whichever is heard first.
 CREATE FUNCTION private.finality(p_status text) RETURNS integer
@@ -173,10 +173,11 @@ DECLARE
 BEGIN
     IF coalesce(p_provider_event_id, '') = '' OR coalesce(p_provider_payment_id, '') = '' THEN
         PERFORM private.fail('LW005', 'A payment has an event and a payment id.', 'Send both as the provider gave them.');
-    ELSIF NOT EXISTS (SELECT FROM public.profiles WHERE id = p_profile_id) THEN
+    END IF;
+    PERFORM private.require_present_view(), private.check_amounts(p_coin_amount, p_usd_amount), private.lock_buyer(p_profile_id);
+    IF NOT private.has_profile(p_profile_id) THEN
         PERFORM private.fail('LW004', 'There is no such person.', 'Check p_profile_id.');
     END IF;
-    PERFORM private.check_amounts(p_coin_amount, p_usd_amount), private.lock_buyer(p_profile_id);
     v_purchase := private.recorded_purchase(
         p_profile_id, p_payment_provider, p_provider_event_id, p_provider_payment_id, p_coin_amount, p_usd_amount);
     IF v_purchase.id IS NULL THEN
@@ -232,158 +233,3 @@ EXCEPTION
     WHEN SQLSTATE 'LW071' THEN PERFORM private.hold_payment(p_provider, p_event_id, p_fact, 'too_many_purchases');
 END;
 $$;
-
--- The inbox ---------------------------------------------------------------------------------------------------------
-
-CREATE FUNCTION public.receive_payment_event(
-    p_provider text, p_event_id text, p_type text, p_digest text, p_payload jsonb, p_facts jsonb DEFAULT NULL) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    v_known private.payment_events;
-BEGIN
-    INSERT INTO private.payment_events AS e (payment_provider, event_id, type, payment_id, digest, payload, facts)
-    VALUES (p_provider, p_event_id, p_type, p_facts -> 0 ->> 'payment_id', p_digest, p_payload, p_facts)
-    ON CONFLICT ON CONSTRAINT payment_events_once DO NOTHING;
-    IF FOUND THEN
-        RETURN jsonb_build_object('event_id', p_event_id, 'is_new', true, 'is_conflict', false);
-    END IF;
-    SELECT * INTO v_known FROM private.payment_events WHERE payment_provider = p_provider AND event_id = p_event_id;
-    IF v_known.digest <> p_digest THEN
-        -- Told as a result, not raised: the alert has to be committed.
-        PERFORM private.audit(NULL, 'payment_event_altered', p_provider || ' ' || p_event_id,
-            jsonb_build_object('known', v_known.digest, 'received', p_digest));
-    END IF;
-    RETURN jsonb_build_object('event_id', p_event_id, 'is_new', false, 'is_conflict', v_known.digest <> p_digest);
-END;
-$$;
-COMMENT ON FUNCTION public.receive_payment_event IS 'Stores a verified event of a provider: {event_id, is_new, is_conflict}. A known id with other content is an alert.';
-GRANT EXECUTE ON FUNCTION public.receive_payment_event TO service_role;
-
--- The purchase that a fact is about: by its payment, or by our own id, which the payment carries since it was made.
-CREATE FUNCTION private.purchase_of_fact(p_provider text, p_fact jsonb) RETURNS uuid
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    v_id uuid;
-BEGIN
-    SELECT c.id INTO v_id FROM public.coin_purchases AS c
-    WHERE c.payment_provider = p_provider AND c.provider_payment_id = p_fact ->> 'payment_id';
-    IF v_id IS NULL THEN
-        UPDATE public.coin_purchases AS c SET provider_payment_id = p_fact ->> 'payment_id'
-        WHERE c.id = (p_fact ->> 'purchase_id')::uuid AND c.payment_provider = p_provider AND c.provider_payment_id IS NULL
-        RETURNING c.id INTO v_id;
-    END IF;
-    RETURN v_id;
-END;
-$$;
-
-CREATE FUNCTION private.act_on_event(p_event private.payment_events) RETURNS text
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    v_fact jsonb;
-    v_purchase_id uuid;
-    v_outcome text := 'ignored';
-BEGIN
-    FOR v_fact IN SELECT value FROM jsonb_array_elements(coalesce(p_event.facts, '[]')) LOOP
-        v_purchase_id := private.purchase_of_fact(p_event.payment_provider, v_fact);
-        IF v_purchase_id IS NOT NULL THEN
-            PERFORM private.apply_facts(v_purchase_id, jsonb_build_array(v_fact));
-        ELSIF v_fact ->> 'kind' = 'captured' AND v_fact ->> 'profile_id' IS NOT NULL AND v_fact ->> 'coin_amount' IS NOT NULL THEN
-            PERFORM private.settle_unannounced(p_event.payment_provider, p_event.event_id, v_fact);
-        ELSE
-            RETURN 'parked';
-        END IF;
-        v_outcome := 'applied';
-    END LOOP;
-    RETURN v_outcome;
-END;
-$$;
-
--- Whatever an event does to us, it stays in the inbox with what went wrong, and is tried again.
-CREATE FUNCTION private.process_event(p_event private.payment_events) RETURNS text
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    v_outcome text;
-    v_error text;
-BEGIN
-    BEGIN
-        v_outcome := private.act_on_event(p_event);
-    EXCEPTION WHEN OTHERS THEN
-        v_outcome := 'failed';
-        v_error := format('%s: %s', SQLSTATE, SQLERRM);
-    END;
-    UPDATE private.payment_events AS e
-    SET outcome = v_outcome, error = v_error, attempts = e.attempts + 1,
-        next_attempt_at = private.clock() + least(interval '1 hour', interval '1 second' * 2 ^ least(e.attempts, 12))
-    WHERE e.payment_provider = p_event.payment_provider AND e.event_id = p_event.event_id;
-    -- About somebody who is gone: what it says of them goes, too.
-    PERFORM private.redact_payment_events(c.profile_id) FROM public.coin_purchases AS c
-    WHERE c.payment_provider = p_event.payment_provider AND c.provider_payment_id = p_event.payment_id
-        AND NOT EXISTS (SELECT FROM public.profiles AS p WHERE p.id = c.profile_id);
-    RETURN v_outcome;
-END;
-$$;
-
--- One server at a time: two of them would wait for each other's wallets.
-CREATE FUNCTION public.process_payment_events(p_limit integer DEFAULT 100) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    v_events private.payment_events[];
-    v_event private.payment_events;
-BEGIN
-    PERFORM pg_advisory_xact_lock(hashtextextended('payment events', 0));
-    v_events := ARRAY(
-        SELECT e FROM private.payment_events AS e
-        -- The parked, too: their payment may have been attached by a transaction that did not see them parked yet.
-        WHERE e.outcome IN ('waiting', 'failed', 'parked') AND e.next_attempt_at <= private.clock()
-        ORDER BY e.next_attempt_at LIMIT p_limit FOR UPDATE SKIP LOCKED);
-    PERFORM private.lock_purchases_of(v_events);
-    FOREACH v_event IN ARRAY v_events LOOP
-        PERFORM private.process_event(v_event);
-    END LOOP;
-    RETURN jsonb_build_object('processed', cardinality(v_events));
-END;
-$$;
-COMMENT ON FUNCTION public.process_payment_events IS 'Acts on the events that wait: {processed}. Run every second.';
-GRANT EXECUTE ON FUNCTION public.process_payment_events TO service_role;
-
--- Events that came before their purchase.
-CREATE FUNCTION private.unpark(p_provider text, p_payment_id text) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    v_event private.payment_events;
-BEGIN
-    FOR v_event IN
-        SELECT * FROM private.payment_events AS e
-        WHERE e.payment_provider = p_provider AND e.payment_id = p_payment_id AND e.outcome = 'parked'
-        -- Somebody else may be at one of them; it comes up again.
-        ORDER BY e.received_at, e.event_id FOR UPDATE SKIP LOCKED
-    LOOP
-        PERFORM private.process_event(v_event);
-    END LOOP;
-END;
-$$;
-
-CREATE FUNCTION public.attach_payment(p_purchase_id uuid, p_provider_payment_id text) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    v_purchase public.coin_purchases := private.lock_purchase(p_purchase_id);
-BEGIN
-    IF coalesce(p_provider_payment_id, '') = '' THEN
-        PERFORM private.fail('LW005', 'A payment has an id.', 'Send it as the provider gave it.');
-    ELSIF v_purchase.provider_payment_id <> p_provider_payment_id THEN
-        PERFORM private.fail('LW076', 'This purchase has another payment.', 'Look at both payments.');
-    END IF;
-    UPDATE public.coin_purchases SET provider_payment_id = p_provider_payment_id WHERE id = p_purchase_id;
-    PERFORM private.settle_purchase(p_purchase_id, 'attached'), private.unpark(v_purchase.payment_provider, p_provider_payment_id);
-    RETURN private.purchase_event_json(p_purchase_id);
-END;
-$$;
-COMMENT ON FUNCTION public.attach_payment IS 'The provider''s payment for a purchase; applies what was heard of it before: Purchase.';
-GRANT EXECUTE ON FUNCTION public.attach_payment TO service_role;

@@ -266,12 +266,13 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 RETURN pg_advisory_xact_lock(hashtextextended('buyer ' || p_profile_id::text, 0));
 
 -- Limit, velocity and threshold, as they are in force at this moment. The caller has locked the buyer: of twenty calls at
--- once, exactly those that fit pass.
+-- once, exactly those that fit pass. The time in a variable: an index serves no volatile function.
 CREATE FUNCTION private.admit_purchase(p_profile_id uuid, p_usd_amount numeric, OUT max_purchase_limit numeric, OUT requires_approval boolean)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_rule private.money_settings;
+    v_now timestamptz := private.clock();
     v_recent bigint;
     v_oldest timestamptz;
     v_day numeric;
@@ -284,17 +285,17 @@ BEGIN
     SELECT count(*), min(r.purchased_at) INTO v_recent, v_oldest
     FROM (
         SELECT c.purchased_at FROM public.coin_purchases AS c
-        WHERE c.profile_id = p_profile_id AND c.purchased_at > private.clock() - interval '1 minute'
+        WHERE c.profile_id = p_profile_id AND c.purchased_at > v_now - interval '1 minute'
         ORDER BY c.purchased_at DESC LIMIT v_rule.purchases_per_minute
     ) AS r;
     IF v_recent >= v_rule.purchases_per_minute THEN
         PERFORM private.fail('LW071', format('%s purchases in a minute are the most.', v_rule.purchases_per_minute),
             'Wait a moment, then buy again.', jsonb_build_object(
-                'retry_after', ceil(extract(epoch FROM v_oldest + interval '1 minute' - private.clock()))));
+                'retry_after', ceil(extract(epoch FROM v_oldest + interval '1 minute' - v_now))));
     END IF;
     SELECT coalesce(sum(c.usd_amount), 0) INTO v_day
     FROM public.coin_purchases AS c
-    WHERE c.profile_id = p_profile_id AND c.purchased_at > private.clock() - interval '24 hours'
+    WHERE c.profile_id = p_profile_id AND c.purchased_at > v_now - interval '24 hours'
         -- The failed count: a good card may follow a bad one on the same purchase.
         AND c.status NOT IN ('canceled', 'rejected', 'expired');
     max_purchase_limit := v_rule.purchase_limit;
@@ -325,7 +326,9 @@ DECLARE
     v_purchase public.coin_purchases;
     v_rule record;
 BEGIN
-    PERFORM private.require_idempotency_key(p_idempotency_key), private.require_buyer(p_profile_id), private.lock_buyer(p_profile_id);
+    PERFORM private.require_present_view(), private.require_idempotency_key(p_idempotency_key), private.lock_buyer(p_profile_id);
+    -- In a statement of its own, which sees what was committed while this one waited: the buyer may have left.
+    PERFORM private.require_buyer(p_profile_id);
     SELECT * INTO v_purchase FROM public.coin_purchases WHERE profile_id = p_profile_id AND idempotency_key = p_idempotency_key;
     IF v_purchase.id IS NOT NULL THEN
         IF (v_purchase.coin_pack_id, v_purchase.platform) IS DISTINCT FROM (p_coin_pack_id, p_platform) THEN
