@@ -8,8 +8,8 @@ from litestar import get, post
 from litestar.params import JSONBody
 from msgspec import Meta
 
-from livewall.money import IdempotencyKey
 from livewall.routing import Anybody, SignedInCaller, TheServer, problems
+from livewall.shapes import IdempotencyKey
 
 
 class GiftType(msgspec.Struct, frozen=True):

@@ -1,26 +1,17 @@
-"""Purchases, gifts and payment events as HTTP, the socket and commands write them.
+"""Purchases and payment events as HTTP, the socket and commands write them.
 
+Here and not with their routes, because commands must not wait for a web server to be imported.
 All money is in whole US cents, coins are whole numbers.
 """
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta
 
 from livewall.shapes import Person
 
-IdempotencyKey = Annotated[
-    str,
-    Meta(
-        min_length=8,
-        max_length=100,
-        pattern="^[!-~]+$",
-        description="8 to 100 printable characters without spaces; a new one for each new wish",
-    ),
-]
 PurchaseStatus = Literal[
     "created",
     "pending",
@@ -38,19 +29,6 @@ PurchaseStatus = Literal[
 ]
 
 EventOutcome = Literal["waiting", "applied", "parked", "ignored", "failed"]
-
-
-class Gift(msgspec.Struct, frozen=True):
-    """A gift as others see it; without a sender they are gone. The price is in coins."""
-
-    id: UUID
-    gift_type_id: str
-    title: str
-    emoji: str
-    price: int
-    sender_id: UUID
-    sender: Person | None
-    recipient_id: UUID
 
 
 class Purchase(msgspec.Struct, frozen=True):

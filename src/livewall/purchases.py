@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from livewall.db import SERVICE
 from livewall.errors import Refusal
-from livewall.money import HeldPurchase, IdempotencyKey, Purchase, PurchaseSettings
+from livewall.money import HeldPurchase, Purchase, PurchaseSettings
 from livewall.payments import Checkout, Intent, PaymentProvider
 from livewall.routing import (
     Anybody,
@@ -23,7 +23,7 @@ from livewall.routing import (
     problems,
 )
 from livewall.server import Server
-from livewall.shapes import ShortText
+from livewall.shapes import IdempotencyKey, ShortText
 
 # While it is one of these the buyer has something to do at the provider.
 PAYABLE = frozenset({"created", "pending", "failed"})
