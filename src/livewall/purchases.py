@@ -165,6 +165,7 @@ async def _begin_payment(
             usd_cents=purchase.usd_cents,
             capture="manual" if purchase.requires_approval else "automatic",
             idempotency_key=str(purchase.id),
+            payment_id=purchase.provider_payment_id,
         )
     )
     attached = await server.database.call(

@@ -161,7 +161,7 @@ GRANT EXECUTE ON FUNCTION public.expire_purchases TO service_role;
 
 -- Calls to providers ------------------------------------------------------------------------------------------------
 
--- Whoever takes a call has until its next attempt to say how it went. The same idempotency key goes out every time.
+-- Whoever takes a call has until its next attempt to say how it went. Its key says every time that it is the same one.
 CREATE FUNCTION public.take_provider_calls(p_limit integer DEFAULT 10) RETURNS jsonb
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
