@@ -114,6 +114,29 @@ async def _pay(database: Database, buyer: Person, usd: int = 10, coins: int = 1_
     return UUID(json.loads(text)["id"])
 
 
+async def _report(database: Database, buyer: Person, cents: int, currency: str) -> str:
+    """Have money reported for a new purchase of 700 coins for $9.99; return its id."""
+    service = await database.as_role("service_role")
+    created = "SELECT public.create_coin_purchase($1, 'coins_700', 'web', 'sandbox', $2) ->> 'id'"
+    purchase_id = await service.fetchval(created, buyer.id, str(uuid4()))
+    fact = {
+        "kind": "captured",
+        "payment_id": f"pay_{purchase_id}",
+        "purchase_id": purchase_id,
+        "amount_cents": cents,
+        "currency": currency,
+        "at": "2026-11-25T12:00:00Z",
+    }
+    await service.execute(
+        "SELECT public.receive_payment_event("
+        "'sandbox', $1, 'captured', 'x', '{}', $2::text::jsonb)",
+        f"evt_{uuid4()}",
+        json.dumps([fact]),
+    )
+    await service.execute("SELECT public.process_payment_events()")
+    return purchase_id
+
+
 async def _finance(database: Database, name: str, role: str = "finance") -> Person:
     person = await database.person(name)
     admin = await database.admin()
@@ -222,6 +245,22 @@ async def test_decisions_by_a_second_person(database: Database, shell: Shell) ->
     admin = await database.admin()
     calls = await admin.fetch("SELECT call, purchase_id FROM private.provider_calls")
     assert [(c["call"], c["purchase_id"]) for c in calls] == [("refund", second)]
+
+
+@pytest.mark.spec("S25", "D7")
+@pytest.mark.abuse("A26")
+async def test_what_came_is_shown_not_what_was_ordered(database: Database, shell: Shell) -> None:
+    await _finance(database, "mia")
+    less = await _report(database, await database.person("ada"), 333, "usd")
+    yen = await _report(database, await database.person("bob"), 999, "jpy")
+    table = {line.split()[0]: line for line in shell.ok("purchases", "held").splitlines()}
+    assert " 233 " in table[less]
+    assert "$3.33 arrived, ordered for $9.99" in table[less]
+    assert "JPY 999 (smallest unit) arrived, ordered for $9.99" in table[yen]
+    decide = ("--as", "mia", "--reason", "looked at it")
+    assert "in dollars only" in shell.refused("purchases", "approve", yen, *decide)
+    assert "rejected" in shell.ok("purchases", "reject", yen, *decide)
+    assert "completed" in shell.ok("purchases", "approve", less, *decide)
 
 
 @pytest.mark.spec("D4")

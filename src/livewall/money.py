@@ -1,7 +1,7 @@
 """Purchases and payment events as HTTP, the socket and commands write them.
 
 Here and not with their routes, because commands must not wait for a web server to be imported.
-All money is in whole US cents, coins are whole numbers.
+Money is in whole US cents unless a shape names its currency, coins are whole numbers.
 """
 
 from datetime import datetime
@@ -32,7 +32,11 @@ EventOutcome = Literal["waiting", "applied", "parked", "ignored", "failed"]
 
 
 class Purchase(msgspec.Struct, frozen=True):
-    """One purchase of coins; all money in whole US cents. `number` is what receipts call it."""
+    """One purchase of coins. `number` is what receipts call it, `usd_cents` the price.
+
+    What was authorized, captured, refunded and disputed is in the smallest unit of `currency` (ISO
+    code in small letters). `paid_coins` is what the captured money was credited as, 0 before.
+    """
 
     id: UUID
     number: int
@@ -48,6 +52,10 @@ class Purchase(msgspec.Struct, frozen=True):
     decide_by: datetime | None
     created_at: datetime
     completed_at: datetime | None
+    currency: str
+    authorized_cents: int
+    captured_cents: int
+    paid_coins: int
     refunded_cents: int
     refunded_coins: int
     disputed_cents: int
@@ -62,7 +70,10 @@ class History(msgspec.Struct, frozen=True):
 
 
 class HeldPurchase(msgspec.Struct, frozen=True):
-    """A purchase that waits for a decision, with what helps to decide."""
+    """A purchase that waits for a decision, with what helps to decide.
+
+    Nobody decides about their own, and what did not come in dollars can only be rejected.
+    """
 
     purchase: Purchase
     buyer: Person | None
@@ -71,6 +82,8 @@ class HeldPurchase(msgspec.Struct, frozen=True):
     is_captured: bool
     history: History
     may_decide: bool
+    may_approve: bool
+    coins_if_approved: int
 
 
 class PurchaseSettings(msgspec.Struct, frozen=True):

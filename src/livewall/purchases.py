@@ -215,6 +215,7 @@ async def list_held(person: SignedInCaller, server: TheServer) -> HeldPurchases:
         "not_held",
         "own_purchase",
         "decision_too_late",
+        "foreign_currency",
         "reason_needed",
     ),
 )

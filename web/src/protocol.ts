@@ -244,6 +244,11 @@ export interface Purchase {
   decide_by: string | null;
   created_at: string;
   completed_at: string | null;
+  /** ISO code in small letters; all cents below are of its smallest unit. */
+  currency: string;
+  authorized_cents: number;
+  captured_cents: number;
+  paid_coins: number;
   refunded_cents: number;
   refunded_coins: number;
   disputed_cents: number;
@@ -289,6 +294,9 @@ export interface HeldPurchase {
   is_captured: boolean;
   history: { purchases: number; refunds: number; disputes: number };
   may_decide: boolean;
+  /** Not one's own, and in the currency that coins have a price in. */
+  may_approve: boolean;
+  coins_if_approved: number;
 }
 
 export interface LedgerStatus {
