@@ -1,17 +1,22 @@
 """`livewall ledger`, `purchases` and `webhooks` as people type them."""
 
+import contextlib
+import io
 import json
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 from uuid import UUID, uuid4
 
 import pytest
 
+from livewall import cli
 from tests.databases import Database, Person, data_folder
 
 SETTINGS = {"LIVEWALL_SECRET": "a secret of at least thirty-two bytes", "LIVEWALL_PAYMENTS": "none"}
@@ -25,7 +30,7 @@ def folder() -> Generator[Path]:
 
 
 class Shell:
-    """Runs the command against one database."""
+    """Runs the command against one database: here, because a new Python takes seconds to start."""
 
     def __init__(self, database: Database, folder: Path) -> None:
         self._environment = {
@@ -37,10 +42,24 @@ class Shell:
         }
 
     def run(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        """Run to the end, whatever that is."""
+        """Run to the end, whatever that is, in a thread: a command has an event loop of its own."""
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            patch.dict(os.environ, self._environment | settings),
+            patch.object(sys, "argv", ["livewall", *arguments]),
+            patch("livewall.cli.signal.signal"),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            ThreadPoolExecutor(1) as thread,
+        ):
+            code = thread.submit(_exit_code).result(120)
+        return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+
+    def typed(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run to the end as a process."""
         return subprocess.run(
             [sys.executable, "-m", "livewall", *arguments],
-            env=self._environment | settings,
+            env=self._environment,
             capture_output=True,
             text=True,
             timeout=120,
@@ -67,6 +86,15 @@ class Shell:
         return result.stderr
 
 
+def _exit_code() -> int:
+    """Run the command; return what the process would end with."""
+    try:
+        cli.main()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return 0
+
+
 @pytest.fixture
 def shell(database: Database, folder: Path) -> Shell:
     """The command, on this test's database."""
@@ -85,6 +113,29 @@ async def _pay(database: Database, buyer: Person, usd: int = 10, coins: int = 1_
         usd,
     )
     return UUID(json.loads(text)["id"])
+
+
+async def _report(database: Database, buyer: Person, cents: int, currency: str) -> str:
+    """Have money reported for a new purchase of 700 coins for $9.99; return its id."""
+    service = await database.as_role("service_role")
+    created = "SELECT public.create_coin_purchase($1, 'coins_700', 'web', 'sandbox', $2) ->> 'id'"
+    purchase_id = await service.fetchval(created, buyer.id, str(uuid4()))
+    fact = {
+        "kind": "captured",
+        "payment_id": f"pay_{purchase_id}",
+        "purchase_id": purchase_id,
+        "amount_cents": cents,
+        "currency": currency,
+        "at": "2026-11-25T12:00:00Z",
+    }
+    await service.execute(
+        "SELECT public.receive_payment_event("
+        "'sandbox', $1, 'captured', 'x', '{}', $2::text::jsonb)",
+        f"evt_{uuid4()}",
+        json.dumps([fact]),
+    )
+    await service.execute("SELECT public.process_payment_events()")
+    return purchase_id
 
 
 async def _finance(database: Database, name: str, role: str = "finance") -> Person:
@@ -112,6 +163,15 @@ async def test_every_command_teaches(shell: Shell) -> None:
     }.items():
         text = " ".join(shell.ok(*command, "--help").replace("│", " ").split())
         assert words in text, command
+
+
+async def test_as_typed_it_is_the_same(shell: Shell) -> None:
+    # Prints, complains and fails, all three.
+    command = ("ledger", "verify", "--head", "0" * 64)
+    typed, here = shell.typed(*command), shell.run(*command)
+    assert (typed.returncode, typed.stdout, typed.stderr) == (1, here.stdout, here.stderr)
+    assert here.returncode == 1
+    assert "exported_head_is_in_the_chain" in typed.stderr
 
 
 @pytest.mark.spec("D7")
@@ -188,6 +248,22 @@ async def test_decisions_by_a_second_person(database: Database, shell: Shell) ->
     assert [(c["call"], c["purchase_id"]) for c in calls] == [("refund", second)]
     logged = await admin.fetch("SELECT details ->> 'via' AS via FROM private.audit_log")
     assert [entry["via"] for entry in logged] == ["command line"] * 2
+
+
+@pytest.mark.spec("S25", "D7")
+@pytest.mark.abuse("A26")
+async def test_what_came_is_shown_not_what_was_ordered(database: Database, shell: Shell) -> None:
+    await _finance(database, "mia")
+    less = await _report(database, await database.person("ada"), 333, "usd")
+    yen = await _report(database, await database.person("bob"), 999, "jpy")
+    table = {line.split()[0]: line for line in shell.ok("purchases", "held").splitlines()}
+    assert " 233 " in table[less]
+    assert "$3.33 arrived, ordered for $9.99" in table[less]
+    assert "JPY 999 (smallest unit) arrived, ordered for $9.99" in table[yen]
+    decide = ("--as", "mia", "--reason", "looked at it")
+    assert "in dollars only" in shell.refused("purchases", "approve", yen, *decide)
+    assert "rejected" in shell.ok("purchases", "reject", yen, *decide)
+    assert "completed" in shell.ok("purchases", "approve", less, *decide)
 
 
 @pytest.mark.spec("D4")

@@ -52,6 +52,13 @@ def dollars(cents: int) -> str:
     return f"${cents // 100:,}.{cents % 100:02}"
 
 
+def amount(currency: str, cents: int) -> str:
+    """Return an amount, such as $3.33 or JPY 999 (smallest unit): whole yen are not cents."""
+    if currency == "usd":
+        return dollars(cents)
+    return f"{currency.upper()} {cents:,} (smallest unit)"
+
+
 def moment(at: datetime | None) -> str:
     """Return a time in UTC to the second, or a dash for none."""
     return at.strftime("%Y-%m-%d %H:%M:%SZ") if at else "-"

@@ -11,6 +11,7 @@ from livewall.cli_calls import (
     AsJson,
     AsName,
     acting_as,
+    amount,
     ask,
     dollars,
     moment,
@@ -35,8 +36,9 @@ RULES = PurchaseSettings.__struct_fields__
 def held(as_json: AsJson = False) -> None:
     """List purchases that wait for a decision, and until when.
 
-    Until somebody decides, the card is only authorized and no coins are credited. Without a
-    decision in time the money is given back.
+    Until somebody decides, no coins are credited: the card is only authorized, or the money has
+    arrived and waits. Coins are those that approving would give: none in a foreign currency, in
+    which a purchase can only be rejected. Without a decision in time the money is given back.
     """
 
     from livewall.db import SERVICE
@@ -54,7 +56,7 @@ def held(as_json: AsJson = False) -> None:
 
 
 def _print_held(waiting: list[HeldPurchase]) -> None:
-    columns = ("id", "number", "buyer", "coins", "amount", "decide by", "countries", "before")
+    columns = ("id", "number", "buyer", "coins", "money", "decide by", "countries", "before")
     listed = table(*columns, "why")
     for item in waiting:
         purchase, history = item.purchase, item.history
@@ -62,8 +64,8 @@ def _print_held(waiting: list[HeldPurchase]) -> None:
             str(purchase.id),
             f"P-{purchase.number}",
             item.buyer.name if item.buyer else "gone",
-            f"{purchase.coin_amount:,}",
-            dollars(purchase.usd_cents),
+            f"{item.coins_if_approved:,}",
+            _money(purchase),
             moment(purchase.decide_by),
             f"{item.country_code or '?'}, card {item.card_country or '?'}",
             f"{history.purchases} bought, {history.refunds} refunded, {history.disputes} disputed",
@@ -72,9 +74,22 @@ def _print_held(waiting: list[HeldPurchase]) -> None:
     show(listed)
 
 
+def _money(purchase: Purchase) -> str:
+    """Return what came, and what was asked for if that is something else."""
+    state = "arrived" if purchase.captured_cents else "authorized"
+    cents = purchase.captured_cents or purchase.authorized_cents
+    came = f"{amount(purchase.currency, cents)} {state}"
+    if purchase.currency == "usd":
+        is_as_ordered = cents == purchase.usd_cents
+    else:
+        # What no order of ours began has no price in dollars.
+        is_as_ordered = purchase.coin_pack_id is None
+    return came if is_as_ordered else f"{came}, ordered for {dollars(purchase.usd_cents)}"
+
+
 @app.command()
 def approve(purchase_id: PurchaseId, name: AsName, reason: Reason) -> None:
-    """Approve a held purchase: its money is captured, and then its coins are credited.
+    """Approve a held purchase: its money is captured if it was not, and its coins are credited.
 
     NAME needs the role finance or admin and must not be the buyer:
 

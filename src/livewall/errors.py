@@ -74,6 +74,7 @@ CATALOGUE: dict[str, Entry] = {
     "refund_too_large": Entry(422, "Refund too large", "LW083", "Refund less."),
     "transition_refused": Entry(409, "Purchase has moved on", "LW084", "Look at it again."),
     "buyer_gone": Entry(409, "Buyer has left", "LW085", "Reject it: the money goes back."),
+    "foreign_currency": Entry(409, "Not in dollars", "LW086", "Reject it: the money goes back."),
     "ledger_is_append_only": Entry(403, "Only added to", "LW090", "Post a correction instead."),
     "ledger_unbalanced": Entry(422, "Entries do not balance", "LW091", "Post every side at once."),
     "invalid_message": Entry(400, "Message not understood", None, "See docs/protocol.md."),

@@ -12,8 +12,8 @@ import structlog
 from livewall.db import SERVICE, Database
 from livewall.hub import Hub
 from livewall.messages import ChatEvent, GiftEvent, HeldEvent, PurchaseEvent, WalletEvent
-from livewall.money import Gift, Purchase
-from livewall.shapes import ChatMessage
+from livewall.money import Purchase
+from livewall.shapes import ChatMessage, Gift
 
 POLL_SECONDS = 0.25
 DELIVERED_AT_ONCE = 1_000

@@ -18,7 +18,7 @@ from msgspec import Meta
 from livewall import metrics
 from livewall.db import SERVICE, Argument, Caller, Database
 from livewall.errors import Refusal
-from livewall.money import IdempotencyKey
+from livewall.shapes import IdempotencyKey
 
 # While one call's commit is on its way to the disk, another can work.
 CALLS = 2

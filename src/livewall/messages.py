@@ -8,11 +8,12 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from livewall.errors import Problem
-from livewall.money import Gift, Purchase
+from livewall.money import Purchase
 from livewall.shapes import (
     Account,
     ChatMessage,
     Count,
+    Gift,
     ShortText,
     Slot,
     Stream,

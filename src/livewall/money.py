@@ -1,26 +1,17 @@
-"""Purchases, gifts and payment events as HTTP, the socket and commands write them.
+"""Purchases and payment events as HTTP, the socket and commands write them.
 
-All money is in whole US cents, coins are whole numbers.
+Here and not with their routes, because commands must not wait for a web server to be imported.
+Money is in whole US cents unless a shape names its currency, coins are whole numbers.
 """
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta
 
 from livewall.shapes import Person
 
-IdempotencyKey = Annotated[
-    str,
-    Meta(
-        min_length=8,
-        max_length=100,
-        pattern="^[!-~]+$",
-        description="8 to 100 printable characters without spaces; a new one for each new wish",
-    ),
-]
 PurchaseStatus = Literal[
     "created",
     "pending",
@@ -40,21 +31,12 @@ PurchaseStatus = Literal[
 EventOutcome = Literal["waiting", "applied", "parked", "ignored", "failed"]
 
 
-class Gift(msgspec.Struct, frozen=True):
-    """A gift as others see it; without a sender they are gone. The price is in coins."""
-
-    id: UUID
-    gift_type_id: str
-    title: str
-    emoji: str
-    price: int
-    sender_id: UUID
-    sender: Person | None
-    recipient_id: UUID
-
-
 class Purchase(msgspec.Struct, frozen=True):
-    """One purchase of coins; all money in whole US cents. `number` is what receipts call it."""
+    """One purchase of coins. `number` is what receipts call it, `usd_cents` the price.
+
+    What was authorized, captured, refunded and disputed is in the smallest unit of `currency` (ISO
+    code in small letters). `paid_coins` is what the captured money was credited as, 0 before.
+    """
 
     id: UUID
     number: int
@@ -70,6 +52,10 @@ class Purchase(msgspec.Struct, frozen=True):
     decide_by: datetime | None
     created_at: datetime
     completed_at: datetime | None
+    currency: str
+    authorized_cents: int
+    captured_cents: int
+    paid_coins: int
     refunded_cents: int
     refunded_coins: int
     disputed_cents: int
@@ -86,7 +72,8 @@ class History(msgspec.Struct, frozen=True):
 class HeldPurchase(msgspec.Struct, frozen=True):
     """A purchase that waits for a decision, with what helps to decide.
 
-    Nobody decides about their own, and what a buyer who has left (None) paid can only be rejected.
+    Nobody decides about their own; what a buyer who has left (None) paid, and what did not come in
+    dollars, can only be rejected.
     """
 
     purchase: Purchase
@@ -97,6 +84,7 @@ class HeldPurchase(msgspec.Struct, frozen=True):
     history: History
     may_decide: bool
     may_approve: bool
+    coins_if_approved: int
 
 
 class PurchaseSettings(msgspec.Struct, frozen=True):

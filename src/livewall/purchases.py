@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from livewall.db import SERVICE
 from livewall.errors import Refusal
-from livewall.money import HeldPurchase, IdempotencyKey, Purchase, PurchaseSettings
+from livewall.money import HeldPurchase, Purchase, PurchaseSettings
 from livewall.payments import Checkout, Intent, PaymentProvider
 from livewall.routing import (
     Anybody,
@@ -23,7 +23,7 @@ from livewall.routing import (
     problems,
 )
 from livewall.server import Server
-from livewall.shapes import ShortText
+from livewall.shapes import IdempotencyKey, ShortText
 
 # While it is one of these the buyer has something to do at the provider.
 PAYABLE = frozenset({"created", "pending", "failed"})
@@ -165,6 +165,7 @@ async def _begin_payment(
             usd_cents=purchase.usd_cents,
             capture="manual" if purchase.requires_approval else "automatic",
             idempotency_key=str(purchase.id),
+            payment_id=purchase.provider_payment_id,
         )
     )
     attached = await server.database.call(
@@ -215,6 +216,7 @@ async def list_held(person: SignedInCaller, server: TheServer) -> HeldPurchases:
         "own_purchase",
         "decision_too_late",
         "buyer_gone",
+        "foreign_currency",
         "reason_needed",
     ),
 )

@@ -12,6 +12,15 @@ Text = Annotated[str, Meta(max_length=4_000)]
 ShortText = Annotated[str, Meta(max_length=1_000)]
 # Anything a double holds exactly, so that browsers can count it; never near the edge of bigint.
 Count = Annotated[int, Meta(ge=0, le=2**53)]
+IdempotencyKey = Annotated[
+    str,
+    Meta(
+        min_length=8,
+        max_length=100,
+        pattern="^[!-~]+$",
+        description="8 to 100 printable characters without spaces; a new one for each new wish",
+    ),
+]
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -111,3 +120,16 @@ class ChatMessage(msgspec.Struct, frozen=True):
     body: str
     created_at: datetime
     is_deleted: bool
+
+
+class Gift(msgspec.Struct, frozen=True):
+    """A gift as others see it; without a sender they are gone. The price is in coins."""
+
+    id: UUID
+    gift_type_id: str
+    title: str
+    emoji: str
+    price: int
+    sender_id: UUID
+    sender: Person | None
+    recipient_id: UUID

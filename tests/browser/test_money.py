@@ -89,7 +89,7 @@ async def test_a_very_large_pack_waits_for_a_second_person(site: Site, open_in: 
     row = held_row(fay, "P-1")
     await expect(row).to_contain_text("$32,500.00")
     await expect(row).to_contain_text("first purchase")
-    await expect(fay.page.get_by_test_id("ledger-health")).to_contain_text("Ledger balanced")
+    await expect(fay.page.get_by_test_id("ledger-health")).to_contain_text("Ledger sealed")
     await decide(fay, "Approve", "P-1")
     await expect(fay.page.get_by_text("Nothing waits for a decision.")).to_be_visible()
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 import pytest_asyncio
 
@@ -19,15 +20,20 @@ WEBHOOK_SECRET = "whsec_of_the_tests_and_nobody_else"
 SECRET_KEY = "sk_test_of_the_tests_and_nobody_else"
 
 
+def stripe_at(base: str) -> dict[str, str]:
+    """What settings say to ask Stripe at this address."""
+    return {
+        "payments": "stripe",
+        "stripe_secret_key": SECRET_KEY,
+        "stripe_publishable_key": "pk_test_1",
+        "stripe_webhook_secret": WEBHOOK_SECRET,
+        "stripe_api_base": base,
+    }
+
+
 def stripe_settings(base: str = "http://127.0.0.1:9") -> Settings:
     """Settings that ask Stripe at this address."""
-    return Settings(
-        payments="stripe",
-        stripe_secret_key=SECRET_KEY,
-        stripe_publishable_key="pk_test_1",
-        stripe_webhook_secret=WEBHOOK_SECRET,
-        stripe_api_base=base,
-    )
+    return msgspec.convert(stripe_at(base), Settings)
 
 
 @pytest_asyncio.fixture
@@ -67,6 +73,16 @@ async def localstripe(tmp_path: Path) -> AsyncGenerator[str]:
     finally:
         process.terminate()
         await process.wait()
+
+
+@contextlib.asynccontextmanager
+async def stripes_script(localstripe: str, shop: str) -> AsyncGenerator[httpx.AsyncClient]:
+    """What Stripe's script asks in a buyer's browser; what comes of it is reported to the shop."""
+    auth = ("sk_test_browser", "")
+    async with httpx.AsyncClient(base_url=localstripe, auth=auth, trust_env=False) as http:
+        hook = {"url": f"{shop}/webhooks/stripe", "secret": WEBHOOK_SECRET}
+        assert (await http.post("/_config/webhooks/ours", json=hook)).is_success
+        yield http
 
 
 async def _answers(url: str) -> None:

@@ -24,11 +24,16 @@ class Heard:
 
 @dataclass
 class Remote:
-    """Answers each request with the next of `answers`, then for ever with the last one."""
+    """Answers each request with the next of `answers`, then for ever with the last one.
+
+    An idempotency key gets its first answer again, whatever that was, as at Stripe. Status 0: it
+    hangs up instead.
+    """
 
     url: str = ""
     heard: list[Heard] = field(default_factory=list[Heard])
     answers: list[tuple[int, Json]] = field(default_factory=lambda: [(200, {})])
+    saved: dict[str, tuple[int, Json]] = field(default_factory=dict[str, tuple[int, Json]])
     pause: float = 0.0
     news: asyncio.Event = field(default_factory=asyncio.Event)
     lines: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
@@ -72,13 +77,23 @@ class Remote:
         self.heard.append(Heard(method, path, headers, body))
         self.news.set()
         await asyncio.sleep(self.pause)
-        status, said = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        status, said = self._answer(headers.get("idempotency-key"))
+        if status == 0:
+            raise ConnectionError
         text = json.dumps(said).encode()
         writer.write(
             b"HTTP/1.1 %d X\r\ncontent-type: application/json\r\nrequest-id: req_1\r\n"
             b"content-length: %d\r\n\r\n%s" % (status, len(text), text)
         )
         await writer.drain()
+
+    def _answer(self, key: str | None) -> tuple[int, Json]:
+        if key in self.saved:
+            return self.saved[key]
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if key and answer[0]:
+            self.saved[key] = answer
+        return answer
 
 
 @contextlib.asynccontextmanager

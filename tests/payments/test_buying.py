@@ -11,9 +11,10 @@ import pytest
 import pytest_asyncio
 
 from tests.databases import Database
-from tests.payments.conftest import WEBHOOK_SECRET, stripe_settings
+from tests.payments.conftest import stripe_at, stripes_script
 from tests.payments.test_stripe_events import signed
 from tests.server.money import bought, buy, coins, eventually, staff, status, told
+from tests.server.test_gifts import give
 from tests.server.world import Json, Live, Visitor, serving, settings_for
 
 
@@ -133,16 +134,10 @@ class Shop:
 @pytest_asyncio.fixture
 async def shop(localstripe: str, database: Database) -> AsyncGenerator[Shop]:
     """A server that sells through a localstripe, whose webhooks come back to it."""
-    ours = stripe_settings(localstripe)
-    names = [n for n in ours.__struct_fields__ if n.startswith("stripe_")]
-    settings = settings_for(database, payments="stripe", **{n: getattr(ours, n) for n in names})
-    auth = ("sk_test_browser", "")
     async with (
-        serving(settings, database) as live,
-        httpx.AsyncClient(base_url=localstripe, auth=auth, trust_env=False) as stripe,
+        serving(settings_for(database, **stripe_at(localstripe)), database) as live,
+        stripes_script(localstripe, live.url) as stripe,
     ):
-        hook = {"url": f"{live.url}/webhooks/stripe", "secret": WEBHOOK_SECRET}
-        assert (await stripe.post("/_config/webhooks/ours", json=hook)).is_success
         yield Shop(live, stripe)
 
 
@@ -162,6 +157,40 @@ async def test_a_card_is_charged_and_the_coins_are_there(shop: Shop) -> None:
     await shop.pay(purchase)
     await told(tab, purchase, "completed")
     assert await coins(ada) == 700
+
+
+@pytest.mark.spec("D4")
+@pytest.mark.spec("D5")
+@pytest.mark.spec("D6")
+async def test_coins_bought_by_card_become_a_gift_and_both_statements_say_so(shop: Shop) -> None:
+    ada, bob = await shop.live.account("ada"), await shop.live.account("bob")
+    _, stream_id = await bob.go_live()
+    purchase = await bought(ada)
+    await shop.pay(purchase)
+    await status(ada, purchase, "completed")
+    given = await give(ada, bob, stream_id, "aurora")
+    assert (given.status_code, given.json()["coins"]) == (201, 200)
+    assert await _statement(ada, "coins") == [
+        ("gift", -500, 200, "Aurora", "bob"),
+        ("purchase", 700, 700, f"P-{purchase['number']}", None),
+    ]
+    assert await _statement(bob, "earnings") == [("gift", 350, 350, "Aurora", "ada")]
+    assert await _statement(bob, "coins") == []
+
+
+async def _statement(person: Visitor, currency: str) -> list[tuple[str, int, int, str, str | None]]:
+    """What somebody reads: kind, amount, balance, title, with whom; the newest first."""
+    answer = await person.http.get("/api/wallet/statement", params={"currency": currency})
+    return [
+        (
+            e["kind"],
+            e["amount"],
+            e["balance"],
+            e["title"],
+            e["counterpart"] and e["counterpart"]["name"],
+        )
+        for e in answer.json()["entries"]
+    ]
 
 
 @pytest.mark.spec("S25")

@@ -26,7 +26,7 @@ from livewall.payments import (
     Started,
 )
 from livewall.payments.stripe import Stripe
-from tests.payments.conftest import WEBHOOK_SECRET, stripe_settings
+from tests.payments.conftest import stripe_settings, stripes_script
 from tests.payments.remote import Remote
 
 GOOD = "pm_card_visa"
@@ -68,10 +68,7 @@ class Shop:
 async def shop(localstripe: str, there: Remote) -> AsyncGenerator[Shop]:
     """A shop whose webhooks come to `there`."""
     provider = Stripe(stripe_settings(localstripe))
-    auth = ("sk_test_browser", "")
-    async with httpx.AsyncClient(base_url=localstripe, auth=auth, trust_env=False) as http:
-        hook = {"url": f"{there.url}/webhooks/stripe", "secret": WEBHOOK_SECRET}
-        assert (await http.post("/_config/webhooks/ours", json=hook)).is_success
+    async with stripes_script(localstripe, there.url) as http:
         yield Shop(provider, http, there)
     await provider.close()
 

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs
 from uuid import UUID
 
+import msgspec
 import pytest
 import stripe as sdk
 
@@ -91,7 +92,7 @@ async def test_a_payment_is_created_with_all_that_it_needs(stubbed: Stripe, ther
     }
 
 
-async def test_every_call_carries_its_idempotency_key(stubbed: Stripe, there: Remote) -> None:
+async def test_every_call_says_what_it_wants(stubbed: Stripe, there: Remote) -> None:
     there.say((200, intent("succeeded", amount_received=1999)))
     assert facts(await stubbed.capture(PAYMENT, 1999, "capture 1")) == [(Captured, 1999)]
     there.say((200, intent("canceled")))
@@ -99,13 +100,18 @@ async def test_every_call_carries_its_idempotency_key(stubbed: Stripe, there: Re
     there.say((200, listed()), (200, refund(status="pending")))
     assert facts(await stubbed.refund(PAYMENT, 500, "refund 1")) == [(Refund, 500)]
     posts = [heard for heard in there.heard if heard.method == "POST"]
-    assert [(heard.path, heard.headers["idempotency-key"]) for heard in posts] == [
-        (f"/v1/payment_intents/{PAYMENT}/capture", "capture 1"),
-        (f"/v1/payment_intents/{PAYMENT}/cancel", "cancel 1"),
-        ("/v1/refunds", "refund 1"),
+    assert [heard.path for heard in posts] == [
+        f"/v1/payment_intents/{PAYMENT}/capture",
+        f"/v1/payment_intents/{PAYMENT}/cancel",
+        "/v1/refunds",
     ]
     assert form(posts[0])["amount_to_capture"] == "1999"
-    assert form(posts[2])["amount"] == "500"
+    assert form(posts[2]) | {"payment_intent": ""} == {
+        "payment_intent": "",
+        "amount": "500",
+        "metadata[call]": "refund 1",
+    }
+    assert posts[2].headers["idempotency-key"] == "refund 1"
 
 
 async def test_a_refund_is_not_made_twice_when_stripe_has_forgotten_the_key(
@@ -207,9 +213,69 @@ async def test_a_port_that_nobody_listens_on_is_away() -> None:
 async def test_a_lost_answer_is_asked_for_again_with_the_same_key(
     stubbed: Stripe, there: Remote
 ) -> None:
-    there.say((500, error("", "api_error")), (200, intent("succeeded", amount_received=1999)))
-    assert facts(await stubbed.capture(PAYMENT, 1999, "capture 1")) == [(Captured, 1999)]
-    assert [heard.headers["idempotency-key"] for heard in there.heard] == ["capture 1"] * 2
+    there.say((0, {}), (200, intent("requires_payment_method")))
+    assert (await stubbed.create(INTENT)).payment_id == PAYMENT
+    assert [heard.headers["idempotency-key"] for heard in there.heard] == ["purchase 1042"] * 2
+
+
+BROKEN: tuple[int, Json] = (500, error("", "api_error"))
+NO_REFUNDS: tuple[int, Json] = (200, listed())
+
+
+@pytest.mark.spec("S25")
+@pytest.mark.parametrize(
+    ("call", "before", "after"),
+    [
+        ("create", [], [intent("requires_payment_method")]),
+        ("capture", [], [intent("succeeded")]),
+        ("cancel", [], [intent("canceled")]),
+        ("refund", [NO_REFUNDS], [listed(), listed(), refund()]),
+    ],
+)
+async def test_a_500_does_not_stick_to_what_is_asked_again(
+    stubbed: Stripe, there: Remote, call: str, before: list[tuple[int, Json]], after: list[Json]
+) -> None:
+    there.say(*before, BROKEN)
+    with pytest.raises(ProviderAway):
+        await CALLS[call](stubbed)
+    # Well again, but whatever key got a 500 keeps it.
+    there.say(*((200, answer) for answer in after))
+    await CALLS[call](stubbed)
+
+
+@pytest.mark.parametrize(
+    ("call", "status", "kind"),
+    [("capture", "succeeded", Captured), ("cancel", "canceled", Canceled)],
+)
+async def test_a_500_after_the_deed_is_found_out(
+    stubbed: Stripe, there: Remote, call: str, status: str, kind: type
+) -> None:
+    there.say(BROKEN, (200, intent(status)))
+    (fact,) = await getattr(stubbed, call)(PAYMENT, 1999, "key")
+    assert isinstance(fact, kind)
+    assert [heard.method for heard in there.heard] == ["POST", "POST", "GET"]
+
+
+async def test_a_refund_that_was_made_in_spite_of_a_500_is_not_made_again(
+    stubbed: Stripe, there: Remote
+) -> None:
+    made = listed(refund(metadata={"call": "refund 1"}))
+    there.say((200, listed()), BROKEN, (200, made))
+    (fact,) = await stubbed.refund(PAYMENT, 500, "refund 1")
+    assert isinstance(fact, Refund)
+    assert [heard.path.partition("?")[0] for heard in there.heard] == ["/v1/refunds"] * 4
+    assert len({h.headers["idempotency-key"] for h in there.heard if h.method == "POST"}) == 1
+
+
+async def test_a_payment_made_before_is_looked_up_not_made_again(
+    stubbed: Stripe, there: Remote
+) -> None:
+    there.say((200, intent("requires_payment_method")))
+    started = await stubbed.create(msgspec.structs.replace(INTENT, payment_id=PAYMENT))
+    assert started == Started(PAYMENT, CardForm(f"{PAYMENT}_secret_notarealsecret", "pk_test_1"))
+    assert [(h.method, h.path.partition("?")[0]) for h in there.heard] == [
+        ("GET", f"/v1/payment_intents/{PAYMENT}")
+    ]
 
 
 async def test_calls_do_not_wait_for_each_other(stubbed: Stripe, there: Remote) -> None:

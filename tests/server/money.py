@@ -116,11 +116,16 @@ def report(*facts: Fact, kind: str = "money", event_id: str = "", **more: Any) -
     return msgspec.json.encode(event)
 
 
+def signature_of(body: bytes) -> dict[str, str]:
+    """Return the header that the provider signs a body with."""
+    return {"X-Fake-Signature": hmac.digest(SECRET, body, "sha256").hex()}
+
+
 async def send(live: Live, body: bytes, headers: dict[str, str] | None = None) -> httpx.Response:
     """Deliver an event as the provider does: signed, without a cookie."""
-    signature = {"X-Fake-Signature": hmac.digest(SECRET, body, "sha256").hex()}
     http = live.visitor().http
-    return await http.post("/webhooks/fake", content=body, headers=signature | (headers or {}))
+    headers = signature_of(body) | (headers or {})
+    return await http.post("/webhooks/fake", content=body, headers=headers)
 
 
 def _open(provider: FakeProvider, _settings: object, _database: object) -> FakeProvider:

@@ -5,7 +5,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from livewall.payments import ProviderAway, ProviderRefused
+from livewall.payments import Captured, ProviderAway, ProviderRefused
 from tests.server.money import (
     FakeProvider,
     audited,
@@ -84,6 +84,26 @@ async def test_rejected_is_released_and_nothing_credited(
     assert [call[0] for call in provider.calls] == ["cancel"]
     assert await coins(ada) == 0
     assert "purchase_rejected" in await audited(fin)
+
+
+@pytest.mark.spec("S25")
+@pytest.mark.abuse("A26")
+async def test_finance_sees_what_arrived_and_yen_can_only_be_sent_back(
+    shop: Live, provider: FakeProvider
+) -> None:
+    ada, fin = await shop.account("ada"), await staff(shop, "fin")
+    purchase = await bought(ada)
+    fact = provider.fact(Captured, purchase["provider_payment_id"], 999, currency="jpy")
+    await send(shop, report(fact))
+    await status(ada, purchase, "held")
+    (item,) = (await fin.http.get("/api/admin/purchases/held")).json()["purchases"]
+    came = (item["purchase"]["captured_cents"], item["purchase"]["currency"])
+    assert (came, item["may_approve"], item["coins_if_approved"]) == ((999, "jpy"), False, 0)
+    refused = await _decide(fin, purchase)
+    assert (refused.status_code, refused.json()["code"]) == (409, "foreign_currency")
+    assert (await _decide(fin, purchase, "reject")).json()["status"] == "rejected"
+    await _told(provider, 1)
+    assert [call[:3:2] for call in provider.calls] == [("refund", 999)]
 
 
 @pytest.mark.abuse("A34")

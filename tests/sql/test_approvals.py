@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from tests.sql.money import (
+    CENTS,
+    COINS,
     LARGE,
     LARGE_CENTS,
     LARGE_COINS,
@@ -67,6 +69,57 @@ async def test_money_captured_before_the_decision_is_held_all_the_same(world: Wo
     assert (await decide(world, clerk, purchase, "approve"))["status"] == "completed"
     assert (await wallet(world, buyer))["coins"] == LARGE_COINS
     assert await calls(world, purchase) == []
+
+
+@pytest.mark.spec("S25", "D7")
+@pytest.mark.parametrize(
+    ("cents", "back", "gets"), [(333, 0, 233), (CENTS * 9, 0, COINS), (333, 111, 156)]
+)
+async def test_the_coins_shown_before_a_decision_are_those_that_it_gives(
+    world: World, cents: int, back: int, gets: int
+) -> None:
+    buyer, clerk = await world.person("buyer"), await staff(world)
+    purchase, payment = await started(world, buyer)
+    await report(world, captured(payment, cents))
+    if back:
+        await report(world, refund(payment, "r", back))
+    [waiting] = await world.call(clerk, "list_held_purchases")
+    assert (waiting["may_approve"], waiting["coins_if_approved"]) == (True, gets)
+    seen = waiting["purchase"]
+    assert (seen["captured_cents"], seen["currency"], seen["paid_coins"]) == (cents, "usd", 0)
+    done = await decide(world, clerk, purchase, "approve")
+    assert (done["status"], done["paid_coins"] - done["refunded_coins"]) == ("completed", gets)
+    assert (await wallet(world, buyer))["coins"] == gets
+
+
+@pytest.mark.spec("S25", "D7")
+async def test_what_is_only_authorized_is_shown_as_that(world: World) -> None:
+    buyer, clerk = await world.person("buyer"), await staff(world)
+    _, payment = await started(world, buyer, LARGE)
+    await report(world, authorized(payment, LARGE_CENTS // 2))
+    [waiting] = await world.call(clerk, "list_held_purchases")
+    seen = waiting["purchase"]
+    assert (seen["authorized_cents"], seen["captured_cents"]) == (LARGE_CENTS // 2, 0)
+    assert waiting["coins_if_approved"] == LARGE_COINS // 2
+
+
+@pytest.mark.spec("S25")
+@pytest.mark.abuse("A26")
+@pytest.mark.parametrize("kind", ["authorized", "captured"])
+async def test_a_foreign_currency_can_only_be_sent_back(world: World, kind: str) -> None:
+    buyer, clerk = await world.person("buyer"), await staff(world)
+    purchase, payment = await started(world, buyer)
+    await report(world, fact(kind, payment, CENTS, currency="jpy"))
+    [waiting] = await world.call(clerk, "list_held_purchases")
+    assert (waiting["may_decide"], waiting["may_approve"]) == (True, False)
+    assert (waiting["purchase"]["currency"], waiting["coins_if_approved"]) == ("jpy", 0)
+    with refused("LW086"):
+        await decide(world, clerk, purchase, "approve")
+    assert (await look_up(world, purchase))["status"] == "held"
+    assert (await decide(world, clerk, purchase, "reject"))["status"] == "rejected"
+    back = "refund" if kind == "captured" else "cancel"
+    assert await calls(world, purchase) == [(back, CENTS)]
+    assert (await wallet(world, buyer))["coins"] == 0
 
 
 @pytest.mark.spec("S25")
@@ -350,14 +403,13 @@ async def test_staff_sees_what_it_needs_to_decide(world: World) -> None:
 
 @pytest.mark.spec("S25")
 async def test_those_nobody_paid_do_not_keep_the_job_from_the_held(world: World) -> None:
-    buyer, clerk = await world.person("buyer"), await staff(world)
+    buyer = await world.person("buyer")
     await world.call(
         await staff(world, "boss", "admin"),
         "configure_purchases",
         p_changes={"velocity": 1000},
         p_reason="a test",
     )
-    assert clerk
     for _ in range(3):
         await started(world, buyer)
     await world.advance(DAY)

@@ -251,7 +251,6 @@ async def lived_in(world: World) -> None:
     await gift(world, debtor, rival, "aurora")
     await report(world, dispute(payment, "d", 979))
     await held(world, debtor)
-    await world.admin.execute("UPDATE private.ledger_queue SET queued_at = queued_at")
     await fold(world)
 
 

@@ -20,14 +20,15 @@ export function intents(): Intents {
     return key;
   };
   const settle = (what: string, error?: unknown): void => {
-    if (!isUncertain(error)) keys.delete(what);
+    if (error === undefined || !isUncertain(error)) keys.delete(what);
   };
   return { keyFor, settle };
 }
 
-/** No answer, or an answer that says nothing about what happened. A 4xx says: it did not. So does a
- * provider's final no, which the same key would only bring back. */
+/** No answer, half an answer (no refusal: the line broke in its middle), or one that says nothing
+ * about what happened. A 4xx says: it did not. So does a provider's final no, which the same key
+ * would only bring back. */
 export function isUncertain(error: unknown): boolean {
-  if (!(error instanceof Refusal) || error.code === "provider_refused") return false;
-  return error.problem.status === 0 || error.problem.status >= 500;
+  if (!(error instanceof Refusal)) return true;
+  return error.code !== "provider_refused" && (error.problem.status === 0 || error.problem.status >= 500);
 }

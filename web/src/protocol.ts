@@ -252,6 +252,11 @@ export interface Purchase {
   decide_by: string | null;
   created_at: string;
   completed_at: string | null;
+  /** ISO code in small letters; all cents below are of its smallest unit. */
+  currency: string;
+  authorized_cents: number;
+  captured_cents: number;
+  paid_coins: number;
   refunded_cents: number;
   refunded_coins: number;
   disputed_cents: number;
@@ -297,8 +302,9 @@ export interface HeldPurchase {
   is_captured: boolean;
   history: { purchases: number; refunds: number; disputes: number };
   may_decide: boolean;
-  /** Not one's own, and there is somebody to be credited. */
+  /** Not one's own, there is somebody to be credited, and in the currency that coins have a price in. */
   may_approve: boolean;
+  coins_if_approved: number;
 }
 
 export interface LedgerStatus {

@@ -6,10 +6,10 @@ import { entryWords, receiptOf, signed } from "../src/ledger/statement-words";
 import { broughtSince } from "../src/gifts/tonight-facts";
 import { offline, Refusal } from "../src/problems";
 import type { AuditEntry, HeldPurchase, Purchase, PurchaseStatus, PurchaseSettings, StatementEntry } from "../src/protocol";
-import { countries, decisionLimit, history, timeLeft } from "../src/purchases/held-facts";
-import { purchaseWords } from "../src/purchases/purchase-words";
+import { consequence, countries, decisionLimit, history, money, timeLeft } from "../src/purchases/held-facts";
+import { priceOf, purchaseWords } from "../src/purchases/purchase-words";
 import { centsOf, changesOf, draftOf } from "../src/purchases/settings-draft";
-import { brief, coins, dollars } from "../src/ui/words";
+import { amountIn, brief, coins, dollars } from "../src/ui/words";
 
 const refusal = (status: number, code = "some_code") => new Refusal({ type: "", title: "", status, code });
 
@@ -17,6 +17,7 @@ test("money is exact to the cent and coins are counted in words", () => {
   expect([99, 2_500_000, 2_500_001, 5_000_000, 1].map(dollars)).toEqual(["$0.99", "$25,000.00", "$25,000.01", "$50,000.00", "$0.01"]);
   expect([0, 1, 1240, 2_275_000].map(coins)).toEqual(["0 coins", "1 coin", "1,240 coins", "2,275,000 coins"]);
   expect([1240, 99_999, 2_276_240].map(brief)).toEqual(["1,240", "99,999", "2.3M"]);
+  expect([amountIn("usd", 333), amountIn("jpy", 9990)]).toEqual(["$3.33", "JPY 9,990 (smallest unit)"]);
   expect([500, -10, 1_750_000].map(signed)).toEqual(["+500", "−10", "+1,750,000"]);
 });
 
@@ -24,7 +25,8 @@ describe("an idempotency key", () => {
   test("is kept after an answer that leaves it open, and new after one that does not", () => {
     const wanted = intents();
     const first = wanted.keyFor("pack");
-    for (const uncertain of [offline(), refusal(500), refusal(503)]) {
+    // What is no refusal is an answer that ended in its middle: the server has acted.
+    for (const uncertain of [offline(), refusal(500), refusal(503), new TypeError("terminated"), new SyntaxError("Unexpected end of JSON input")]) {
       wanted.settle("pack", uncertain);
       expect(wanted.keyFor("pack")).toBe(first);
     }
@@ -122,6 +124,10 @@ const purchase = (status: PurchaseStatus, more: Partial<Purchase> = {}): Purchas
   decide_by: null,
   created_at: "2026-11-25T21:00:00Z",
   completed_at: null,
+  currency: "usd",
+  authorized_cents: 3_250_000,
+  captured_cents: 0,
+  paid_coins: 0,
   refunded_cents: 0,
   refunded_coins: 0,
   disputed_cents: 0,
@@ -135,16 +141,27 @@ describe("a purchase in words", () => {
     expect(text).toContain("are checked by a second person. Your card is not charged before that.");
   });
 
-  test("money that arrived all the same is not said to be uncharged", () => {
-    const { text } = purchaseWords(purchase("held", { requires_approval: false, hold_reason: "amount_mismatch" }));
-    expect(text).toContain("goes back to your card");
-    expect(text).not.toContain("not charged");
+  test.each([null, "amount_mismatch"])("held for %s, money that arrived is not said to be uncharged, nor the other way round", (hold_reason) => {
+    const here = purchaseWords(purchase("held", { captured_cents: 333, hold_reason })).text;
+    expect(here).toContain("goes back to your card");
+    expect(here).not.toContain("not charged");
+    expect(purchaseWords(purchase("held", { hold_reason })).text).toContain("Your card is not charged before that.");
   });
 
-  test("only what was taken is said to come back", () => {
-    expect(purchaseWords(purchase("rejected")).text).toContain("not charged");
-    expect(purchaseWords(purchase("rejected", { hold_reason: "amount_mismatch" })).text).toContain("goes back");
-    expect(purchaseWords(purchase("rejected", { refunded_cents: 3_250_000 })).text).toContain("$32,500.00 went back");
+  test.each([null, "amount_mismatch"])("of what was held for %s, only what was taken is said to come back", (hold_reason) => {
+    expect(purchaseWords(purchase("rejected", { hold_reason })).text).toContain("not charged");
+    expect(purchaseWords(purchase("rejected", { hold_reason, captured_cents: 333 })).text).toContain("goes back");
+    const back = { hold_reason, captured_cents: 3_250_000, refunded_cents: 3_250_000 };
+    expect(purchaseWords(purchase("rejected", back)).text).toContain("$32,500.00 went back");
+  });
+
+  test("amounts are those that moved, in what they moved in", () => {
+    expect(purchaseWords(purchase("completed", { captured_cents: 333, paid_coins: 233 })).text).toBe("233 coins went into your wallet.");
+    expect(purchaseWords(purchase("approved", { authorized_cents: 333 })).text).toContain("$3.33 is being charged");
+    const yen = { currency: "jpy", captured_cents: 5000, refunded_cents: 5000 };
+    expect(purchaseWords(purchase("rejected", yen)).text).toContain("JPY 5,000 (smallest unit) went back");
+    expect(priceOf(purchase("held", yen))).toBe("$32,500.00");
+    expect(priceOf(purchase("held", { ...yen, coin_pack_id: null }))).toBe("JPY 5,000 (smallest unit)");
   });
 
   test("a part refunded is told with both amounts", () => {
@@ -174,6 +191,37 @@ describe("what finance sees before deciding", () => {
     expect(timeLeft(by, now)).toEqual({ words, isNotable });
   });
 
+  const waiting = (more: Partial<Purchase>, coins_if_approved: number) =>
+    ({ purchase: purchase("held", { coin_amount: 700, usd_cents: 999, authorized_cents: 999, ...more }), buyer: { id: "1", name: "ada", display_name: "Ada" }, coins_if_approved }) as HeldPurchase;
+
+  test("money and coins are those that came, not those that were ordered", () => {
+    const less = waiting({ captured_cents: 333 }, 233);
+    expect(money(less)).toBe("has arrived; ordered for $9.99");
+    expect(consequence(less, "approve")).toBe("$3.33 has arrived; Ada gets 233 coins. Ordered were 700 coins for $9.99.");
+    expect(consequence(less, "reject")).toBe("$3.33 goes back to the card of Ada. No coins are credited.");
+    const set = waiting({}, 700);
+    expect(money(set)).toBe("not charged yet");
+    expect(consequence(set, "approve")).toBe("The card of Ada is charged $9.99; once that has succeeded, they get 700 coins.");
+    expect(consequence(set, "reject")).toBe("The card of Ada is not charged, and no coins are credited.");
+    expect(consequence(waiting({ captured_cents: 999, refunded_cents: 333 }, 467), "reject")).toContain("$6.66 goes back");
+  });
+
+  test("a decision that can not be made is not offered, with the reason", () => {
+    const limit = (may_decide: boolean, may_approve: boolean, buyer: object | null = {}) =>
+      decisionLimit({ may_decide, may_approve, buyer } as HeldPurchase);
+    expect(limit(true, true)).toBeNull();
+    expect(limit(true, false)).toContain("in dollars only");
+    expect(limit(true, false, null)).toContain("The buyer has left");
+    expect(limit(false, false)).toContain("Your own purchase");
+  });
+
+  test("yen are not dollars", () => {
+    const yen = waiting({ currency: "jpy", captured_cents: 999 }, 0);
+    expect(money(yen)).toBe("has arrived; ordered for $9.99");
+    expect(consequence(yen, "reject")).toBe("JPY 999 (smallest unit) goes back to the card of Ada. No coins are credited.");
+    expect(money(waiting({ currency: "jpy", captured_cents: 999, coin_pack_id: null }, 0))).toBe("has arrived");
+  });
+
   test("a card from elsewhere and a first purchase stand out", () => {
     expect(countries(held({ card_country: "US", country_code: "NG" }))).toEqual({ words: "US → NG", isNotable: true });
     expect(countries(held({ card_country: "PT", country_code: "PT" })).isNotable).toBe(false);
@@ -182,13 +230,6 @@ describe("what finance sees before deciding", () => {
     expect(history(held({ history: { purchases: 3, refunds: 0, disputes: 0 } })).words).toBe("3 purchases, 0 disputes");
     expect(history(held({ history: { purchases: 41, refunds: 1, disputes: 0 } })).words).toBe("41 purchases, 1 refund");
   });
-});
-
-test("a decision that can not be made is not offered, with the reason", () => {
-  const held = (may_decide: boolean, may_approve: boolean) => decisionLimit({ may_decide, may_approve } as HeldPurchase);
-  expect(held(true, true)).toBeNull();
-  expect(held(true, false)).toContain("The buyer has left");
-  expect(held(false, false)).toContain("Your own purchase");
 });
 
 test("somebody who has left is not taken for the system in the audit log", () => {

@@ -23,14 +23,23 @@ if TYPE_CHECKING:
 NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 
+# A call to a provider may take so long. It is taken for 30 s at least (take_provider_calls): we
+# give up before somebody else takes it.
+CALL_SECONDS = 25.0
+
+
 class Intent(msgspec.Struct, frozen=True):
-    """What a buyer is about to pay; `number` is what receipts call the purchase."""
+    """What a buyer is about to pay; `number` is what receipts call the purchase.
+
+    `payment_id` is the payment started for it before, whose checkout is wanted once more.
+    """
 
     purchase_id: UUID
     number: int
     usd_cents: int
     capture: Literal["automatic", "manual"]
     idempotency_key: str
+    payment_id: str | None = None
 
 
 class Redirect(msgspec.Struct, frozen=True, tag_field="kind", tag="redirect"):

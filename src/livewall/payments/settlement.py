@@ -1,7 +1,7 @@
 """What follows from events and decisions: events are acted on, providers are told what to do.
 
 Everything to be done is first a committed row. A row is taken for a while, not for ever: whoever
-dies in between leaves it to the next one, who sends the same idempotency key again.
+dies in between leaves it to the next one, who makes the same call by the same idempotency key.
 """
 
 import asyncio
@@ -14,12 +14,16 @@ import structlog
 from livewall import metrics
 from livewall.db import SERVICE, Database
 from livewall.errors import Refusal
-from livewall.payments import Fact, PaymentProvider, ProviderRefused, as_arguments
+from livewall.payments import (
+    CALL_SECONDS,
+    Fact,
+    PaymentProvider,
+    ProviderRefused,
+    as_arguments,
+)
 
 AT_ONCE = 10
 EVENTS_AT_ONCE = 100
-# A call is taken for 30 s at least: we give up before somebody else takes it.
-CALL_SECONDS = 25.0
 log = structlog.get_logger()
 
 

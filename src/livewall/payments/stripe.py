@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Mapping
 from datetime import UTC, datetime
 from typing import TypeVar
+from uuid import uuid4
 
 import msgspec
 import stripe
@@ -11,6 +12,7 @@ import structlog
 
 from livewall.errors import Refusal
 from livewall.payments import (
+    CALL_SECONDS,
     CardForm,
     Fact,
     Intent,
@@ -36,7 +38,6 @@ T = TypeVar("T")
 # The version our code and fixtures were written for; the SDK would follow its own otherwise.
 API_VERSION = "2026-10-28.endive"
 REQUEST_SECONDS = 10.0
-CALL_SECONDS = 25.0
 MOST_AGE = 300
 REFUNDS_OF_A_PAYMENT = 100
 # An answer to these says nothing about the payment: the same call may succeed later.
@@ -56,6 +57,13 @@ class _Envelope(msgspec.Struct):
 
 class _Data(msgspec.Struct):
     object: dict[str, object]
+
+
+class _Broken(ProviderAway):
+    """A 5xx. Stripe saves it and answers it to the same key for a day, however well it is by then.
+
+    So the same key helps when no answer came, and a new one after this.
+    """
 
 
 class Stripe:
@@ -78,6 +86,21 @@ class Stripe:
 
     async def create(self, intent: Intent) -> Started:
         """Start a PaymentIntent, which the buyer confirms in our page by Stripe's script."""
+        made = await self._intent_for(intent)
+        if not made.client_secret:
+            raise ProviderRefused("Stripe gave no secret to pay with.")
+        return Started(made.id, CardForm(made.client_secret, self._publishable_key))
+
+    async def _intent_for(self, intent: Intent) -> IntentObject:
+        if intent.payment_id is not None:
+            return await self._retrieve(intent.payment_id)
+        try:
+            return await self._create(intent, intent.idempotency_key)
+        except _Broken:
+            # Should there be two payments now, nobody can pay the first: its secret was lost.
+            return await self._create(intent, str(uuid4()))
+
+    async def _create(self, intent: Intent, key: str) -> IntentObject:
         answer = await _ask(
             "create",
             self._client.payment_intents.create_async(
@@ -90,74 +113,77 @@ class Stripe:
                         "purchase_number": str(intent.number),
                     },
                 },
-                {"idempotency_key": intent.idempotency_key},
+                {"idempotency_key": key},
             ),
         )
-        made = _shape(answer, IntentObject)
-        if not made.client_secret:
-            raise ProviderRefused("Stripe gave no secret to pay with.")
-        return Started(made.id, CardForm(made.client_secret, self._publishable_key))
+        return _shape(answer, IntentObject)
 
     async def capture(self, payment_id: str, amount_cents: int, idempotency_key: str) -> list[Fact]:
-        """Capture, or find out that it was captured or canceled already."""
-        try:
-            answer = await _ask(
-                "capture",
-                self._client.payment_intents.capture_async(
-                    payment_id,
-                    {"amount_to_capture": amount_cents, "expand": ["latest_charge"]},
-                    {"idempotency_key": idempotency_key},
-                ),
-            )
-        except ProviderRefused as refused:
-            return await self._end_of(payment_id, refused)
-        return intent_facts(_shape(answer, IntentObject), _now())
+        """Capture, or find out that it was captured or canceled already.
+
+        A payment is captured once whatever the key, so each try has one of its own.
+        """
+        return await self._end(
+            payment_id,
+            "capture",
+            self._client.payment_intents.capture_async(
+                payment_id,
+                {"amount_to_capture": amount_cents, "expand": ["latest_charge"]},
+                {"idempotency_key": str(uuid4())},
+            ),
+        )
 
     async def cancel(self, payment_id: str, amount_cents: int, idempotency_key: str) -> list[Fact]:
-        """Cancel, or find out that it was canceled or captured already."""
-        try:
-            answer = await _ask(
-                "cancel",
-                self._client.payment_intents.cancel_async(
-                    payment_id,
-                    {"expand": ["latest_charge"]},
-                    {"idempotency_key": idempotency_key},
-                ),
-            )
-        except ProviderRefused as refused:
-            return await self._end_of(payment_id, refused)
-        return intent_facts(_shape(answer, IntentObject), _now())
+        """Cancel, or find out that it was canceled or captured already; keys as for capture."""
+        return await self._end(
+            payment_id,
+            "cancel",
+            self._client.payment_intents.cancel_async(
+                payment_id, {"expand": ["latest_charge"]}, {"idempotency_key": str(uuid4())}
+            ),
+        )
 
-    async def _end_of(self, payment_id: str, refused: ProviderRefused) -> list[Fact]:
-        """Return how a payment ended that refused a call, or raise: the refusal was the news."""
+    async def _end(
+        self, payment_id: str, call: str, answer: Awaitable[stripe.PaymentIntent]
+    ) -> list[Fact]:
+        """End a payment. Whatever comes back instead of it, the payment itself knows better."""
+        try:
+            intent = _shape(await _ask(call, answer), IntentObject)
+        except (ProviderAway, ProviderRefused):
+            intent = await self._retrieve(payment_id)
+            if intent.status == "processing":
+                raise ProviderAway("Stripe still works on this payment.") from None
+            if intent.status not in ("succeeded", "canceled"):
+                raise
+        return intent_facts(intent, _now())
+
+    async def _retrieve(self, payment_id: str) -> IntentObject:
         answer = await _ask(
             "retrieve",
             self._client.payment_intents.retrieve_async(payment_id, {"expand": ["latest_charge"]}),
         )
-        intent = _shape(answer, IntentObject)
-        if intent.status == "processing":
-            raise ProviderAway("Stripe still works on this payment.")
-        if intent.status not in ("succeeded", "canceled"):
-            raise refused
-        return intent_facts(intent, _now())
+        return _shape(answer, IntentObject)
 
     async def refund(self, payment_id: str, amount_cents: int, idempotency_key: str) -> list[Fact]:
-        """Refund a part or all of it, once per key."""
+        """Refund a part or all of it, once per key of ours, which the refund carries."""
+        wish = (payment_id, amount_cents, idempotency_key)
         refund = await self._refund_made_by(payment_id, idempotency_key)
-        if refund is None:
-            answer = await _ask(
-                "refund",
-                self._client.refunds.create_async(
-                    {
-                        "payment_intent": payment_id,
-                        "amount": amount_cents,
-                        "metadata": {"call": idempotency_key},
-                    },
-                    {"idempotency_key": idempotency_key},
-                ),
-            )
-            refund = _shape(answer, RefundObject)
+        try:
+            refund = refund or await self._refund(*wish, key=idempotency_key)
+        except _Broken:
+            refund = await self._refund_made_by(payment_id, idempotency_key)
+            refund = refund or await self._refund(*wish, key=str(uuid4()))
         return refund_facts(refund, _now())
+
+    async def _refund(self, payment_id: str, cents: int, call: str, *, key: str) -> RefundObject:
+        answer = await _ask(
+            "refund",
+            self._client.refunds.create_async(
+                {"payment_intent": payment_id, "amount": cents, "metadata": {"call": call}},
+                {"idempotency_key": key},
+            ),
+        )
+        return _shape(answer, RefundObject)
 
     async def _refund_made_by(self, payment_id: str, idempotency_key: str) -> RefundObject | None:
         """Find a refund by our key: Stripe forgets keys after a day, and would refund again."""
@@ -230,6 +256,8 @@ def _refusal(call: str, error: stripe.StripeError) -> ProviderAway | ProviderRef
         log.error("stripe_does_not_take_our_key", **noted)
         return ProviderAway("The provider does not take our key.")
     log.warning("stripe_refused" if isinstance(error, final) else "stripe_away", **noted)
+    if (error.http_status or 0) >= 500:
+        return _Broken()
     if code in BUSY or not isinstance(error, final):
         return ProviderAway()
     # Only what is said about a card is meant for the person who holds it.

@@ -1,4 +1,4 @@
-"""The inbox: what payment providers report is stored first and acted on after."""
+"""Routes of the inbox: where providers report, and where finance looks at what they reported."""
 
 from dataclasses import dataclass
 from typing import Annotated

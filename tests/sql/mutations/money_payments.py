@@ -225,6 +225,24 @@ MUTATIONS = [
         test_forgetting.test_a_card_is_not_charged_for_somebody_gone,
     ),
     Mutation(
+        "approvals: a currency in which coins have no price",
+        edit(APPROVALS, ("AND NOT private.is_in_dollars(v_purchase) THEN", "AND false THEN")),
+        test_approvals.test_a_foreign_currency_can_only_be_sent_back,
+        {"kind": "captured"},
+    ),
+    Mutation(
+        "approvals: any amount is the price",
+        edit(
+            PURCHASES,
+            (
+                "least(p_purchase.captured_cents, private.usd_cents(p_purchase.usd_amount))",
+                "private.usd_cents(p_purchase.usd_amount)",
+            ),
+        ),
+        test_approvals.test_the_coins_shown_before_a_decision_are_those_that_it_gives,
+        {"cents": 333, "back": 0, "gets": 233},
+    ),
+    Mutation(
         "approvals: by anybody",
         edit(
             FOUNDATION,

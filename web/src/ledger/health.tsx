@@ -35,7 +35,7 @@ export function LedgerHealth() {
   return (
     <p class="health numbers" data-testid="ledger-health" data-healthy={heard.is_healthy}>
       <span class="health-dot" aria-hidden="true" />
-      <span role="status">{heard.is_healthy ? "Ledger balanced" : `Ledger is behind by ${Math.round(heard.oldest_unsealed_seconds ?? 0)} s`}</span>
+      <span role="status">{heard.is_healthy ? "Ledger sealed" : `Ledger is behind by ${Math.round(heard.oldest_unsealed_seconds ?? 0)} s`}</span>
       <span class="quiet health-more" title={`Head ${heard.head}, ${heard.transactions} transactions sealed`}>
         {heard.is_healthy ? sealed(heard, now.value + clockOffset.value) : `${heard.unsealed} not sealed · run livewall ledger verify`}
       </span>

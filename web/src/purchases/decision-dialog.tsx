@@ -4,11 +4,9 @@ import { inWords } from "../problems";
 import type { HeldPurchase, Purchase } from "../protocol";
 import { say } from "../status";
 import { Dialog } from "../ui/dialog";
-import { coins, dollars } from "../ui/words";
+import { consequence, type Decision } from "./held-facts";
 import { loadHeld } from "./held-state";
 import { numberOf } from "./purchase-words";
-
-export type Decision = "approve" | "reject";
 
 interface Props {
   held: HeldPurchase;
@@ -63,12 +61,4 @@ export function DecisionDialog({ held, decision, close }: Props) {
       </form>
     </Dialog>
   );
-}
-
-/** What happens to money and coins, before it happens. */
-function consequence({ purchase, buyer, is_captured }: HeldPurchase, decision: Decision): string {
-  const [price, bought] = [dollars(purchase.usd_cents), coins(purchase.coin_amount)];
-  const who = buyer?.display_name ?? "the buyer";
-  if (decision === "approve") return is_captured ? `${price} has arrived; ${who} gets ${bought}.` : `The card of ${who} is charged ${price}; once that has succeeded, they get ${bought}.`;
-  return is_captured ? `${price} goes back to the card of ${who}. No coins are credited.` : `The card of ${who} is not charged, and no coins are credited.`;
 }

@@ -1,4 +1,8 @@
-import type { HeldPurchase } from "../protocol";
+import type { HeldPurchase, Purchase } from "../protocol";
+import { amountIn, coins, dollars } from "../ui/words";
+import { cameOf } from "./purchase-words";
+
+export type Decision = "approve" | "reject";
 
 /** What finance looks at before deciding; what is notable is shown in amber. */
 export interface Fact {
@@ -34,10 +38,36 @@ export function history({ history: { purchases, refunds, disputes } }: HeldPurch
   return { words: parts.join(", "), isNotable: disputes > 0 };
 }
 
+/** What of the money is here, and what was asked for if that is something else. */
+export function money({ purchase }: HeldPurchase): string {
+  const state = purchase.captured_cents > 0 ? "has arrived" : "not charged yet";
+  return isAsOrdered(purchase) ? state : `${state}; ordered for ${dollars(purchase.usd_cents)}`;
+}
+
+/** What happens to money and coins, before it happens. */
+export function consequence(held: HeldPurchase, decision: Decision): string {
+  const { purchase, buyer } = held;
+  const who = buyer?.display_name ?? "the buyer";
+  if (decision === "reject") return purchase.captured_cents > 0 ? `${leftOf(purchase)} goes back to the card of ${who}. No coins are credited.` : `The card of ${who} is not charged, and no coins are credited.`;
+  const gets = coins(held.coins_if_approved);
+  const outcome = purchase.captured_cents > 0 ? `${cameOf(purchase)} has arrived; ${who} gets ${gets}.` : `The card of ${who} is charged ${cameOf(purchase)}; once that has succeeded, they get ${gets}.`;
+  return isAsOrdered(purchase) ? outcome : `${outcome} Ordered were ${coins(purchase.coin_amount)} for ${dollars(purchase.usd_cents)}.`;
+}
+
+/** A price in dollars says nothing about a payment in something else that no order of ours began. */
+function isAsOrdered({ coin_pack_id, currency, captured_cents, authorized_cents, usd_cents }: Purchase): boolean {
+  return currency === "usd" ? (captured_cents || authorized_cents) === usd_cents : coin_pack_id === null;
+}
+
+function leftOf({ currency, captured_cents, refunded_cents, disputed_cents }: Purchase): string {
+  return amountIn(currency, captured_cents - refunded_cents - disputed_cents);
+}
+
 /** Why not every decision can be made here; null if each can. */
-export function decisionLimit({ may_decide, may_approve }: HeldPurchase): string | null {
+export function decisionLimit({ may_decide, may_approve, buyer }: HeldPurchase): string | null {
   if (!may_decide) return "Your own purchase: somebody else has to decide.";
-  return may_approve ? null : "The buyer has left, so nobody can get the coins.";
+  if (may_approve) return null;
+  return buyer === null ? "The buyer has left, so nobody can get the coins." : "Coins have a price in dollars only: it can only be sent back.";
 }
 
 function many(value: number, thing: string): string {

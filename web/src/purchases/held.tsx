@@ -5,11 +5,10 @@ import { Link, profilePath } from "../router";
 import { clockOffset } from "../state";
 import { Coins } from "../ui/coin";
 import { LinesSkeleton, Trouble } from "../ui/trouble";
-import { dollars } from "../ui/words";
-import { DecisionDialog, type Decision } from "./decision-dialog";
-import { countries, decisionLimit, history, timeLeft, type Fact } from "./held-facts";
+import { DecisionDialog } from "./decision-dialog";
+import { countries, decisionLimit, history, money, timeLeft, type Decision, type Fact } from "./held-facts";
 import { heldProblem, heldPurchases, loadHeld } from "./held-state";
-import { numberOf } from "./purchase-words";
+import { cameOf, numberOf } from "./purchase-words";
 
 interface Choice {
   held: HeldPurchase;
@@ -70,7 +69,7 @@ function Row({ held, decide }: { held: HeldPurchase; decide: Decide }) {
     <tr role="row">
       <td role="cell" data-label="Purchase">
         {numberOf(purchase)}
-        <HoldReason held={held} />
+        {purchase.hold_reason !== null && <small class="quiet">{purchase.hold_reason.replaceAll("_", " ")}</small>}
       </td>
       <td role="cell" data-label="Buyer">
         {buyer ? (
@@ -82,10 +81,11 @@ function Row({ held, decide }: { held: HeldPurchase; decide: Decide }) {
         )}
       </td>
       <td role="cell" data-label="Amount" class="number">
-        {dollars(purchase.usd_cents)}
+        {cameOf(purchase)}
+        <small class="quiet">{money(held)}</small>
       </td>
       <td role="cell" data-label="Coins" class="number">
-        <Coins value={purchase.coin_amount} />
+        <Coins value={held.coins_if_approved} />
       </td>
       <FactCell label="Card → address" fact={countries(held)} />
       <FactCell label="History" fact={history(held)} />
@@ -94,17 +94,6 @@ function Row({ held, decide }: { held: HeldPurchase; decide: Decide }) {
         <Actions held={held} decide={decide} />
       </td>
     </tr>
-  );
-}
-
-function HoldReason({ held }: { held: HeldPurchase }) {
-  const { hold_reason } = held.purchase;
-  if (hold_reason === null) return null;
-  return (
-    <small class="quiet">
-      {hold_reason.replaceAll("_", " ")}
-      {held.is_captured && ", money has arrived"}
-    </small>
   );
 }
 

@@ -7,9 +7,9 @@ import { Link } from "../router";
 import { account } from "../state";
 import { Coins } from "../ui/coin";
 import { LinesSkeleton, Trouble } from "../ui/trouble";
-import { dateAndTime, dollars } from "../ui/words";
+import { dateAndTime } from "../ui/words";
 import { heardPurchase, receiptPath } from "./buying";
-import { numberOf, purchaseWords } from "./purchase-words";
+import { numberOf, priceOf, purchaseWords } from "./purchase-words";
 
 const pageSize = 5;
 
@@ -52,7 +52,7 @@ function Row({ purchase }: { purchase: Purchase }) {
     <li class="purchase" data-status={purchase.status}>
       <div class="purchase-what">
         <Link href={receiptPath(purchase.id)}>
-          <Coins value={purchase.coin_amount} /> for <span class="numbers">{dollars(purchase.usd_cents)}</span>
+          <Coins value={purchase.coin_amount} /> for <span class="numbers">{priceOf(purchase)}</span>
         </Link>
         <span class="quiet small numbers">
           {numberOf(purchase)} · {dateAndTime(purchase.created_at)}

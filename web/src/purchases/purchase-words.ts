@@ -1,5 +1,5 @@
 import type { Purchase } from "../protocol";
-import { coins, dateAndTime, dollars } from "../ui/words";
+import { amountIn, coins, dateAndTime, dollars } from "../ui/words";
 
 /** `done` and `over` are final, `open` moves by itself, `you` waits for the buyer. */
 export type Stage = "done" | "open" | "you" | "over";
@@ -12,10 +12,17 @@ export interface PurchaseWords {
 
 export const numberOf = (purchase: Purchase): string => `P-${purchase.number}`;
 
+/** What came, or else is set aside at the buyer's bank. */
+export const cameOf = ({ currency, captured_cents, authorized_cents }: Purchase): string => amountIn(currency, captured_cents || authorized_cents);
+
+/** The price that was asked. A payment that no order of ours began has none but what came. */
+export const priceOf = (purchase: Purchase): string =>
+  purchase.coin_pack_id === null && purchase.currency !== "usd" ? cameOf(purchase) : dollars(purchase.usd_cents);
+
+const refundedOf = ({ currency, refunded_cents }: Purchase): string => amountIn(currency, refunded_cents);
+
 /** A purchase's state in words: what it is, and what happens to coins and card. */
 export function purchaseWords(purchase: Purchase): PurchaseWords {
-  const bought = coins(purchase.coin_amount);
-  const price = dollars(purchase.usd_cents);
   switch (purchase.status) {
     case "created":
     case "pending":
@@ -25,9 +32,9 @@ export function purchaseWords(purchase: Purchase): PurchaseWords {
     case "held":
       return { state: "Held for approval", text: heldWords(purchase), stage: "open" };
     case "approved":
-      return { state: "Approved", text: `${price} is being charged to your card. The coins arrive right after.`, stage: "open" };
+      return { state: "Approved", text: `${cameOf(purchase)} is being charged to your card. The coins arrive right after.`, stage: "open" };
     case "completed":
-      return purchase.refunded_cents > 0 ? refundedInPart(purchase) : { state: "Completed", text: `${bought} went into your wallet.`, stage: "done" };
+      return purchase.refunded_cents > 0 ? { state: "Refunded in part", text: backAndTaken(purchase), stage: "done" } : { state: "Completed", text: `${coins(purchase.paid_coins)} went into your wallet.`, stage: "done" };
     case "rejected":
       return { state: "Rejected", text: `A second person did not approve it. ${moneyBack(purchase)}`, stage: "over" };
     case "expired":
@@ -37,7 +44,7 @@ export function purchaseWords(purchase: Purchase): PurchaseWords {
     case "failed":
       return { state: "Payment failed", text: "Your bank did not agree, and your card was not charged. Try again, or with another card.", stage: "you" };
     case "refunded":
-      return { state: "Refunded", text: `${dollars(purchase.refunded_cents)} went back to your card, and ${coins(purchase.refunded_coins)} were taken back.`, stage: "over" };
+      return { state: "Refunded", text: backAndTaken(purchase), stage: "over" };
     case "disputed":
       return { state: "Disputed", text: "Your bank is looking at this payment. Its coins are set aside until it has decided.", stage: "open" };
     case "dispute_lost":
@@ -47,17 +54,18 @@ export function purchaseWords(purchase: Purchase): PurchaseWords {
 
 function heldWords(purchase: Purchase): string {
   const until = purchase.decide_by === null ? "" : ` A decision comes by ${dateAndTime(purchase.decide_by)}.`;
-  if (purchase.hold_reason !== null) return `The payment is not as it was ordered, so a second person checks it. If they reject it, what you paid goes back to your card.${until}`;
-  return `Purchases as large as this one, alone or with others of the same day, are checked by a second person. Your card is not charged before that.${until}`;
+  const why =
+    purchase.hold_reason === null
+      ? "Purchases as large as this one, alone or with others of the same day, are checked by a second person."
+      : "The payment is not as it was ordered, so a second person checks it.";
+  const money = purchase.captured_cents > 0 ? "If they reject it, what you paid goes back to your card." : "Your card is not charged before that.";
+  return `${why} ${money}${until}`;
 }
 
-/** Only what was taken can be returned; where money had arrived, it is on its way back. */
+/** Only what was taken can be returned; until the provider reports that, it is on its way back. */
 function moneyBack(purchase: Purchase): string {
-  if (purchase.refunded_cents > 0) return `${dollars(purchase.refunded_cents)} went back to your card.`;
-  return purchase.hold_reason === null ? "Your card was not charged." : "What you paid goes back to your card.";
+  if (purchase.refunded_cents > 0) return `${refundedOf(purchase)} went back to your card.`;
+  return purchase.captured_cents > 0 ? "What you paid goes back to your card." : "Your card was not charged.";
 }
 
-function refundedInPart(purchase: Purchase): PurchaseWords {
-  const back = `${dollars(purchase.refunded_cents)} went back to your card, and ${coins(purchase.refunded_coins)} were taken back.`;
-  return { state: "Refunded in part", text: back, stage: "done" };
-}
+const backAndTaken = (purchase: Purchase): string => `${refundedOf(purchase)} went back to your card, and ${coins(purchase.refunded_coins)} were taken back.`;

@@ -8,9 +8,9 @@ import { Link } from "../router";
 import { account } from "../state";
 import { Coins } from "../ui/coin";
 import { LinesSkeleton, Trouble } from "../ui/trouble";
-import { coins, dateAndTime, dollars } from "../ui/words";
+import { amountIn, coins, dateAndTime } from "../ui/words";
 import { buyProblem, canGoOn, goOnPaying, heardPurchase, readPurchase } from "./buying";
-import { numberOf, purchaseWords } from "./purchase-words";
+import { cameOf, numberOf, priceOf, purchaseWords } from "./purchase-words";
 
 /** `/wallet/purchases/{id}`: one purchase, to keep or to print. */
 export function ReceiptPage({ id }: { id: string }) {
@@ -54,13 +54,14 @@ function Receipt({ purchase }: { purchase: Purchase }) {
         <Fact term="Coins">
           <Coins value={purchase.coin_amount} />
         </Fact>
-        <Fact term="Price">{dollars(purchase.usd_cents)} (US dollars)</Fact>
+        <Fact term="Price">{priceOf(purchase)}</Fact>
+        {purchase.captured_cents > 0 && <Fact term="Paid">{cameOf(purchase)}</Fact>}
         {purchase.refunded_cents > 0 && (
           <Fact term="Refunded">
-            {dollars(purchase.refunded_cents)}, {coins(purchase.refunded_coins)} taken back
+            {amountIn(purchase.currency, purchase.refunded_cents)}, {coins(purchase.refunded_coins)} taken back
           </Fact>
         )}
-        {purchase.disputed_cents > 0 && <Fact term="Disputed">{dollars(purchase.disputed_cents)}</Fact>}
+        {purchase.disputed_cents > 0 && <Fact term="Disputed">{amountIn(purchase.currency, purchase.disputed_cents)}</Fact>}
         <Fact term="Paid through">{providers[purchase.payment_provider] ?? purchase.payment_provider}</Fact>
         {purchase.provider_payment_id && <Fact term="Payment">{purchase.provider_payment_id}</Fact>}
       </dl>

@@ -11,6 +11,9 @@ export const count = (value: number): string => number.format(value).replace("-"
 export const brief = (value: number): string => (Math.abs(value) < 100_000 ? count(value) : compact.format(value));
 /** `$25,000.00`, from whole cents. */
 export const dollars = (cents: number): string => money.format(cents / 100);
+/** `$3.33`, or `JPY 999 (smallest unit)`: how many of those make a whole one is not the same everywhere. */
+export const amountIn = (currency: string, cents: number): string =>
+  currency === "usd" ? dollars(cents) : `${currency.toUpperCase()} ${count(cents)} (smallest unit)`;
 /** `1 coin`, `1,240 coins`. */
 export const coins = (value: number): string => `${count(value)} ${Math.abs(value) === 1 ? "coin" : "coins"}`;
 /** `25 Nov 2026, 21:35`. */

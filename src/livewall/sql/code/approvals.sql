@@ -14,6 +14,25 @@ BEGIN ATOMIC
     WHERE c.profile_id = p_profile_id AND c.id <> p_but;
 END;
 
+-- Coins have no other price, so whatever else came can only be sent back.
+CREATE FUNCTION private.is_in_dollars(p_purchase public.coin_purchases) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+RETURN p_purchase.hold_reason IS DISTINCT FROM 'currency_mismatch';
+
+-- By the very rules that will credit them: the purchase as it is once approved, and captured if it was not.
+CREATE FUNCTION private.coins_if_approved(p_purchase public.coin_purchases) RETURNS bigint
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF NOT private.is_in_dollars(p_purchase) THEN
+        RETURN 0;
+    END IF;
+    p_purchase.decision := 'approve';
+    p_purchase.captured_cents := CASE p_purchase.captured_cents WHEN 0 THEN p_purchase.authorized_cents ELSE p_purchase.captured_cents END;
+    RETURN private.coins_due(p_purchase);
+END;
+$$;
+
 CREATE FUNCTION public.list_held_purchases() RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -25,7 +44,8 @@ BEGIN
             'country_code', c.country_code, 'is_captured', c.captured_cents > 0,
             'history', private.history_json(c.profile_id, c.id),
             'may_decide', c.profile_id IS DISTINCT FROM auth.uid(),
-            'may_approve', c.profile_id IS DISTINCT FROM auth.uid() AND private.has_profile(c.profile_id)) ORDER BY private.decide_by(c), c.number), '[]')
+            'may_approve', c.profile_id IS DISTINCT FROM auth.uid() AND private.has_profile(c.profile_id) AND private.is_in_dollars(c),
+            'coins_if_approved', private.coins_if_approved(c)) ORDER BY private.decide_by(c), c.number), '[]')
         FROM public.coin_purchases AS c
         WHERE c.status = 'held');
 END;
@@ -68,6 +88,8 @@ BEGIN
         PERFORM private.fail('LW074', 'The time to decide is over; the money goes back.', 'The buyer can buy again.');
     ELSIF p_decision = 'approve' AND NOT private.has_profile(v_purchase.profile_id) THEN
         PERFORM private.fail('LW085', 'The buyer has left, so nobody can be credited.', 'Reject it: the money goes back.');
+    ELSIF p_decision = 'approve' AND NOT private.is_in_dollars(v_purchase) THEN
+        PERFORM private.fail('LW086', 'Coins have a price in dollars only, so nothing can be credited for this.', 'Reject it: the money goes back.');
     END IF;
     UPDATE public.coin_purchases SET decision = p_decision, decided_at = private.clock() WHERE id = p_purchase_id;
     PERFORM private.audit(v_caller, 'purchase_' || CASE p_decision WHEN 'approve' THEN 'approved' ELSE 'rejected' END, p_purchase_id::text,
@@ -164,7 +186,7 @@ GRANT EXECUTE ON FUNCTION public.expire_purchases TO service_role;
 
 -- Calls to providers ------------------------------------------------------------------------------------------------
 
--- Whoever takes a call has until its next attempt to say how it went. The same idempotency key goes out every time.
+-- Whoever takes a call has until its next attempt to say how it went. Its key says every time that it is the same one.
 CREATE FUNCTION public.take_provider_calls(p_limit integer DEFAULT 10) RETURNS jsonb
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC

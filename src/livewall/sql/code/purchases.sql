@@ -38,11 +38,10 @@ CREATE FUNCTION private.taken_cents(p_purchase public.coin_purchases) RETURNS bi
 LANGUAGE sql IMMUTABLE
 RETURN least(p_purchase.captured_cents, p_purchase.refunded_cents + p_purchase.disputed_cents);
 
--- Coins for the money that came: never more than were bought.
+-- Coins for the money that came: never more than were bought, and none for a currency in which they have no price.
 CREATE FUNCTION private.coins_paid(p_purchase public.coin_purchases) RETURNS bigint
 LANGUAGE sql IMMUTABLE
-RETURN CASE WHEN NOT private.is_credited(p_purchase) THEN 0
-    WHEN p_purchase.currency <> 'usd' THEN p_purchase.coin_amount
+RETURN CASE WHEN NOT private.is_credited(p_purchase) OR p_purchase.currency <> 'usd' THEN 0
     ELSE floor(p_purchase.coin_amount::numeric * least(p_purchase.captured_cents, private.usd_cents(p_purchase.usd_amount))
         / private.usd_cents(p_purchase.usd_amount))::bigint END;
 
@@ -88,8 +87,9 @@ RETURN jsonb_build_object(
     'provider_payment_id', p_purchase.provider_payment_id, 'coin_amount', p_purchase.coin_amount,
     'usd_cents', private.usd_cents(p_purchase.usd_amount), 'requires_approval', p_purchase.requires_approval,
     'hold_reason', p_purchase.hold_reason, 'decide_by', private.decide_by(p_purchase), 'created_at', p_purchase.purchased_at,
-    'completed_at', p_purchase.completed_at, 'refunded_cents', p_purchase.refunded_cents,
-    'refunded_coins', private.coins_paid(p_purchase) - p_purchase.posted_coins,
+    'completed_at', p_purchase.completed_at, 'currency', p_purchase.currency, 'authorized_cents', p_purchase.authorized_cents,
+    'captured_cents', p_purchase.captured_cents, 'paid_coins', private.coins_paid(p_purchase),
+    'refunded_cents', p_purchase.refunded_cents, 'refunded_coins', private.coins_paid(p_purchase) - p_purchase.posted_coins,
     'disputed_cents', p_purchase.disputed_cents);
 
 CREATE FUNCTION private.purchase_event_json(p_purchase_id uuid) RETURNS jsonb
