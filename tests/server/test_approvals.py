@@ -168,8 +168,10 @@ async def test_a_capture_that_is_refused_for_good_is_visible(
     purchase = await held(shop, provider, ada)
     provider.trouble = [ProviderRefused("The card was reported stolen.")]
     await _decide(fin, purchase)
-    await status(ada, purchase, "failed")
-    await told(tab, purchase, "failed")
+    await status(ada, purchase, "canceled")
+    await told(tab, purchase, "canceled")
+    await _told(provider, 2)
+    assert [call[0] for call in provider.calls] == ["capture", "cancel"]
     assert await coins(ada) == 0
     entries = (await fin.http.get("/api/admin/audit")).json()["entries"]
     failed = next(e for e in entries if e["action"] == "provider_call_failed")

@@ -81,6 +81,9 @@ HISTORIES: list[tuple[str, str | None, tuple[Step, ...]]] = [
     (PACK, None, (ATTACH, fact("canceled", P, **OWN))),
     (PACK, None, (captured(P, 5), refund(P, "r", 5), dispute(P, "d", 9))),
     (PACK, None, (captured(P, 5), refund(P, "r", 5), dispute(P, "d", 9, "lost"))),
+    (PACK, None, (captured(P), captured(P, 1500))),
+    (PACK, None, (authorized(P, 5), authorized(P, CENTS), fact("failed", P))),
+    (PACK, None, (authorized(P, 5), authorized(P, CENTS), fact("processing", P))),
 ]
 # Only if a provider's one answer tells of the payment and of its end at once.
 AT_ONCE = {("created", "refunded"), ("created", "disputed"), ("created", "dispute_lost")}

@@ -176,7 +176,15 @@ async def test_a_refund_is_ordered_once_per_key(world: World) -> None:
         await order_refund(world, clerk, purchase, 100, "the-same-key")
     with refused("LW075"):
         await order_refund(world, clerk, purchase, 200, "the-same-key")
-    assert await calls(world, purchase) == [("refund", 100)]
+    for first, others in ((333, (None, 332)), (None, (333, CENTS - 433))):
+        name = f"key-of-{first}"
+        for _ in range(2):
+            await order_refund(world, clerk, purchase, first, name)
+        for other in others:
+            with refused("LW075"):
+                await order_refund(world, clerk, purchase, other, name)
+    ordered = [("refund", cents) for cents in (100, 333, CENTS - 433)]
+    assert await calls(world, purchase) == ordered
     with refused("LW005"):
         await order_refund(world, clerk, purchase, 100, "short")
     boss = await staff(world, "boss", "admin")

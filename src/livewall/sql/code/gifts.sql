@@ -112,6 +112,10 @@ CREATE FUNCTION public.process_gift(
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+    -- The platform's accounts by the ids that they were made with: every gift moves them, so nothing is looked up.
+    v_given_coins CONSTANT bigint := 5;
+    v_given_earnings CONSTANT bigint := 6;
+    v_revenue CONSTANT bigint := 7;
     v_sender uuid := private.require_caller();
     v_id uuid := private.gift_id(v_sender, p_idempotency_key);
     v_ok record;
@@ -149,8 +153,8 @@ BEGIN
         RETURN private.repeated_gift(v_id, p_recipient_id, p_gift_type_id, p_slot_index, p_live_stream_id);
     END IF;
     PERFORM private.post('gift', v_id,
-        ARRAY[coalesce(v_ok.wallet, private.account_of(v_sender, 'wallet', 'coins')), 5, 6,
-            coalesce(v_ok.earnings, private.account_of(p_recipient_id, 'earnings', 'earnings')), 7],
+        ARRAY[coalesce(v_ok.wallet, private.account_of(v_sender, 'wallet', 'coins')), v_given_coins, v_given_earnings,
+            coalesce(v_ok.earnings, private.account_of(p_recipient_id, 'earnings', 'earnings')), v_revenue],
         ARRAY['coins', 'coins', 'earnings', 'earnings', 'earnings'],
         ARRAY[-v_ok.price, v_ok.price, -v_ok.price, v_ok.share, v_ok.price - v_ok.share]);
     INSERT INTO private.outbox (kind, profile_id, source_id) VALUES ('gift', p_recipient_id, v_id);
