@@ -83,7 +83,8 @@ class Purchase:
     @property
     def credited(self) -> bool:
         """Say whether the buyer gets coins for the money."""
-        return self.captured > 0 and (not self.needs_decision or self.decision == "approve")
+        is_passed = not self.needs_decision or self.decision == "approve"
+        return self.captured > 0 and not self.is_foreign and is_passed
 
     @property
     def refunded(self) -> int:
@@ -101,8 +102,6 @@ class Purchase:
         """Return the coins for all the money that came."""
         if not self.credited:
             return 0
-        if self.is_foreign:
-            return self.coins
         return self.coins * min(self.captured, self.cents) // self.cents
 
     @property

@@ -14,6 +14,7 @@ from tests.sql.money import (
     finish,
     fold,
     held,
+    look_up,
     order_refund,
     paid,
     refund,
@@ -21,6 +22,7 @@ from tests.sql.money import (
     staff,
     take_call,
     verify,
+    wallet,
 )
 from tests.sql.world import World, refused
 
@@ -29,7 +31,7 @@ async def assert_all_is_back(world: World) -> None:
     """Fail unless no money is left here."""
     await fold(world)
     assert await verify(world) == {}
-    left = "SELECT FROM private.ledger_accounts WHERE currency = 'usd' AND balance <> 0"
+    left = "SELECT FROM private.ledger_accounts WHERE balance <> 0"
     assert await world.rows(left) == []
 
 
@@ -158,4 +160,19 @@ async def test_whoever_leaves_gets_everything_back(world: World) -> None:
     assert await make_refund(world, purchase, payment) == 600
     await report(world, captured(payment, LARGE_CENTS))
     assert await make_refund(world, purchase, payment) == LARGE_CENTS - 1000
+    await assert_all_is_back(world)
+
+
+@pytest.mark.spec("S25", "S26")
+@pytest.mark.abuse("A26")
+async def test_an_approval_of_dollars_credits_nothing_else(world: World) -> None:
+    buyer, clerk = await world.person("buyer"), await staff(world)
+    purchase, payment = await held(world, buyer)
+    await decide(world, clerk, purchase, "approve")
+    await report(world, captured(payment, LARGE_CENTS, currency="jpy"))
+    assert (await look_up(world, purchase))["status"] == "held"
+    assert (await wallet(world, buyer))["coins"] == 0
+    await decide(world, clerk, purchase, "reject")
+    assert await calls(world, purchase) == [("capture", LARGE_CENTS), ("refund", LARGE_CENTS)]
+    await report(world, refund(payment, "all", LARGE_CENTS))
     await assert_all_is_back(world)

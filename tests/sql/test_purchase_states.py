@@ -114,6 +114,12 @@ async def test_every_row_of_the_table_happens(world: World) -> None:
         clerk, "decide_purchase", p_purchase_id=purchase["id"], p_decision="approve", p_reason="x"
     )
     await world.call(buyer, "delete_account")
+    purchase, payment = await started(world, await world.person("other"), LARGE)
+    await report(world, authorized(payment))
+    await world.call(
+        clerk, "decide_purchase", p_purchase_id=purchase["id"], p_decision="approve", p_reason="x"
+    )
+    await report(world, captured(payment, LARGE_CENTS, currency="eur"))
     rows = await world.rows("SELECT from_status, to_status FROM private.purchase_transitions")
     table = {(row[0], row[1]) for row in rows}
     happened = await moves(world)

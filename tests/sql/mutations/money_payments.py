@@ -124,6 +124,11 @@ MUTATIONS = [
         SCENARIO["more is captured than was ordered"],
     ),
     Mutation(
+        "payments: whatever is approved is dollars",
+        edit(PURCHASES, (" AND p_purchase.currency = 'usd'\n", "\n")),
+        test_given_back.test_an_approval_of_dollars_credits_nothing_else,
+    ),
+    Mutation(
         "payments: unannounced money for nobody fails",
         edit(
             PAYMENTS,

@@ -45,8 +45,10 @@ BEGIN
         WHERE c.id = p_purchase_id AND private.counts_more(v_cents, v_currency, c.captured_cents, c.currency);
     ELSE
         UPDATE public.coin_purchases AS c
-        SET authorized_cents = v_cents, authorized_currency = v_currency, authorized_at = coalesce(c.authorized_at, private.clock())
-        WHERE c.id = p_purchase_id AND private.counts_more(v_cents, v_currency, c.authorized_cents, c.authorized_currency);
+        SET authorized_cents = v_cents, authorized_at = coalesce(c.authorized_at, private.clock()),
+            currency = CASE c.captured_cents WHEN 0 THEN v_currency ELSE c.currency END
+        WHERE c.id = p_purchase_id AND private.counts_more(
+            v_cents, v_currency, c.authorized_cents, CASE c.captured_cents WHEN 0 THEN c.currency END);
     END IF;
 END;
 $$;

@@ -36,9 +36,8 @@ RETURN CASE
 CREATE FUNCTION private.reason_to_hold(p_purchase public.coin_purchases) RETURNS text
 LANGUAGE sql IMMUTABLE
 RETURN coalesce(
-    CASE WHEN p_purchase.captured_cents > 0
-        THEN private.misfit(p_purchase.captured_cents, p_purchase.currency, p_purchase.usd_amount)
-        ELSE private.misfit(p_purchase.authorized_cents, p_purchase.authorized_currency, p_purchase.usd_amount) END,
+    private.misfit(CASE p_purchase.captured_cents WHEN 0 THEN p_purchase.authorized_cents ELSE p_purchase.captured_cents END,
+        p_purchase.currency, p_purchase.usd_amount),
     CASE WHEN p_purchase.usd_amount > p_purchase.max_purchase_limit THEN 'purchase_over_limit' END,
     p_purchase.hold_reason);
 
@@ -46,9 +45,10 @@ CREATE FUNCTION private.needs_decision(p_purchase public.coin_purchases) RETURNS
 LANGUAGE sql IMMUTABLE
 RETURN p_purchase.requires_approval OR private.reason_to_hold(p_purchase) IS NOT NULL;
 
+-- Coins have a price in dollars only: other money is held whatever was decided, until it goes back.
 CREATE FUNCTION private.is_credited(p_purchase public.coin_purchases) RETURNS boolean
 LANGUAGE sql IMMUTABLE
-RETURN p_purchase.captured_cents > 0
+RETURN p_purchase.captured_cents > 0 AND p_purchase.currency = 'usd'
     AND (NOT private.needs_decision(p_purchase) OR p_purchase.decision IS NOT DISTINCT FROM 'approve');
 
 -- Money that is gone again: refunded, or with the bank while a dispute is open or lost.
@@ -60,7 +60,6 @@ RETURN least(p_purchase.captured_cents, p_purchase.refunded_cents + p_purchase.d
 CREATE FUNCTION private.coins_paid(p_purchase public.coin_purchases) RETURNS bigint
 LANGUAGE sql IMMUTABLE
 RETURN CASE WHEN NOT private.is_credited(p_purchase) THEN 0
-    WHEN p_purchase.currency <> 'usd' THEN p_purchase.coin_amount
     ELSE floor(p_purchase.coin_amount::numeric * least(p_purchase.captured_cents, private.usd_cents(p_purchase.usd_amount))
         / private.usd_cents(p_purchase.usd_amount))::bigint END;
 

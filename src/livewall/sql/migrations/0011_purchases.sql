@@ -57,13 +57,12 @@ CREATE TABLE public.coin_purchases (
     metadata jsonb NOT NULL DEFAULT '{}',
     purchased_at timestamptz NOT NULL DEFAULT private.clock(),
     -- Facts from the provider. The newest step by the provider's time; the rest only ever grows. `currency` is of what was
-    -- captured. `hold_reason` is what only the moment could tell; what does not fit is seen in the facts.
+    -- captured, before that of what was authorised. `hold_reason` is what only the moment could tell; what does not fit is seen in the facts.
     payment_step text,
     payment_step_at timestamptz,
     currency text NOT NULL DEFAULT 'usd',
     card_country text,
     authorized_cents bigint NOT NULL DEFAULT 0,
-    authorized_currency text NOT NULL DEFAULT 'usd',
     authorized_at timestamptz,
     capture_before timestamptz,
     captured_cents bigint NOT NULL DEFAULT 0,
@@ -200,6 +199,7 @@ FROM (VALUES
     ('held', 'processing', 'what was set aside fits after all'),
     ('held', 'failed', 'what was set aside fits after all, but the card was refused'),
     ('approved', 'completed', 'captured and credited'),
+    ('approved', 'held', 'what came is no dollars'),
     ('approved', 'rejected', 'the buyer deleted their account, the money goes back'),
     ('completed', 'refunded', 'all of it was refunded'),
     ('completed', 'disputed', 'the buyer disputes it'),
