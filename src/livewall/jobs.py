@@ -32,6 +32,9 @@ OUTBOX_SECONDS = 0.25
 FOLD_SECONDS = 0.5
 SETTLE_SECONDS = 1.0
 EXPIRE_SECONDS = 60.0
+# One transaction locks so many purchases; one run ends so many of these batches at most.
+EXPIRE_AT_ONCE = 100
+EXPIRE_BATCHES = 100
 # Jobs that run oftener leave a record only this often, and of each failure: a record is a commit.
 RECORD_SECONDS = 10.0
 # A change is dated when it is written and seen once it is committed. Between the two a client may
@@ -53,6 +56,10 @@ Act = Callable[[], Awaitable[None]]
 class _Swept(msgspec.Struct):
     now: datetime
     changes: list[StreamChange]
+
+
+class _Expired(msgspec.Struct):
+    expired: int
 
 
 class Sweeper:
@@ -188,8 +195,13 @@ def leading(database: Database, settlement: Settlement) -> list[tuple[str, float
         await events.deliver_outbox(database)
 
     async def expire() -> None:
-        await database.call(SERVICE, "expire_purchases", object)
-        settlement.soon()
+        for _ in range(EXPIRE_BATCHES):
+            batch = await database.call(
+                SERVICE, "expire_purchases", _Expired, p_limit=EXPIRE_AT_ONCE
+            )
+            settlement.soon()
+            if batch.expired < EXPIRE_AT_ONCE:
+                return
 
     of_live = {
         "update_publish_state_from_viewers": RECONCILE_SECONDS,

@@ -9,7 +9,9 @@ from livewall.payments import Captured, ProviderAway, ProviderRefused
 from tests.server.money import (
     FakeProvider,
     audited,
+    authorized,
     bought,
+    buy,
     captured,
     coins,
     eventually,
@@ -185,11 +187,18 @@ async def test_a_capture_that_is_refused_for_good_is_visible(
 ) -> None:
     ada, fin = await shop.account("ada"), await staff(shop, "fin")
     tab = await ada.tab()
-    purchase = await held(shop, provider, ada)
+    key = str(uuid4())
+    purchase = (await buy(ada, "coins_2275000", key)).json()["purchase"]
+    await send(shop, report(authorized(provider, purchase)))
+    await status(ada, purchase, "held")
     provider.trouble = [ProviderRefused("The card was reported stolen.")]
     await _decide(fin, purchase)
-    await status(ada, purchase, "failed")
-    await told(tab, purchase, "failed")
+    await status(ada, purchase, "canceled")
+    await told(tab, purchase, "canceled")
+    await _told(provider, 2)
+    assert [call[0] for call in provider.calls] == ["capture", "cancel"]
+    again = (await buy(ada, "coins_2275000", key)).json()
+    assert (again["purchase"]["id"], again["checkout"]) == (purchase["id"], None)
     assert await coins(ada) == 0
     entries = (await fin.http.get("/api/admin/audit")).json()["entries"]
     failed = next(e for e in entries if e["action"] == "provider_call_failed")

@@ -5,6 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from livewall import jobs
 from livewall.db import Caller
 from livewall.db import Database as Pool
 from livewall.errors import Refusal
@@ -295,3 +296,20 @@ async def test_only_our_proxy_names_a_country(database: Database, provider: Fake
     admin = await database.admin()
     rows = await admin.fetch("SELECT ip_address, country_code FROM public.coin_purchases")
     assert [(str(r["ip_address"]), r["country_code"]) for r in rows] == [("127.0.0.1", None)] * 2
+
+
+@pytest.mark.spec("S25")
+async def test_one_run_of_the_job_ends_everything_that_is_over(shop: Live) -> None:
+    await shop.account("ada")
+    admin = await shop.database.admin()
+    await admin.execute(
+        "INSERT INTO public.coin_purchases (profile_id, platform, payment_provider, coin_amount,"
+        " usd_amount, purchased_at) SELECT id, 'web', 'fake', 70, 0.99, now() - interval '2 days'"
+        " FROM public.profiles, generate_series(1, $1) WHERE name = 'ada'",
+        jobs.EXPIRE_AT_ONCE + 1,
+    )
+    periods = jobs.leading(shop.app.server.database, shop.app.server.settlement)
+    await next(act for job, _, act in periods if job == "expire_purchases")()
+    assert await admin.fetch("SELECT status, count(*) FROM public.coin_purchases GROUP BY 1") == [
+        ("canceled", jobs.EXPIRE_AT_ONCE + 1)
+    ]

@@ -24,7 +24,8 @@ SELECT jsonb_build_object(
     'people', (SELECT jsonb_object_agg(p.profile_id, jsonb_build_array(
             private.balance_of(p.profile_id, 'wallet'), -private.balance_of(p.profile_id, 'debt'),
             private.balance_of(p.profile_id, 'earnings')))
-        FROM (SELECT DISTINCT profile_id FROM private.ledger_accounts WHERE id >= 100) AS p),
+        FROM (SELECT DISTINCT profile_id FROM private.ledger_accounts
+            WHERE profile_id IS NOT NULL) AS p),
     'purchases', (SELECT jsonb_agg(jsonb_build_array(c.status, c.posted_coins) ORDER BY c.number)
         FROM coin_purchases AS c),
     'entries', (SELECT count(*) FROM ledger_entries),

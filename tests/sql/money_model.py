@@ -9,6 +9,7 @@ GIFTS = {"rose": 10, "aurora": 500, "crown": 5000}
 FINALITY = ["pending", "open", "succeeded", "lost", "won", "canceled", "failed"]
 
 Claim = tuple[int, str]  # cents, status
+Money = tuple[int, str]  # cents, currency
 
 
 @dataclass
@@ -40,25 +41,50 @@ class Purchase:
     coins: int
     cents: int
     bought_at: int
-    authorized_at: int | None = None
-    captured: int = 0
-    hold: str | None = None
+    set_aside: list[Money] = field(default_factory=list[Money])
+    came: list[Money] = field(default_factory=list[Money])
+    there_since: int = 0
+    for_nobody: bool = False
     decision: str | None = None
     canceled: bool = False
-    completed: bool = False
     refunds: dict[str, Claim] = field(default_factory=dict[str, Claim])
     disputes: dict[str, Claim] = field(default_factory=dict[str, Claim])
     posted: int = 0
 
     @property
+    def captured(self) -> int:
+        """Return the most that is said to have come."""
+        return max((cents for cents, _ in self.came), default=0)
+
+    @property
+    def currencies(self) -> set[str]:
+        """Return the currencies of the most that came, or else of the most that was set aside."""
+        money = self.came or self.set_aside
+        most = max(money, default=(0, ""))[0]
+        return {currency for cents, currency in money if cents == most}
+
+    @property
+    def fits(self) -> bool:
+        """Say whether the money is what was ordered, as far as there is any."""
+        money = self.came or self.set_aside
+        most = max((cents for cents, _ in money), default=self.cents)
+        return most == self.cents and not self.is_foreign
+
+    @property
+    def is_foreign(self) -> bool:
+        """Say whether the money that counts may be other than dollars."""
+        return bool(self.currencies - {"usd"})
+
+    @property
     def needs_decision(self) -> bool:
         """Say whether a person decides about it."""
-        return self.cents > THRESHOLD or self.hold is not None
+        return self.cents > THRESHOLD or self.for_nobody or not self.fits
 
     @property
     def credited(self) -> bool:
         """Say whether the buyer gets coins for the money."""
-        return self.captured > 0 and (not self.needs_decision or self.decision == "approve")
+        is_passed = not self.needs_decision or self.decision == "approve"
+        return self.captured > 0 and not self.is_foreign and is_passed
 
     @property
     def refunded(self) -> int:
@@ -95,8 +121,7 @@ class Purchase:
             return "canceled"
         if self.decision == "approve":
             return "approved"
-        waits = self.authorized_at is not None and self.needs_decision
-        return "held" if waits else "pending"
+        return "held" if self.set_aside and self.needs_decision else "pending"
 
     def _paid_status(self) -> str:
         states = [status for _, status in self.disputes.values()]
@@ -121,7 +146,6 @@ class Model:
         """Give or take the difference to what is due."""
         self.people[purchase.buyer].move(purchase.due - purchase.posted)
         purchase.posted = purchase.due
-        purchase.completed |= purchase.credited
 
     # -- buying
 
@@ -137,19 +161,19 @@ class Model:
         coins, cents = PACKS[pack]
         self.purchases.append(Purchase(buyer, coins, cents, self.now))
 
-    def money(self, purchase: Purchase, cents: int, *, captured: bool) -> None:
+    def money(self, purchase: Purchase, money: Money, *, captured: bool) -> None:
         """Money is set aside, or comes."""
-        if not purchase.completed and (captured or not purchase.captured):
-            if cents != purchase.cents:
-                purchase.hold = "amount"
-            elif self.people[purchase.buyer].gone:
-                purchase.hold = "gone"
-            elif captured and not purchase.captured and purchase.hold == "amount":
-                purchase.hold = None
-        if purchase.authorized_at is None:
-            purchase.authorized_at = self.now
+        if self.people[purchase.buyer].gone and not purchase.came:
+            purchase.for_nobody = True
+        known = (purchase.captured, purchase.is_foreign)
         if captured:
-            purchase.captured = max(purchase.captured, cents)
+            purchase.came.append(money)
+            if len(purchase.came) == 1 or known != (purchase.captured, purchase.is_foreign):
+                purchase.there_since = self.now
+        else:
+            purchase.set_aside.append(money)
+            if len(purchase.set_aside) == 1 and not purchase.came:
+                purchase.there_since = self.now
         self.settle(purchase)
 
     def claim(self, claims: dict[str, Claim], name: str, claim: Claim) -> None:
@@ -162,7 +186,7 @@ class Model:
 
     def is_late(self, purchase: Purchase) -> bool:
         """Say whether the time to decide is over."""
-        return purchase.authorized_at is not None and purchase.authorized_at + 5 * DAY < self.now
+        return purchase.there_since + 5 * DAY < self.now
 
     def decide_refusal(self, purchase: Purchase) -> str | None:
         """Return why nobody may decide about it now."""

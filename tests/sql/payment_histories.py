@@ -15,8 +15,9 @@ from tests.sql.world import START, World
 
 PAYMENT = "PAYMENT"  # in place of a payment's id, which each order has of its own
 
-# A step is a fact, which arrives as an event of its own, or "attach", our own answer from the
-# provider. Staff decides at the first moment that it can.
+# A step is a fact, which arrives as an event of its own, "attach", our own answer from the
+# provider, or "refunds", its answers to the refunds that we have ordered. Staff decides at the
+# first moment that it can.
 PLAY = """
 CREATE TABLE private.test_moves (from_status text, to_status text);
 CREATE FUNCTION private.test_note_move() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
@@ -26,6 +27,29 @@ BEGIN
 END $$;
 CREATE TRIGGER test_moves AFTER UPDATE OF status ON public.coin_purchases
     FOR EACH ROW WHEN (OLD.status <> NEW.status) EXECUTE FUNCTION private.test_note_move();
+
+-- The provider gives back what it has, and refuses what is more; also what is ordered because of that.
+CREATE FUNCTION private.test_refund(p_purchase_id uuid) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    v_call private.provider_calls;
+    v_left bigint;
+BEGIN
+    LOOP
+        SELECT * INTO v_call FROM private.provider_calls
+        WHERE purchase_id = p_purchase_id AND call = 'refund' AND done_at IS NULL AND failed_at IS NULL
+        ORDER BY id LIMIT 1;
+        EXIT WHEN v_call.id IS NULL;
+        SELECT captured_cents - refunded_cents - disputed_cents INTO v_left
+        FROM coin_purchases WHERE id = p_purchase_id;
+        IF v_call.amount_cents <= v_left THEN
+            PERFORM public.finish_provider_call(v_call.id, jsonb_build_array(jsonb_build_object(
+                'kind', 'refund', 'refund_id', v_call.id || ' ordered', 'status', 'succeeded',
+                'amount_cents', v_call.amount_cents)));
+        ELSE
+            PERFORM public.finish_provider_call(v_call.id, NULL, 'more than is left', true);
+        END IF;
+    END LOOP;
+END $$;
 
 CREATE FUNCTION private.test_play(
     p_pack text, p_payment text, p_steps jsonb, p_decision text, p_name text) RETURNS uuid
@@ -42,6 +66,8 @@ BEGIN
     FOR v_step IN SELECT value FROM jsonb_array_elements(p_steps) LOOP
         IF v_step = '"attach"' THEN
             PERFORM public.attach_payment(v_id, p_payment);
+        ELSIF v_step = '"refunds"' THEN
+            PERFORM private.test_refund(v_id);
         ELSE
             IF v_step ? 'purchase_id' THEN
                 v_step := jsonb_set(v_step, '{purchase_id}', to_jsonb(v_id));
@@ -55,13 +81,14 @@ BEGIN
             PERFORM public.decide_purchase(v_id, p_decision, 'as soon as it can be');
         END IF;
     END LOOP;
+    PERFORM private.test_refund(v_id);
     RETURN v_id;
 END $$;
 
 CREATE FUNCTION private.test_state(p_purchase_id uuid) RETURNS jsonb LANGUAGE sql AS $$
 SELECT to_jsonb(state) FROM (
     SELECT c.status, c.captured_cents, c.refunded_cents, c.disputed_cents, c.dispute_state,
-        c.hold_reason, c.currency, c.completed_at IS NOT NULL AS is_completed, c.payment_step,
+        private.reason_to_hold(c) AS hold_reason, c.currency, c.completed_at IS NOT NULL AS is_completed, c.payment_step,
         c.capture_before, c.authorized_cents, c.canceled_at IS NOT NULL AS is_canceled,
         private.purchase_json(c) -> 'refunded_coins' AS refunded_coins,
         private.balance_of(c.profile_id, 'wallet') AS wallet,

@@ -270,7 +270,7 @@ async def test_an_approval_that_brought_no_money_ends_with_the_account(world: Wo
     call = await take_call(world, purchase)
     await finish(world, call, p_error="expired card", p_is_final=True)
     await leave(world, person, "function")
-    assert (await look_up(world, purchase))["status"] == "failed"
+    assert (await look_up(world, purchase))["status"] == "canceled"
     await report(world, captured(payment, LARGE_CENTS))
     waiting = await world.call(clerk, "list_held_purchases")
     held_for = [(item["purchase"]["hold_reason"], item["may_approve"]) for item in waiting]

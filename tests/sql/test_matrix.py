@@ -65,7 +65,7 @@ FUNCTIONS = {
         public.get_preview public.get_profile public.get_stream public.list_chat_messages
         public.list_live_streams public.list_coin_packs public.list_gift_types
         private.chat_message_json private.links_json private.my_blocked private.my_blocks
-        private.profile_by_name private.require_caller
+        private.profile_by_name private.require_caller private.usd_cents
     """,
     "u": """
         public.ban_profile public.block public.delete_account public.delete_chat_message

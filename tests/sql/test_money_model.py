@@ -28,7 +28,8 @@ numbers = st.integers(0, 1000)
 packs = st.sampled_from([*PACKS, "coins_700", "coins_700"])
 refund_states = st.sampled_from(["pending", "succeeded", "succeeded", "failed"])
 endings = st.sampled_from(["buy", "buy", "won", "lost", ""])
-parts = st.sampled_from([1, 3, 2])  # all of it, a third, a half
+parts = st.sampled_from([1, 1, 1, 1 / 3, 1 / 2, 3 / 2])
+currencies = st.sampled_from(["usd", "usd", "usd", "eur"])
 
 
 class MoneyMachine(RuleBasedStateMachine):
@@ -56,7 +57,7 @@ class MoneyMachine(RuleBasedStateMachine):
     def begin(self, buyer: int, pack: str, then: str) -> None:
         """Somebody has bought, and somebody has owed, from the start."""
         self.buy(buyer, pack)
-        self.money(0, "captured", 1)
+        self.money(0, "captured", 1, "usd")
         self.spend_and_dispute(buyer, then)
 
     @rule(buyer=people, pack=packs)
@@ -86,13 +87,19 @@ class MoneyMachine(RuleBasedStateMachine):
         self.history.look()
 
     @precondition(has_bought)
-    @rule(number=numbers, kind=st.sampled_from(["authorized", "captured", "captured"]), part=parts)
-    def money(self, number: int, kind: str, part: int) -> None:
-        """Money is set aside or comes: mostly all of it."""
+    @rule(
+        number=numbers,
+        kind=st.sampled_from(["authorized", "captured", "captured"]),
+        part=parts,
+        currency=currencies,
+    )
+    def money(self, number: int, kind: str, part: float, currency: str) -> None:
+        """Money is set aside or comes: mostly all of it, mostly in dollars."""
         purchase, payment, _ = self.pick(number)
-        cents = purchase.cents // part if kind == "captured" else purchase.cents
-        self.history.tell((captured if kind == "captured" else authorized)(payment, cents))
-        self.model.money(purchase, cents, captured=kind == "captured")
+        cents = int(purchase.cents * part)
+        fact_of = captured if kind == "captured" else authorized
+        self.history.tell(fact_of(payment, cents, currency=currency))
+        self.model.money(purchase, (cents, currency), captured=kind == "captured")
         self.history.look()
 
     @rule(buyer=people)
@@ -101,7 +108,7 @@ class MoneyMachine(RuleBasedStateMachine):
         bought = len(self.model.purchases)
         self.buy(buyer, "coins_700")
         if len(self.model.purchases) > bought:
-            self.money(bought, "captured", 1)
+            self.money(bought, "captured", 1, "usd")
 
     @rule(buyer=people)
     def be_held(self, buyer: int) -> None:
@@ -109,7 +116,7 @@ class MoneyMachine(RuleBasedStateMachine):
         bought = len(self.model.purchases)
         self.buy(buyer, "coins_2275000")
         if len(self.model.purchases) > bought:
-            self.money(bought, "authorized", 1)
+            self.money(bought, "authorized", 1, "usd")
 
     @rule(buyer=people, then=endings)
     def spend_and_dispute(self, buyer: int, then: str) -> None:
@@ -210,7 +217,7 @@ class MoneyMachine(RuleBasedStateMachine):
                 "finish_provider_call", p_call_id=call["id"], p_facts=[facts[call["call"]]]
             )
             if call["call"] == "capture":
-                self.model.money(purchase, cents, captured=True)
+                self.model.money(purchase, (cents, "usd"), captured=True)
             elif call["call"] == "cancel":
                 purchase.canceled = True
             else:

@@ -326,6 +326,20 @@ async def test_an_unannounced_payment_in_another_currency_is_held(world: World) 
     assert await verify(world) == {}
 
 
+@pytest.mark.abuse("A25", "A35")
+async def test_an_unannounced_payment_for_nobody_is_held_and_given_back(world: World) -> None:
+    clerk, nobody = await staff(world), "00000000-0000-0000-0000-00000000dead"
+    event = await report(world, captured(payment_id(), 500, profile_id=nobody, coin_amount=350))
+    assert await outcome(world, event) == ("applied", None)
+    [waiting] = await world.call(clerk, "list_held_purchases")
+    purchase = waiting["purchase"]
+    assert (purchase["hold_reason"], waiting["buyer"]) == ("buyer_gone", None)
+    await decide(world, clerk, purchase, "reject")
+    assert await calls(world, purchase) == [("refund", 500)]
+    await fold(world)
+    assert await verify(world) == {}
+
+
 @pytest.mark.spec("S26")
 async def test_a_payment_can_not_be_taken_off_its_purchase(world: World) -> None:
     buyer = await world.person("buyer")

@@ -81,6 +81,9 @@ HISTORIES: list[tuple[str, str | None, tuple[Step, ...]]] = [
     (PACK, None, (ATTACH, fact("canceled", P, **OWN))),
     (PACK, None, (captured(P, 5), refund(P, "r", 5), dispute(P, "d", 9))),
     (PACK, None, (captured(P, 5), refund(P, "r", 5), dispute(P, "d", 9, "lost"))),
+    (PACK, None, (captured(P), captured(P, 1500))),
+    (PACK, None, (authorized(P, 5), authorized(P, CENTS), fact("failed", P))),
+    (PACK, None, (authorized(P, 5), authorized(P, CENTS), fact("processing", P))),
 ]
 # Only if a provider's one answer tells of the payment and of its end at once.
 AT_ONCE = {("created", "refunded"), ("created", "disputed"), ("created", "dispute_lost")}
@@ -111,6 +114,12 @@ async def test_every_row_of_the_table_happens(world: World) -> None:
         clerk, "decide_purchase", p_purchase_id=purchase["id"], p_decision="approve", p_reason="x"
     )
     await world.call(buyer, "delete_account")
+    purchase, payment = await started(world, await world.person("other"), LARGE)
+    await report(world, authorized(payment))
+    await world.call(
+        clerk, "decide_purchase", p_purchase_id=purchase["id"], p_decision="approve", p_reason="x"
+    )
+    await report(world, captured(payment, LARGE_CENTS, currency="eur"))
     rows = await world.rows("SELECT from_status, to_status FROM private.purchase_transitions")
     table = {(row[0], row[1]) for row in rows}
     happened = await moves(world)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.databases import Person
 from tests.sql.money import (
     CENTS,
     COINS,
@@ -31,6 +32,12 @@ from tests.sql.money import (
 from tests.sql.world import World, refused
 
 
+async def lines_of(world: World, who: Person) -> list[tuple[str, int]]:
+    """Return the lines of a statement of coins, newest first: what kind, how many."""
+    entries = (await world.call(who, "list_statement"))["entries"]
+    return [(entry["kind"], entry["amount"]) for entry in entries]
+
+
 @pytest.mark.abuse("A26")
 async def test_an_approved_mismatch_gives_coins_for_what_was_paid(world: World) -> None:
     buyer, clerk = await world.person("buyer"), await staff(world)
@@ -44,6 +51,40 @@ async def test_an_approved_mismatch_gives_coins_for_what_was_paid(world: World) 
     after = await look_up(world, purchase)
     assert (after["status"], after["refunded_coins"]) == ("refunded", COINS * 333 // CENTS)
     assert (await wallet(world, buyer))["coins"] == 0
+
+
+@pytest.mark.spec("S26", "D4")
+@pytest.mark.abuse("A26")
+async def test_a_statement_does_not_call_later_money_a_refund(world: World) -> None:
+    buyer, clerk = await world.person("buyer"), await staff(world)
+    purchase, payment = await started(world, buyer)
+    steps: list[tuple[int, list[tuple[str, int]]]] = [
+        (333, []),
+        (0, [("purchase", 233)]),
+        (CENTS, [("purchase", 467)]),
+        (1500, []),
+    ]
+    expected: list[tuple[str, int]] = []
+    for cents, lines in steps:
+        if cents:
+            await report(world, captured(payment, cents))
+        else:
+            await decide(world, clerk, purchase, "approve")
+        expected = lines + expected
+        assert await lines_of(world, buyer) == expected
+    other = await world.person("other")
+    purchase, payment = await paid(world, other)
+    await report(world, captured(payment, 1500))
+    assert (await look_up(world, purchase))["status"] == "held"
+    assert await lines_of(world, other) == [("hold", -COINS), ("purchase", COINS)]
+    await decide(world, clerk, purchase, "approve")
+    assert await lines_of(world, other) == [
+        ("purchase", COINS),
+        ("hold", -COINS),
+        ("purchase", COINS),
+    ]
+    await fold(world)
+    assert await verify(world) == {}
 
 
 @pytest.mark.spec("D4")
@@ -176,7 +217,15 @@ async def test_a_refund_is_ordered_once_per_key(world: World) -> None:
         await order_refund(world, clerk, purchase, 100, "the-same-key")
     with refused("LW075"):
         await order_refund(world, clerk, purchase, 200, "the-same-key")
-    assert await calls(world, purchase) == [("refund", 100)]
+    for first, others in ((333, (None, 332)), (None, (333, CENTS - 433))):
+        name = f"key-of-{first}"
+        for _ in range(2):
+            await order_refund(world, clerk, purchase, first, name)
+        for other in others:
+            with refused("LW075"):
+                await order_refund(world, clerk, purchase, other, name)
+    ordered = [("refund", cents) for cents in (100, 333, CENTS - 433)]
+    assert await calls(world, purchase) == ordered
     with refused("LW005"):
         await order_refund(world, clerk, purchase, 100, "short")
     boss = await staff(world, "boss", "admin")

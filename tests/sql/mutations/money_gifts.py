@@ -93,8 +93,8 @@ MUTATIONS = [
         edit(
             GIFTS,
             (
-                "(3, 6, 'earnings', -q.price),\n            (4, q.earnings, 'earnings', q.share), (5, 7, 'earnings', q.price - q.share)",
-                "(3, 6, 'earnings', -q.share),\n            (4, q.earnings, 'earnings', q.share)",
+                "(3, v_given_earnings, 'earnings', -q.price),\n            (4, q.earnings, 'earnings', q.share), (5, v_revenue, 'earnings', q.price - q.share)",
+                "(3, v_given_earnings, 'earnings', -q.share),\n            (4, q.earnings, 'earnings', q.share)",
             ),
         ),
         test_gifts.test_sender_streamer_and_platform_settle_in_one_transaction,

@@ -2,7 +2,7 @@
 
 # ruff: noqa: E501 - SQL is quoted as it stands there, in longer lines
 
-from tests.sql import test_ledger, test_verify
+from tests.sql import test_given_back, test_ledger, test_verify
 from tests.sql.mutations.damage import Mutation, edit, everybody
 
 LEDGER = "code/ledger"
@@ -142,10 +142,32 @@ MUTATIONS = [
         TAMPER["a wallet's balance"],
     ),
     Mutation(
-        "verify: any table will do for a guard",
-        edit(VERIFY, ("t.tgrelid = to_regclass(g.place)", "true")),
+        "verify: any trigger of that name will do for a guard",
+        edit(
+            VERIFY,
+            (
+                "pg_get_triggerdef(g.oid) = t.definition",
+                "starts_with(t.definition, 'CREATE TRIGGER ' || g.tgname)",
+            ),
+        ),
         test_verify.test_tampering_is_seen_and_undoing_it_is_well,
-        TAMPER["a guard that stands elsewhere"],
+        TAMPER["a guard of fewer columns"],
+    ),
+    Mutation(
+        "verify: any function of that name will do for a guard",
+        edit(VERIFY, ("WHERE f.hash IS DISTINCT FROM c.hash", "WHERE false")),
+        test_verify.test_tampering_is_seen_and_undoing_it_is_well,
+        TAMPER["a guard that looks away"],
+    ),
+    Mutation(
+        "verify: facts are not looked at",
+        edit(VERIFY, ("private.unfounded_purchases()\n", "NULL::text\n")),
+        test_verify.test_coins_that_nobody_paid_for_are_seen_though_every_guard_stands,
+    ),
+    Mutation(
+        "verify: what is kept is not looked at",
+        edit(VERIFY, ("private.kept_money()\n", "NULL::text\n")),
+        test_given_back.test_what_can_not_be_given_back_is_not_tried_for_ever_and_is_seen,
     ),
     Mutation(
         "verify: a gift's people are not looked at",

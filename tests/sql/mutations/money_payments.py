@@ -5,6 +5,7 @@
 from tests.sql import (
     test_approvals,
     test_forgetting,
+    test_given_back,
     test_payment_orders,
     test_payments,
     test_purchase_states,
@@ -14,12 +15,19 @@ from tests.sql.mutations.damage import Mutation, edit
 
 PURCHASES = "code/purchases"
 PAYMENTS = "code/payments"
+SETTLEMENT = "code/settlement"
 APPROVALS = "code/approvals"
 FORGETTING = "code/forgetting"
 FOUNDATION = "code/foundation"
 INBOX = "code/inbox"
 SCENARIO = {scenario.name: {"scenario": scenario} for scenario in test_payment_orders.SCENARIOS}
 orders = test_payment_orders.test_every_order_of_a_payments_events_comes_to_one_state
+
+MONEY_ADDS_UP = edit(
+    PAYMENTS,
+    ("SET captured_cents = v_cents", "SET captured_cents = c.captured_cents + v_cents"),
+    (" AND private.counts_more(v_cents, v_currency, c.captured_cents, c.currency)", ""),
+)
 
 MUTATIONS = [
     Mutation(
@@ -29,12 +37,12 @@ MUTATIONS = [
     ),
     Mutation(
         "payments: repeated money is more money",
-        edit(PAYMENTS, ("greatest(c.captured_cents, v_cents)", "c.captured_cents + v_cents")),
+        MONEY_ADDS_UP,
         test_payments.test_two_kinds_of_event_for_one_payment_give_one_credit,
     ),
     Mutation(
         "payments: a replay counts again",
-        edit(PAYMENTS, ("greatest(c.captured_cents, v_cents)", "c.captured_cents + v_cents")),
+        MONEY_ADDS_UP,
         test_payments.test_a_replay_changes_nothing_and_is_in_the_audit_log,
     ),
     Mutation(
@@ -85,21 +93,73 @@ MUTATIONS = [
     ),
     Mutation(
         "payments: any currency is dollars",
-        edit(PAYMENTS, ("    WHEN p_currency <> 'usd' THEN 'currency_mismatch'\n", "")),
+        edit(PURCHASES, ("    WHEN p_currency <> 'usd' THEN 'currency_mismatch'\n", "")),
         test_payments.test_another_currency_or_amount_is_held_and_visible,
         {"cents": 999, "currency": "eur", "reason": "currency_mismatch"},
     ),
     Mutation(
         "payments: any amount will do",
         edit(
-            PAYMENTS,
+            PURCHASES,
             (
-                "    WHEN p_cents <> private.usd_cents(p_purchase.usd_amount) THEN 'amount_mismatch'\n",
-                "",
+                "\n    WHEN p_cents <> private.usd_cents(p_usd_amount) THEN 'amount_mismatch' END;",
+                " END;",
             ),
         ),
         test_payments.test_another_currency_or_amount_is_held_and_visible,
         {"cents": 9, "currency": "usd", "reason": "amount_mismatch"},
+    ),
+    Mutation(
+        "payments: what came first counts",
+        edit(
+            PAYMENTS,
+            (
+                "RETURN (p_cents, p_currency <> 'usd', p_currency) > (p_known_cents, p_known_currency <> 'usd', p_known_currency);",
+                "RETURN p_known_cents = 0;",
+            ),
+        ),
+        orders,
+        SCENARIO["a part is captured, then all of it"],
+    ),
+    Mutation(
+        "payments: the currency that came first counts",
+        edit(
+            PAYMENTS,
+            (
+                "RETURN (p_cents, p_currency <> 'usd', p_currency) > (p_known_cents, p_known_currency <> 'usd', p_known_currency);",
+                "RETURN p_cents > p_known_cents;",
+            ),
+        ),
+        orders,
+        SCENARIO["one amount in two currencies"],
+    ),
+    Mutation(
+        "payments: more than was ordered is as good as all",
+        edit(
+            PURCHASES,
+            (
+                "WHEN p_cents <> private.usd_cents(p_usd_amount)",
+                "WHEN p_cents < private.usd_cents(p_usd_amount)",
+            ),
+        ),
+        orders,
+        SCENARIO["more is captured than was ordered"],
+    ),
+    Mutation(
+        "payments: whatever is approved is dollars",
+        edit(PURCHASES, (" AND p_purchase.currency = 'usd'\n", "\n")),
+        test_given_back.test_an_approval_of_dollars_credits_nothing_else,
+    ),
+    Mutation(
+        "payments: unannounced money for nobody fails",
+        edit(
+            PAYMENTS,
+            (
+                "    WHEN SQLSTATE 'LW004' THEN PERFORM private.hold_payment(p_provider, p_event_id, p_fact, 'buyer_gone');\n",
+                "",
+            ),
+        ),
+        test_payments.test_an_unannounced_payment_for_nobody_is_held_and_given_back,
     ),
     Mutation(
         "payments: unannounced money is dollars",
@@ -126,12 +186,12 @@ MUTATIONS = [
     ),
     Mutation(
         "payments: what was spent is forgiven",
-        edit(PURCHASES, (", private.move(debt_id, p_amount - to_wallet);", ";")),
+        edit(SETTLEMENT, (", private.move(debt_id, p_amount - to_wallet);", ";")),
         test_refunds.test_a_dispute_after_spending_is_a_debt_until_it_is_won,
     ),
     Mutation(
         "payments: debts are not repaid",
-        edit(PURCHASES, ("p_amount - least(p_amount, v_owed)", "p_amount")),
+        edit(SETTLEMENT, ("p_amount - least(p_amount, v_owed)", "p_amount")),
         test_refunds.test_what_is_bought_repays_the_debt_first,
     ),
     Mutation(
@@ -261,14 +321,60 @@ MUTATIONS = [
     ),
     Mutation(
         "approvals: rejected money stays",
+        edit(SETTLEMENT, ("ELSIF v_left > 0 THEN", "ELSIF false THEN")),
+        test_approvals.test_a_late_capture_after_a_reject_is_refunded,
+    ),
+    Mutation(
+        "approvals: rejected money goes back once",
         edit(
-            PURCHASES,
+            SETTLEMENT,
+            ("        p_purchase.captured_cents, p_purchase.captured_cents - p_left,\n", ""),
+        ),
+        test_given_back.test_what_is_captured_after_the_refund_was_ordered_goes_back_too,
+    ),
+    Mutation(
+        "approvals: a won dispute gives nothing back",
+        edit(SETTLEMENT, ("d.status = 'won'", "false")),
+        test_given_back.test_a_refund_refused_for_a_dispute_is_ordered_again_once_it_is_won,
+        {"heard": "before"},
+    ),
+    Mutation(
+        "approvals: a refund and its report are two",
+        edit(APPROVALS, ("WHERE NOT o.is_sent\n", "WHERE true\n")),
+        test_given_back.test_a_refund_that_is_heard_of_before_its_answer_is_not_counted_twice,
+        {"status": "pending"},
+    ),
+    Mutation(
+        "approvals: any report stands for every call",
+        edit(APPROVALS, (" AND NOT r.is_answer)", ")")),
+        test_given_back.test_each_report_stands_for_one_call_of_its_amount,
+    ),
+    Mutation(
+        "approvals: a key for any refund",
+        edit(
+            APPROVALS,
             (
-                "ELSIF p_purchase.decision IN ('reject', 'expire') AND v_left > 0 THEN",
-                "ELSIF false THEN",
+                "IF p_usd_cents IS DISTINCT FROM v_ordered.asked_cents THEN",
+                "IF p_usd_cents <> v_ordered.amount_cents THEN",
             ),
         ),
-        test_approvals.test_a_late_capture_after_a_reject_is_refunded,
+        test_refunds.test_a_refund_is_ordered_once_per_key,
+    ),
+    Mutation(
+        "approvals: a refused capture keeps the card",
+        edit(SETTLEMENT, (" OR p_purchase.capture_failed_at IS NOT NULL)", ")")),
+        test_approvals.test_a_refused_capture_lets_the_money_go_and_is_on_record,
+    ),
+    Mutation(
+        "approvals: the abandoned first",
+        edit(
+            APPROVALS,
+            (
+                "ORDER BY c.status <> 'held', private.decide_by(c)",
+                "ORDER BY c.status = 'held', private.decide_by(c)",
+            ),
+        ),
+        test_approvals.test_those_nobody_paid_do_not_keep_the_job_from_the_held,
     ),
     Mutation(
         "approvals: decisions without a trace",

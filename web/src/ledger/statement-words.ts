@@ -11,6 +11,7 @@ export function entryWords(entry: StatementEntry, currency: Currency): string {
 /** What can happen to the coins of a purchase, told with its number. */
 const purchaseKinds: Record<string, (number: string) => string> = {
   purchase: (number) => `Coins bought, ${number}`,
+  hold: (number) => `Coins set aside while the payment of ${number} is looked at`,
   refund: (number) => `Coins taken back for the refund of ${number}`,
   refund_failed: (number) => `Coins returned: the refund of ${number} did not go through`,
   dispute: (number) => `Coins set aside while your bank looks at ${number}`,

@@ -1,4 +1,4 @@
--- livewall: after foundation, identity, ledger, purchases, payments
+-- livewall: after foundation, identity, ledger, purchases, settlement, payments
 -- What people decide about money: approvals by a second person, refunds, the rules; and the calls that follow.
 
 CREATE FUNCTION private.history_json(p_profile_id uuid, p_but uuid) RETURNS jsonb
@@ -17,7 +17,7 @@ END;
 -- Coins have no other price, so whatever else came can only be sent back.
 CREATE FUNCTION private.is_in_dollars(p_purchase public.coin_purchases) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-RETURN p_purchase.hold_reason IS DISTINCT FROM 'currency_mismatch';
+RETURN private.reason_to_hold(p_purchase) IS DISTINCT FROM 'currency_mismatch';
 
 -- By the very rules that will credit them: the purchase as it is once approved, and captured if it was not.
 CREATE FUNCTION private.coins_if_approved(p_purchase public.coin_purchases) RETURNS bigint
@@ -100,14 +100,28 @@ $$;
 COMMENT ON FUNCTION public.decide_purchase IS 'For finance: approves or rejects a held purchase of somebody else, once, with a reason: Purchase.';
 GRANT EXECUTE ON FUNCTION public.decide_purchase TO authenticated;
 
--- What of a purchase can still be given back: not refunded, not disputed, not ordered to be refunded already.
+-- What of a purchase can still be given back: not refunded, not disputed, not ordered to be refunded already. A refund is
+-- often reported before the call that made it is answered: one of the same amount that no call came to is taken for it.
 CREATE FUNCTION private.refundable_cents(p_purchase public.coin_purchases) RETURNS bigint
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-RETURN p_purchase.captured_cents - p_purchase.disputed_cents
-    - (SELECT coalesce(sum(r.amount_cents), 0)::bigint FROM private.refunds AS r
-       WHERE r.purchase_id = p_purchase.id AND r.status IN ('pending', 'succeeded'))
-    - (SELECT coalesce(sum(p.amount_cents), 0)::bigint FROM private.provider_calls AS p
-       WHERE p.purchase_id = p_purchase.id AND p.call = 'refund' AND p.done_at IS NULL AND p.failed_at IS NULL);
+BEGIN ATOMIC
+    WITH reported AS (
+        SELECT r.amount_cents, r.status, EXISTS (
+            SELECT FROM private.provider_calls AS p WHERE p.purchase_id = r.purchase_id AND p.refund_id = r.refund_id) AS is_answer
+        FROM private.refunds AS r
+        WHERE r.purchase_id = p_purchase.id
+    ), ordered AS (
+        SELECT p.amount_cents, p.attempts > 0 AS is_sent,
+               row_number() OVER (PARTITION BY p.amount_cents, p.attempts > 0 ORDER BY p.id) AS n
+        FROM private.provider_calls AS p
+        WHERE p.purchase_id = p_purchase.id AND p.call = 'refund' AND p.done_at IS NULL AND p.failed_at IS NULL
+    )
+    SELECT p_purchase.captured_cents - p_purchase.disputed_cents
+        - (SELECT coalesce(sum(r.amount_cents), 0)::bigint FROM reported AS r WHERE r.status IN ('pending', 'succeeded'))
+        - (SELECT coalesce(sum(o.amount_cents), 0)::bigint FROM ordered AS o
+           WHERE NOT o.is_sent
+               OR o.n > (SELECT count(*) FROM reported AS r WHERE r.amount_cents = o.amount_cents AND NOT r.is_answer));
+END;
 
 CREATE FUNCTION public.refund_purchase(p_purchase_id uuid, p_usd_cents bigint, p_reason text, p_idempotency_key text) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -118,14 +132,14 @@ DECLARE
     v_purchase public.coin_purchases;
     -- Prefixed, so that nobody's key is one of those that decisions use.
     v_key text := 'by staff:' || p_idempotency_key;
-    v_ordered bigint;
+    v_ordered private.provider_calls;
     v_left bigint;
 BEGIN
     PERFORM private.require_idempotency_key(p_idempotency_key);
     v_purchase := private.lock_purchase(p_purchase_id);
-    SELECT c.amount_cents INTO v_ordered FROM private.provider_calls AS c WHERE c.idempotency_key = p_purchase_id || ':' || v_key;
-    IF v_ordered IS NOT NULL THEN
-        IF p_usd_cents <> v_ordered THEN
+    SELECT * INTO v_ordered FROM private.provider_calls AS c WHERE c.idempotency_key = p_purchase_id || ':' || v_key;
+    IF v_ordered.id IS NOT NULL THEN
+        IF p_usd_cents IS DISTINCT FROM v_ordered.asked_cents THEN
             PERFORM private.fail('LW075', 'This idempotency key was used for another refund.', 'Use a new key for each refund.');
         END IF;
         RETURN private.purchase_json(v_purchase);
@@ -139,7 +153,7 @@ BEGIN
     ELSIF v_left < greatest(coalesce(p_usd_cents, 0), 1) THEN
         PERFORM private.fail('LW083', format('%s cents of this purchase can be refunded.', v_left), 'Refund less.', jsonb_build_object('left', v_left));
     END IF;
-    PERFORM private.order_call(p_purchase_id, 'refund', coalesce(p_usd_cents, v_left), v_key),
+    PERFORM private.order_call(p_purchase_id, 'refund', coalesce(p_usd_cents, v_left), v_key, p_usd_cents),
         private.audit(v_caller, 'refund_ordered', p_purchase_id::text,
             jsonb_build_object('reason', v_reason, 'usd_cents', coalesce(p_usd_cents, v_left), 'number', v_purchase.number));
     RETURN private.purchase_json(v_purchase);
@@ -161,11 +175,12 @@ BEGIN
     FOR v_purchase IN
         SELECT * FROM public.coin_purchases AS c
         WHERE (c.status = 'held' AND private.decide_by(c) < private.clock())
-            OR (c.status IN ('created', 'pending', 'failed') AND c.authorized_cents = 0 AND c.capture_failed_at IS NULL
+            OR (c.status IN ('created', 'pending', 'failed') AND c.authorized_cents = 0
                 AND c.purchased_at < private.clock() - interval '24 hours'
                 -- Once cancelled, it is the provider's turn: it must not come up again and again before others.
                 AND NOT EXISTS (SELECT FROM private.provider_calls AS p WHERE p.purchase_id = c.id AND p.call = 'cancel'))
-        ORDER BY c.id LIMIT p_limit FOR NO KEY UPDATE SKIP LOCKED
+        -- Whatever has a deadline first: no number of abandoned carts delays it.
+        ORDER BY c.status <> 'held', private.decide_by(c), c.purchased_at LIMIT p_limit FOR NO KEY UPDATE SKIP LOCKED
     LOOP
         v_expired := v_expired + 1;
         IF v_purchase.status = 'held' THEN
@@ -181,7 +196,7 @@ BEGIN
     RETURN jsonb_build_object('expired', v_expired);
 END;
 $$;
-COMMENT ON FUNCTION public.expire_purchases IS 'Ends what nobody decided or paid in time: {expired}. Run every minute.';
+COMMENT ON FUNCTION public.expire_purchases IS 'Ends what nobody decided or paid in time: {expired}. Run every minute, again while it is as many as p_limit.';
 GRANT EXECUTE ON FUNCTION public.expire_purchases TO service_role;
 
 -- Calls to providers ------------------------------------------------------------------------------------------------
@@ -218,7 +233,7 @@ DECLARE
     v_call private.provider_calls;
 BEGIN
     UPDATE private.provider_calls AS c
-    SET done_at = CASE WHEN p_error IS NULL THEN private.clock() END, error = p_error,
+    SET done_at = CASE WHEN p_error IS NULL THEN private.clock() END, error = p_error, refund_id = p_facts -> 0 ->> 'refund_id',
         failed_at = CASE WHEN p_error IS NOT NULL AND p_is_final THEN private.clock() END
     WHERE c.id = p_call_id AND c.done_at IS NULL AND c.failed_at IS NULL
     RETURNING * INTO v_call;
@@ -230,9 +245,8 @@ BEGIN
     ELSIF p_error IS NOT NULL AND p_is_final THEN
         PERFORM private.audit(NULL, 'provider_call_failed', v_call.purchase_id::text,
             jsonb_build_object('call', v_call.call, 'error', p_error, 'amount_cents', v_call.amount_cents));
-        IF v_call.call = 'capture' THEN
-            PERFORM private.apply_facts(v_call.purchase_id, '[{"kind": "capture_failed"}]');
-        END IF;
+        -- After a refund that was refused without a fact something may be left that is to go back all the same.
+        PERFORM private.apply_facts(v_call.purchase_id, CASE v_call.call WHEN 'capture' THEN '[{"kind": "capture_failed"}]' ELSE '[]' END::jsonb);
     END IF;
     RETURN to_jsonb(true);
 END;

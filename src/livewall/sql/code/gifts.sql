@@ -102,6 +102,10 @@ CREATE FUNCTION private.give(p_gifts jsonb) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+    -- The platform's accounts by the ids that they were made with: every gift moves them, so nothing is looked up.
+    v_given_coins CONSTANT bigint := 5;
+    v_given_earnings CONSTANT bigint := 6;
+    v_revenue CONSTANT bigint := 7;
     v_answers jsonb;
 BEGIN
     -- Every gift comes by here: looking costs far less than the call, which is for saying why.
@@ -153,8 +157,8 @@ BEGIN
         FROM posted AS t
         JOIN asked AS q ON q.id = t.source_id
         CROSS JOIN LATERAL (VALUES
-            (1, q.wallet, 'coins', -q.price), (2, 5, 'coins', q.price), (3, 6, 'earnings', -q.price),
-            (4, q.earnings, 'earnings', q.share), (5, 7, 'earnings', q.price - q.share)
+            (1, q.wallet, 'coins', -q.price), (2, v_given_coins, 'coins', q.price), (3, v_given_earnings, 'earnings', -q.price),
+            (4, q.earnings, 'earnings', q.share), (5, v_revenue, 'earnings', q.price - q.share)
         ) AS e (line, account_id, currency, amount)
         WHERE e.amount <> 0
     ), queued AS (

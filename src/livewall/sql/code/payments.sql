@@ -1,4 +1,4 @@
--- livewall: after foundation, ledger, gifts, purchases
+-- livewall: after foundation, ledger, gifts, purchases, settlement
 -- Facts about payments, which merge in any order, and money that arrives.
 
 -- How final a report is: a later one never gives way to an earlier one, whichever is heard first.
@@ -15,18 +15,11 @@ BEGIN ATOMIC
         AND (c.payment_step_at IS NULL OR (c.payment_step_at, c.payment_step) < ((p_fact ->> 'at')::timestamptz, p_fact ->> 'kind'));
 END;
 
--- Money that does not fit what was ordered, or whom it was ordered by, waits for a person.
-CREATE FUNCTION private.mismatch(p_purchase public.coin_purchases, p_is_captured boolean, p_cents bigint, p_currency text) RETURNS text
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-RETURN CASE
-    WHEN p_purchase.completed_at IS NOT NULL OR (p_purchase.captured_cents > 0 AND NOT p_is_captured) THEN p_purchase.hold_reason
-    WHEN p_currency <> 'usd' THEN 'currency_mismatch'
-    WHEN p_cents <> private.usd_cents(p_purchase.usd_amount) THEN 'amount_mismatch'
-    WHEN p_purchase.usd_amount > p_purchase.max_purchase_limit THEN 'purchase_over_limit'
-    WHEN NOT EXISTS (SELECT FROM public.profiles AS p WHERE p.id = p_purchase.profile_id) THEN 'buyer_gone'
-    -- What came counts, not what was set aside before; whichever of the two is heard of first.
-    WHEN p_is_captured AND p_purchase.captured_cents = 0 AND p_purchase.hold_reason IN ('currency_mismatch', 'amount_mismatch') THEN NULL
-    ELSE p_purchase.hold_reason END;
+-- Of all that is reported the greatest amount counts, whichever is heard first; of one amount in two currencies the foreign
+-- one, so that somebody looks at it.
+CREATE FUNCTION private.counts_more(p_cents bigint, p_currency text, p_known_cents bigint, p_known_currency text) RETURNS boolean
+LANGUAGE sql IMMUTABLE
+RETURN (p_cents, p_currency <> 'usd', p_currency) > (p_known_cents, p_known_currency <> 'usd', p_known_currency);
 
 CREATE FUNCTION private.merge_money(p_purchase_id uuid, p_fact jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -34,22 +27,29 @@ AS $$
 DECLARE
     v_cents bigint := p_fact ->> 'amount_cents';
     v_currency text := lower(p_fact ->> 'currency');
-    v_is_captured boolean := p_fact ->> 'kind' = 'captured';
+    v_has_buyer boolean := EXISTS (
+        SELECT FROM public.coin_purchases AS c JOIN public.profiles AS p ON p.id = c.profile_id WHERE c.id = p_purchase_id);
 BEGIN
     IF v_cents IS NULL OR v_cents <= 0 OR v_currency IS NULL OR v_currency !~ '^[a-z]{3}$' THEN
         PERFORM private.fail('LW078', 'A payment is a positive amount in a currency.', 'Look at the event.', p_fact);
     END IF;
     UPDATE public.coin_purchases AS c
-    SET authorized_cents = greatest(c.authorized_cents, v_cents),
-        authorized_at = coalesce(c.authorized_at, private.clock()),
-        capture_before = least(c.capture_before, (p_fact ->> 'capture_before')::timestamptz),
-        captured_cents = CASE WHEN v_is_captured THEN greatest(c.captured_cents, v_cents) ELSE c.captured_cents END,
-        captured_at = CASE WHEN v_is_captured THEN coalesce(c.captured_at, private.clock()) ELSE c.captured_at END,
-        currency = CASE WHEN c.captured_cents > 0 THEN c.currency ELSE v_currency END,
-        card_country = CASE WHEN EXISTS (SELECT FROM public.profiles AS p WHERE p.id = c.profile_id)
-            THEN coalesce(c.card_country, upper(p_fact ->> 'card_country')) END,
-        hold_reason = private.mismatch(c, v_is_captured, v_cents, v_currency)
+    SET capture_before = least(c.capture_before, (p_fact ->> 'capture_before')::timestamptz),
+        card_country = CASE WHEN v_has_buyer THEN coalesce(c.card_country, upper(p_fact ->> 'card_country')) END,
+        -- What had come before they went is as good as any.
+        hold_reason = CASE WHEN v_has_buyer OR c.captured_cents > 0 THEN c.hold_reason ELSE 'buyer_gone' END
     WHERE c.id = p_purchase_id;
+    IF p_fact ->> 'kind' = 'captured' THEN
+        UPDATE public.coin_purchases AS c
+        SET captured_cents = v_cents, currency = v_currency, captured_at = private.clock()
+        WHERE c.id = p_purchase_id AND private.counts_more(v_cents, v_currency, c.captured_cents, c.currency);
+    ELSE
+        UPDATE public.coin_purchases AS c
+        SET authorized_cents = v_cents, authorized_at = coalesce(c.authorized_at, private.clock()),
+            currency = CASE c.captured_cents WHEN 0 THEN v_currency ELSE c.currency END
+        WHERE c.id = p_purchase_id AND private.counts_more(
+            v_cents, v_currency, c.authorized_cents, CASE c.captured_cents WHEN 0 THEN c.currency END);
+    END IF;
 END;
 $$;
 
@@ -218,6 +218,7 @@ BEGIN
 END;
 $$;
 
+-- A payment that began elsewhere and says itself whose it is and what for, as the stores of phones will report theirs.
 CREATE FUNCTION private.settle_unannounced(p_provider text, p_event_id text, p_fact jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -229,6 +230,7 @@ BEGIN
     PERFORM public.process_coin_purchase((p_fact ->> 'profile_id')::uuid, coalesce(p_fact ->> 'platform', 'web'), p_provider, p_event_id,
         p_fact ->> 'payment_id', (p_fact ->> 'coin_amount')::bigint, (p_fact ->> 'amount_cents')::numeric / 100);
 EXCEPTION
+    WHEN SQLSTATE 'LW004' THEN PERFORM private.hold_payment(p_provider, p_event_id, p_fact, 'buyer_gone');
     WHEN SQLSTATE 'LW070' THEN PERFORM private.hold_payment(p_provider, p_event_id, p_fact, 'purchase_over_limit');
     WHEN SQLSTATE 'LW071' THEN PERFORM private.hold_payment(p_provider, p_event_id, p_fact, 'too_many_purchases');
 END;

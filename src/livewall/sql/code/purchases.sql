@@ -7,11 +7,16 @@ CREATE POLICY coin_purchases_select_own ON public.coin_purchases FOR SELECT TO a
     USING (profile_id = (SELECT auth.uid()));
 GRANT SELECT ON public.coin_purchases TO authenticated;
 
+CREATE FUNCTION private.usd_cents(p_usd_amount numeric) RETURNS bigint
+LANGUAGE sql IMMUTABLE
+RETURN (p_usd_amount * 100)::bigint;
+GRANT EXECUTE ON FUNCTION private.usd_cents TO anon, authenticated;
+
 CREATE FUNCTION public.list_coin_packs(p_platform text DEFAULT 'web') RETURNS jsonb
 LANGUAGE sql STABLE SECURITY INVOKER
 BEGIN ATOMIC
     SELECT coalesce(jsonb_agg(jsonb_build_object('id', c.id, 'title', c.title, 'coins', c.coins, 'platform', c.platform,
-        'usd_cents', (c.usd_amount * 100)::bigint) ORDER BY c.usd_amount), '[]')
+        'usd_cents', private.usd_cents(c.usd_amount)) ORDER BY c.usd_amount), '[]')
     FROM public.coin_packs AS c
     WHERE c.platform = p_platform AND c.is_active;
 END;
@@ -20,17 +25,30 @@ GRANT EXECUTE ON FUNCTION public.list_coin_packs TO anon, authenticated;
 
 -- The state ---------------------------------------------------------------------------------------------------------
 
-CREATE FUNCTION private.usd_cents(p_usd_amount numeric) RETURNS bigint
+CREATE FUNCTION private.misfit(p_cents bigint, p_currency text, p_usd_amount numeric) RETURNS text
 LANGUAGE sql IMMUTABLE
-RETURN (p_usd_amount * 100)::bigint;
+RETURN CASE
+    WHEN p_cents = 0 THEN NULL
+    WHEN p_currency <> 'usd' THEN 'currency_mismatch'
+    WHEN p_cents <> private.usd_cents(p_usd_amount) THEN 'amount_mismatch' END;
+
+-- Why a person has to look at the money. What came counts, not what was set aside before it.
+CREATE FUNCTION private.reason_to_hold(p_purchase public.coin_purchases) RETURNS text
+LANGUAGE sql IMMUTABLE
+RETURN coalesce(
+    private.misfit(CASE p_purchase.captured_cents WHEN 0 THEN p_purchase.authorized_cents ELSE p_purchase.captured_cents END,
+        p_purchase.currency, p_purchase.usd_amount),
+    CASE WHEN p_purchase.usd_amount > p_purchase.max_purchase_limit THEN 'purchase_over_limit' END,
+    p_purchase.hold_reason);
 
 CREATE FUNCTION private.needs_decision(p_purchase public.coin_purchases) RETURNS boolean
 LANGUAGE sql IMMUTABLE
-RETURN p_purchase.requires_approval OR p_purchase.hold_reason IS NOT NULL;
+RETURN p_purchase.requires_approval OR private.reason_to_hold(p_purchase) IS NOT NULL;
 
+-- Coins have a price in dollars only: other money is held whatever was decided, until it goes back.
 CREATE FUNCTION private.is_credited(p_purchase public.coin_purchases) RETURNS boolean
 LANGUAGE sql IMMUTABLE
-RETURN p_purchase.captured_cents > 0
+RETURN p_purchase.captured_cents > 0 AND p_purchase.currency = 'usd'
     AND (NOT private.needs_decision(p_purchase) OR p_purchase.decision IS NOT DISTINCT FROM 'approve');
 
 -- Money that is gone again: refunded, or with the bank while a dispute is open or lost.
@@ -38,10 +56,10 @@ CREATE FUNCTION private.taken_cents(p_purchase public.coin_purchases) RETURNS bi
 LANGUAGE sql IMMUTABLE
 RETURN least(p_purchase.captured_cents, p_purchase.refunded_cents + p_purchase.disputed_cents);
 
--- Coins for the money that came: never more than were bought, and none for a currency in which they have no price.
+-- Coins for the money that came: never more than were bought.
 CREATE FUNCTION private.coins_paid(p_purchase public.coin_purchases) RETURNS bigint
 LANGUAGE sql IMMUTABLE
-RETURN CASE WHEN NOT private.is_credited(p_purchase) OR p_purchase.currency <> 'usd' THEN 0
+RETURN CASE WHEN NOT private.is_credited(p_purchase) THEN 0
     ELSE floor(p_purchase.coin_amount::numeric * least(p_purchase.captured_cents, private.usd_cents(p_purchase.usd_amount))
         / private.usd_cents(p_purchase.usd_amount))::bigint END;
 
@@ -51,6 +69,15 @@ LANGUAGE sql IMMUTABLE
 RETURN CASE WHEN NOT private.is_credited(p_purchase) THEN 0
     ELSE private.coins_paid(p_purchase)
         - floor(private.coins_paid(p_purchase)::numeric * private.taken_cents(p_purchase) / p_purchase.captured_cents)::bigint END;
+
+-- Money that came and stayed: paid for coins, or held.
+CREATE FUNCTION private.cents_due(p_purchase public.coin_purchases) RETURNS bigint
+LANGUAGE sql IMMUTABLE
+RETURN CASE WHEN private.is_credited(p_purchase) THEN p_purchase.captured_cents - private.taken_cents(p_purchase) ELSE 0 END;
+
+CREATE FUNCTION private.held_cents_due(p_purchase public.coin_purchases) RETURNS bigint
+LANGUAGE sql IMMUTABLE
+RETURN CASE WHEN private.is_credited(p_purchase) THEN 0 ELSE p_purchase.captured_cents - private.taken_cents(p_purchase) END;
 
 CREATE FUNCTION private.purchase_status(p_purchase public.coin_purchases) RETURNS text
 LANGUAGE sql IMMUTABLE
@@ -63,20 +90,19 @@ RETURN CASE
         WHEN p_purchase.dispute_state = 'lost' THEN 'dispute_lost'
         WHEN private.is_credited(p_purchase) THEN 'completed'
         ELSE 'held' END
-    -- First, because what is canceled fails to be captured, too, and either may be heard of first.
-    WHEN p_purchase.canceled_at IS NOT NULL THEN 'canceled'
-    WHEN p_purchase.capture_failed_at IS NOT NULL THEN 'failed'
+    -- No other card can pay what was refused to be captured: it is let go.
+    WHEN p_purchase.canceled_at IS NOT NULL OR p_purchase.capture_failed_at IS NOT NULL THEN 'canceled'
     WHEN p_purchase.decision = 'approve' THEN 'approved'
     WHEN p_purchase.authorized_cents > 0 AND private.needs_decision(p_purchase) THEN 'held'
     WHEN p_purchase.payment_step IN ('processing', 'failed') THEN p_purchase.payment_step
     WHEN p_purchase.provider_payment_id IS NOT NULL THEN 'pending'
     ELSE 'created' END;
 
--- Five days, but never so late that the provider has let go of the money by then.
+-- Five days since the money was there, but never so late that the provider has let go of it by then.
 CREATE FUNCTION private.decide_by(p_purchase public.coin_purchases) RETURNS timestamptz
 LANGUAGE sql STABLE
 RETURN CASE WHEN p_purchase.status = 'held' THEN least(
-    coalesce(p_purchase.authorized_at, p_purchase.captured_at) + interval '5 days',
+    coalesce(p_purchase.captured_at, p_purchase.authorized_at) + interval '5 days',
     CASE WHEN p_purchase.captured_cents = 0 THEN p_purchase.capture_before - interval '12 hours' END) END;
 
 CREATE FUNCTION private.purchase_json(p_purchase public.coin_purchases) RETURNS jsonb
@@ -86,7 +112,7 @@ RETURN jsonb_build_object(
     'platform', p_purchase.platform, 'payment_provider', p_purchase.payment_provider,
     'provider_payment_id', p_purchase.provider_payment_id, 'coin_amount', p_purchase.coin_amount,
     'usd_cents', private.usd_cents(p_purchase.usd_amount), 'requires_approval', p_purchase.requires_approval,
-    'hold_reason', p_purchase.hold_reason, 'decide_by', private.decide_by(p_purchase), 'created_at', p_purchase.purchased_at,
+    'hold_reason', private.reason_to_hold(p_purchase), 'decide_by', private.decide_by(p_purchase), 'created_at', p_purchase.purchased_at,
     'completed_at', p_purchase.completed_at, 'currency', p_purchase.currency, 'authorized_cents', p_purchase.authorized_cents,
     'captured_cents', p_purchase.captured_cents, 'paid_coins', private.coins_paid(p_purchase),
     'refunded_cents', p_purchase.refunded_cents, 'refunded_coins', private.coins_paid(p_purchase) - p_purchase.posted_coins,
@@ -112,117 +138,9 @@ END;
 $$;
 CREATE TRIGGER coin_purchases_transition BEFORE UPDATE OF status ON public.coin_purchases
     FOR EACH ROW WHEN (OLD.status <> NEW.status) EXECUTE FUNCTION private.check_transition();
-CREATE TRIGGER coin_purchases_stay BEFORE DELETE OR TRUNCATE OR UPDATE OF id, number, profile_id, coin_amount, usd_amount, purchased_at
+CREATE TRIGGER coin_purchases_stay BEFORE DELETE OR TRUNCATE OR UPDATE OF
+    id, number, profile_id, coin_amount, usd_amount, requires_approval, max_purchase_limit, purchased_at
     ON public.coin_purchases FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
-
--- Moves coins to a buyer, their debt first, or takes them away, what is spent as a debt: so nobody who owes has coins.
-CREATE FUNCTION private.move_coins(p_profile_id uuid, p_amount bigint, OUT wallet_id bigint, OUT debt_id bigint, OUT to_wallet bigint)
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    v_coins bigint;
-    v_owed bigint;
-BEGIN
-    wallet_id := private.account_of(p_profile_id, 'wallet', 'coins');
-    debt_id := private.account_of(p_profile_id, 'debt', 'coins');
-    PERFORM FROM private.ledger_accounts WHERE id IN (wallet_id, debt_id) ORDER BY id FOR NO KEY UPDATE;
-    SELECT balance INTO v_coins FROM private.ledger_accounts WHERE id = wallet_id;
-    SELECT -balance INTO v_owed FROM private.ledger_accounts WHERE id = debt_id;
-    to_wallet := CASE WHEN p_amount > 0 THEN p_amount - least(p_amount, v_owed) ELSE -least(-p_amount, v_coins) END;
-    PERFORM private.move(wallet_id, to_wallet), private.move(debt_id, p_amount - to_wallet);
-END;
-$$;
-
-CREATE FUNCTION private.posting_kind(p_purchase public.coin_purchases, p_coins bigint, p_held bigint, p_cause text) RETURNS text
-LANGUAGE sql IMMUTABLE
-RETURN CASE
-    WHEN p_held > 0 THEN 'hold'
-    WHEN p_coins >= 0 AND p_purchase.completed_at IS NULL THEN CASE WHEN private.is_credited(p_purchase) THEN 'purchase' ELSE 'return' END
-    WHEN p_cause = 'dispute' THEN CASE WHEN p_coins < 0 THEN 'dispute' ELSE 'dispute_won' END
-    ELSE CASE WHEN p_coins <= 0 THEN 'refund' ELSE 'refund_failed' END END;
-
--- Posts the difference between what the ledger has of a purchase and what the facts say it should have.
-CREATE FUNCTION private.post_purchase(p_purchase public.coin_purchases, p_cause text) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    v_is_credited boolean := private.is_credited(p_purchase);
-    v_left bigint := p_purchase.captured_cents - private.taken_cents(p_purchase);
-    v_coins bigint := private.coins_due(p_purchase) - p_purchase.posted_coins;
-    v_cents bigint := CASE WHEN v_is_credited THEN v_left ELSE 0 END - p_purchase.posted_cents;
-    v_held bigint := CASE WHEN v_is_credited THEN 0 ELSE v_left END - p_purchase.posted_held_cents;
-    v_buyer record;
-BEGIN
-    IF v_coins = 0 AND v_cents = 0 AND v_held = 0 THEN
-        RETURN;
-    END IF;
-    v_buyer := private.move_coins(p_purchase.profile_id, v_coins);
-    PERFORM private.post(
-        private.posting_kind(p_purchase, v_coins, v_held, p_cause), p_purchase.id,
-        ARRAY[private.platform_account('provider', p_purchase.currency), private.platform_account('suspense', p_purchase.currency),
-            private.platform_account('money_to_coins', p_purchase.currency), 4, v_buyer.wallet_id, v_buyer.debt_id],
-        ARRAY[p_purchase.currency, p_purchase.currency, p_purchase.currency, 'coins', 'coins', 'coins'],
-        ARRAY[-v_held - v_cents, v_held, v_cents, -v_coins, v_buyer.to_wallet, v_coins - v_buyer.to_wallet]);
-    UPDATE public.coin_purchases
-    SET posted_coins = posted_coins + v_coins, posted_cents = posted_cents + v_cents, posted_held_cents = posted_held_cents + v_held
-    WHERE id = p_purchase.id;
-    IF v_coins <> 0 THEN
-        PERFORM private.tell('wallet', p_purchase.profile_id);
-    END IF;
-END;
-$$;
-
-CREATE FUNCTION private.order_call(p_purchase_id uuid, p_call text, p_cents bigint, p_key text) RETURNS void
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-    INSERT INTO private.provider_calls (purchase_id, call, amount_cents, idempotency_key)
-    VALUES (p_purchase_id, p_call, p_cents, p_purchase_id || ':' || p_key)
-    ON CONFLICT (idempotency_key) DO NOTHING;
-END;
-
--- What a decision asks of the provider, by what is known now: capture, cancel, or give back.
-CREATE FUNCTION private.order_what_was_decided(p_purchase public.coin_purchases) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    -- What other refunds are giving back already is not given back twice.
-    v_left bigint := private.refundable_cents(p_purchase);
-BEGIN
-    IF p_purchase.decision = 'approve' AND p_purchase.captured_cents = 0 AND p_purchase.canceled_at IS NULL THEN
-        PERFORM private.order_call(p_purchase.id, 'capture', p_purchase.authorized_cents, 'capture');
-    ELSIF p_purchase.decision IN ('reject', 'expire') AND v_left > 0 THEN
-        PERFORM private.order_call(p_purchase.id, 'refund', v_left, 'refund:' || p_purchase.decision);
-    ELSIF p_purchase.decision IN ('reject', 'expire') AND p_purchase.captured_cents = 0 AND p_purchase.canceled_at IS NULL THEN
-        PERFORM private.order_call(p_purchase.id, 'cancel', p_purchase.authorized_cents, 'cancel');
-    END IF;
-END;
-$$;
-
--- From facts to state: the caller has locked the row and written the facts. Repeating it changes nothing.
-CREATE FUNCTION private.settle_purchase(p_purchase_id uuid, p_cause text) RETURNS public.coin_purchases
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    v_purchase public.coin_purchases;
-    v_before text;
-BEGIN
-    SELECT * INTO v_purchase FROM public.coin_purchases WHERE id = p_purchase_id;
-    v_before := v_purchase.status;
-    PERFORM private.post_purchase(v_purchase, p_cause), private.order_what_was_decided(v_purchase);
-    -- Completed also if nothing was left to post, because the refund was heard of before the payment.
-    UPDATE public.coin_purchases AS c
-    SET status = private.purchase_status(c), completed_at = CASE WHEN private.is_credited(c) THEN coalesce(c.completed_at, private.clock()) END
-    WHERE c.id = p_purchase_id
-    RETURNING * INTO v_purchase;
-    IF v_purchase.status <> v_before THEN
-        PERFORM private.tell('purchase', v_purchase.profile_id, p_purchase_id);
-    END IF;
-    IF 'held' IN (v_before, v_purchase.status) AND v_purchase.status <> v_before THEN
-        PERFORM private.tell('held', NULL, p_purchase_id);
-    END IF;
-    RETURN v_purchase;
-END;
-$$;
 
 CREATE FUNCTION private.lock_purchase(p_purchase_id uuid) RETURNS public.coin_purchases
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -353,21 +271,26 @@ COMMENT ON FUNCTION public.create_coin_purchase IS 'A purchase before it is paid
 GRANT EXECUTE ON FUNCTION public.create_coin_purchase TO service_role;
 
 CREATE FUNCTION public.list_my_purchases(p_before bigint DEFAULT NULL, p_limit integer DEFAULT 20) RETURNS jsonb
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-    WITH page AS (
-        SELECT c, c.number, row_number() OVER (ORDER BY c.number DESC) AS n
-        FROM public.coin_purchases AS c
-        WHERE c.profile_id = private.require_caller() AND (p_before IS NULL OR c.number < p_before)
-        ORDER BY c.number DESC
-        LIMIT greatest(1, least(p_limit, 100)) + 1
-    )
-    SELECT jsonb_build_object(
-        'purchases', coalesce(jsonb_agg(private.purchase_json(p.c) ORDER BY p.n) FILTER (WHERE p.n <= greatest(1, least(p_limit, 100))), '[]'),
-        'next', CASE WHEN count(*) > greatest(1, least(p_limit, 100))
-                THEN min(p.number) FILTER (WHERE p.n <= greatest(1, least(p_limit, 100))) END)
-    FROM page AS p;
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_limit integer := greatest(1, least(p_limit, 100));
+    v_caller uuid := private.require_caller();
+BEGIN
+    RETURN (
+        WITH page AS (
+            SELECT c, c.number, row_number() OVER (ORDER BY c.number DESC) AS n
+            FROM public.coin_purchases AS c
+            WHERE c.profile_id = v_caller AND (p_before IS NULL OR c.number < p_before)
+            ORDER BY c.number DESC
+            LIMIT v_limit + 1
+        )
+        SELECT jsonb_build_object(
+            'purchases', coalesce(jsonb_agg(private.purchase_json(p.c) ORDER BY p.n) FILTER (WHERE p.n <= v_limit), '[]'),
+            'next', CASE WHEN count(*) > v_limit THEN min(p.number) FILTER (WHERE p.n <= v_limit) END)
+        FROM page AS p);
 END;
+$$;
 COMMENT ON FUNCTION public.list_my_purchases IS 'The caller''s purchases, newest first: {purchases, next}.';
 GRANT EXECUTE ON FUNCTION public.list_my_purchases TO authenticated;
 

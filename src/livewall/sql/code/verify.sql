@@ -1,4 +1,4 @@
--- livewall: after ledger, purchases, gifts, money_settings
+-- livewall: after ledger, purchases, settlement, approvals, gifts, money_settings
 -- The proof: everything the ledger promises, recomputed from its entries. `livewall ledger verify` prints it.
 
 CREATE FUNCTION private.broken_seal() RETURNS text
@@ -53,8 +53,9 @@ BEGIN ATOMIC
         SELECT t.source_id,
                coalesce(sum(-e.amount) FILTER (WHERE a.kind = 'money_to_coins' AND e.currency = 'coins'), 0) AS coins,
                coalesce(sum(e.amount) FILTER (WHERE a.profile_id = c.profile_id), 0) AS buyers_coins,
-               coalesce(sum(e.amount) FILTER (WHERE a.kind = 'money_to_coins' AND e.currency <> 'coins'), 0) AS cents,
-               coalesce(sum(e.amount) FILTER (WHERE a.kind = 'suspense'), 0) AS held
+               coalesce(sum(e.amount) FILTER (WHERE a.kind = 'money_to_coins' AND e.currency = c.posted_currency), 0) AS cents,
+               coalesce(sum(e.amount) FILTER (WHERE a.kind = 'suspense' AND e.currency = c.posted_currency), 0) AS held,
+               coalesce(sum(e.amount) FILTER (WHERE a.kind = 'provider' AND e.currency <> c.posted_currency), 0) AS elsewhere
         FROM private.ledger_transactions AS t
         JOIN public.ledger_entries AS e ON e.transaction_id = t.id
         JOIN private.ledger_accounts AS a ON a.id = e.account_id
@@ -62,15 +63,58 @@ BEGIN ATOMIC
         WHERE t.kind <> 'gift'
         GROUP BY t.source_id
     )
-    SELECT string_agg(format('purchase P-%s says %s coins, its entries %s', drift.number, drift.posted_coins, drift.coins), '; ')
+    SELECT string_agg(format('%s has %s coins, its entries %s', drift.name, drift.posted_coins, drift.coins), '; ')
     FROM (
-        SELECT c.number, c.posted_coins, coalesce(p.buyers_coins, 0) AS coins
+        SELECT coalesce('purchase P-' || c.number, 'no purchase ' || p.source_id) AS name,
+               coalesce(c.posted_coins, 0) AS posted_coins, coalesce(p.buyers_coins, 0) AS coins
         FROM public.coin_purchases AS c
         FULL JOIN posted AS p ON p.source_id = c.id
-        WHERE (c.posted_coins, c.posted_coins, c.posted_cents, c.posted_held_cents)
-            IS DISTINCT FROM (coalesce(p.coins, 0), coalesce(p.buyers_coins, 0), coalesce(p.cents, 0), coalesce(p.held, 0))
+        WHERE (c.posted_coins, c.posted_coins, c.posted_cents, c.posted_held_cents, 0)
+            IS DISTINCT FROM (coalesce(p.coins, 0), coalesce(p.buyers_coins, 0), coalesce(p.cents, 0), coalesce(p.held, 0),
+                coalesce(p.elsewhere, 0))
         ORDER BY c.number LIMIT 10
     ) AS drift;
+END;
+
+-- Purchases that are not what follows from their facts, whatever their entries say. The facts themselves are from outside:
+-- only the provider's own list can prove those.
+CREATE FUNCTION private.unfounded_purchases() RETURNS text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    WITH refunded AS (
+        SELECT r.purchase_id, sum(r.amount_cents) AS cents FROM private.refunds AS r WHERE r.status = 'succeeded' GROUP BY r.purchase_id
+    ), disputed AS (
+        SELECT d.purchase_id, sum(d.amount_cents) AS cents, max(d.status) AS state
+        FROM private.disputes AS d WHERE d.status <> 'won' GROUP BY d.purchase_id
+    )
+    SELECT string_agg(format('purchase P-%s is %s with %s coins, its facts say %s with %s',
+        drift.number, drift.status, drift.posted_coins, drift.status_due, drift.coins_due), '; ')
+    FROM (
+        SELECT c.number, c.status, c.posted_coins, private.purchase_status(c) AS status_due, private.coins_due(c) AS coins_due
+        FROM public.coin_purchases AS c
+        LEFT JOIN refunded AS r ON r.purchase_id = c.id
+        LEFT JOIN disputed AS d ON d.purchase_id = c.id
+        WHERE (c.status, c.posted_coins, c.posted_cents, c.posted_held_cents, c.completed_at IS NOT NULL,
+                c.refunded_cents, c.disputed_cents, c.dispute_state)
+            IS DISTINCT FROM (private.purchase_status(c), private.coins_due(c), private.cents_due(c), private.held_cents_due(c),
+                private.is_credited(c), coalesce(r.cents, 0), coalesce(d.cents, 0), d.state)
+            OR (c.posted_currency <> c.currency AND c.posted_cents + c.posted_held_cents > 0)
+        ORDER BY c.number LIMIT 10
+    ) AS drift;
+END;
+
+-- Money of rejected and expired purchases that stays here although nobody is giving it back.
+CREATE FUNCTION private.kept_money() RETURNS text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT string_agg(format('%s cents of purchase P-%s are neither returned nor ordered to be: refund them', kept.cents, kept.number), '; ')
+    FROM (
+        SELECT c.number, private.refundable_cents(c) AS cents
+        FROM public.coin_purchases AS c
+        WHERE c.decision IN ('reject', 'expire') AND c.captured_cents > c.refunded_cents + c.disputed_cents
+            AND private.refundable_cents(c) > 0
+        ORDER BY c.number LIMIT 10
+    ) AS kept;
 END;
 
 CREATE FUNCTION private.drifting_gifts() RETURNS text
@@ -100,29 +144,47 @@ BEGIN ATOMIC
     ) AS drift;
 END;
 
--- Triggers that are gone, switched off, moved elsewhere, or that watch less than they should. The number is what
--- pg_trigger.tgtype says of when they fire: 1 for each row, 2 before, 4 insert, 8 delete, 16 update, 32 truncate.
+-- Triggers that are gone, switched off, moved elsewhere, or that watch less than they should; and what they call, by the
+-- SHA-256 of its text: whoever changes one of these functions on purpose writes down what the check then says.
 CREATE FUNCTION private.missing_guards() RETURNS text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    SELECT string_agg(format('trigger %s of %s is missing or disabled', g.name, g.place), '; ')
-    FROM (VALUES
-        ('ledger_transactions_append_only', 'private.ledger_transactions', 58, 'private.refuse_change'),
-        ('ledger_entries_append_only', 'public.ledger_entries', 58, 'private.refuse_change'),
-        ('ledger_entries_check', 'public.ledger_entries', 4, 'private.check_posting'),
-        ('ledger_seals_append_only', 'private.ledger_seals', 58, 'private.refuse_change'),
-        ('ledger_accounts_stay', 'private.ledger_accounts', 58, 'private.refuse_change'),
-        ('gifts_append_only', 'public.gifts', 58, 'private.refuse_change'),
-        ('coin_purchases_stay', 'public.coin_purchases', 58, 'private.refuse_change'),
-        ('coin_purchases_transition', 'public.coin_purchases', 19, 'private.check_transition'),
-        ('money_settings_stay', 'private.money_settings', 42, 'private.refuse_change'),
-        ('money_settings_record', 'private.money_settings', 17, 'private.record_money_settings'),
-        ('audit_log_append_only', 'private.audit_log', 58, 'private.refuse_change')
-    ) AS g (name, place, fires, calls)
-    WHERE NOT EXISTS (
-        SELECT FROM pg_catalog.pg_trigger AS t
-        WHERE t.tgname = g.name AND t.tgrelid = to_regclass(g.place) AND t.tgfoid = to_regproc(g.calls)
-            AND t.tgtype & g.fires = g.fires AND t.tgenabled IN ('O', 'A'));
+    WITH guard (name, fires) AS (VALUES
+        ('ledger_transactions_append_only', 'BEFORE DELETE OR UPDATE OR TRUNCATE ON private.ledger_transactions'),
+        ('ledger_entries_append_only', 'BEFORE DELETE OR UPDATE OR TRUNCATE ON public.ledger_entries'),
+        ('ledger_seals_append_only', 'BEFORE DELETE OR UPDATE OR TRUNCATE ON private.ledger_seals'),
+        ('ledger_accounts_stay', 'BEFORE DELETE OR UPDATE OF id, kind, profile_id, currency OR TRUNCATE ON private.ledger_accounts'),
+        ('gifts_append_only', 'BEFORE DELETE OR UPDATE OR TRUNCATE ON public.gifts'),
+        ('coin_purchases_stay', 'BEFORE DELETE OR UPDATE OF id, number, profile_id, coin_amount, usd_amount, requires_approval, '
+            'max_purchase_limit, purchased_at OR TRUNCATE ON public.coin_purchases'),
+        ('money_settings_stay', 'BEFORE DELETE OR TRUNCATE ON private.money_settings'),
+        ('audit_log_append_only', 'BEFORE DELETE OR UPDATE OR TRUNCATE ON private.audit_log')
+    ), trigger (definition) AS (
+        SELECT format('CREATE TRIGGER %s %s FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change()', g.name, g.fires) FROM guard AS g
+        UNION ALL VALUES
+        ('CREATE TRIGGER ledger_entries_check AFTER INSERT ON public.ledger_entries REFERENCING NEW TABLE AS posted '
+            'FOR EACH STATEMENT EXECUTE FUNCTION private.check_posting()'),
+        ('CREATE TRIGGER coin_purchases_transition BEFORE UPDATE OF status ON public.coin_purchases '
+            'FOR EACH ROW WHEN ((old.status <> new.status)) EXECUTE FUNCTION private.check_transition()'),
+        ('CREATE TRIGGER money_settings_record AFTER UPDATE ON private.money_settings '
+            'FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION private.record_money_settings()')
+    ), called (name, hash) AS (VALUES
+        ('private.refuse_change', '617abbbe3ace83dd2f5436d7da6fd598cd7be38c701cfe29d4a4380053961d70'),
+        ('private.check_posting', '7b2fe05027db67c0b900f54bd6aa473c6516f184263f25bbfc3acef1926deaf1'),
+        ('private.check_transition', '295836759f8eee154492dbd654452b7b683f9f1c9caada146973d07af2f8edfd'),
+        ('private.record_money_settings', '6c4433a05da8366f87405d6fbed00a41ff7d0b9ab7a62ea549899b5c24ebd52f')
+    ), found (name, hash) AS (
+        SELECT c.name, encode(sha256(convert_to(p.prosrc, 'UTF8')), 'hex')
+        FROM called AS c JOIN pg_catalog.pg_proc AS p ON p.oid = to_regproc(c.name)
+    ), wrong (what) AS (
+        SELECT format('missing or disabled: %s', t.definition) FROM trigger AS t
+        WHERE NOT EXISTS (
+            SELECT FROM pg_catalog.pg_trigger AS g WHERE pg_get_triggerdef(g.oid) = t.definition AND g.tgenabled IN ('O', 'A'))
+        UNION ALL
+        SELECT format('function %s is another: %s', c.name, coalesce(f.hash, 'none')) FROM called AS c LEFT JOIN found AS f ON f.name = c.name
+        WHERE f.hash IS DISTINCT FROM c.hash
+    )
+    SELECT string_agg(w.what, '; ') FROM wrong AS w;
 END;
 
 -- Each check with why it failed, or null. Needs one snapshot for all of them: the caller's transaction is REPEATABLE READ.
@@ -132,7 +194,7 @@ AS $$
 DECLARE
     v_status jsonb := private.ledger_status();
 BEGIN
-    IF current_setting('transaction_isolation') = 'read committed' THEN
+    IF current_setting('transaction_isolation') NOT IN ('repeatable read', 'serializable') THEN
         PERFORM private.fail('LW005', 'The proof needs one snapshot.', 'BEGIN ISOLATION LEVEL REPEATABLE READ first.');
     END IF;
     RETURN QUERY
@@ -163,6 +225,10 @@ BEGIN
                   WHERE d.kind = 'debt' AND d.balance < 0 AND w.balance > 0 LIMIT 10) AS u)
         UNION ALL
         SELECT 'purchases_match_entries', 'every purchase', private.drifting_purchases()
+        UNION ALL
+        SELECT 'purchases_follow_from_facts', 'every state, coin and cent', private.unfounded_purchases()
+        UNION ALL
+        SELECT 'refused_money_goes_back', 'what was rejected or expired', private.kept_money()
         UNION ALL
         SELECT 'gifts_match_entries', 'every gift', private.drifting_gifts()
         UNION ALL

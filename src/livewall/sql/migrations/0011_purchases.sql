@@ -56,7 +56,8 @@ CREATE TABLE public.coin_purchases (
     user_agent text,
     metadata jsonb NOT NULL DEFAULT '{}',
     purchased_at timestamptz NOT NULL DEFAULT private.clock(),
-    -- Facts from the provider. The newest step by the provider's time; the rest only ever grows.
+    -- Facts from the provider. The newest step by the provider's time; the rest only ever grows. `currency` is of what was
+    -- captured, before that of what was authorised. `hold_reason` is what only the moment could tell; what does not fit is seen in the facts.
     payment_step text,
     payment_step_at timestamptz,
     currency text NOT NULL DEFAULT 'usd',
@@ -78,6 +79,7 @@ CREATE TABLE public.coin_purchases (
     posted_coins bigint NOT NULL DEFAULT 0,
     posted_cents bigint NOT NULL DEFAULT 0,
     posted_held_cents bigint NOT NULL DEFAULT 0,
+    posted_currency text NOT NULL DEFAULT 'usd',
     completed_at timestamptz,
     CONSTRAINT coin_purchases_number_unique UNIQUE (number),
     CONSTRAINT coin_purchases_once_per_payment UNIQUE (payment_provider, provider_payment_id),
@@ -161,12 +163,16 @@ CREATE TABLE private.provider_calls (
     purchase_id uuid NOT NULL,
     call text NOT NULL,
     amount_cents bigint NOT NULL,
+    -- What staff asked to be refunded; null for all that was left, and for every other call.
+    asked_cents bigint,
     idempotency_key text NOT NULL,
     ordered_at timestamptz NOT NULL DEFAULT private.clock(),
     next_attempt_at timestamptz NOT NULL DEFAULT private.clock(),
     attempts integer NOT NULL DEFAULT 0,
     done_at timestamptz,
     failed_at timestamptz,
+    -- The refund that a call came to.
+    refund_id text,
     error text,
     CONSTRAINT provider_calls_once UNIQUE (idempotency_key),
     CONSTRAINT provider_calls_of_purchase FOREIGN KEY (purchase_id) REFERENCES public.coin_purchases (id),
@@ -189,12 +195,15 @@ FROM (VALUES
     ('held', 'rejected', 'rejected, the money goes back'),
     ('held', 'expired', 'nobody decided in time, the money goes back'),
     ('held', 'completed', 'approved, the money was there already'),
-    ('held', 'failed', 'the authorisation was lost'),
+    ('held', 'pending', 'what was set aside fits after all'),
+    ('held', 'processing', 'what was set aside fits after all'),
+    ('held', 'failed', 'what was set aside fits after all, but the card was refused'),
     ('approved', 'completed', 'captured and credited'),
-    ('approved', 'failed', 'the capture was refused'),
+    ('approved', 'held', 'what came is no dollars'),
     ('approved', 'rejected', 'the buyer deleted their account, the money goes back'),
     ('completed', 'refunded', 'all of it was refunded'),
     ('completed', 'disputed', 'the buyer disputes it'),
+    ('completed', 'held', 'more came than was ordered'),
     ('refunded', 'completed', 'the refund failed'),
     ('refunded', 'held', 'the refund failed'),
     ('refunded', 'disputed', 'the buyer disputes it'),
@@ -214,7 +223,7 @@ FROM unnest(ARRAY['created', 'pending', 'processing', 'failed', 'canceled']) AS 
     (VALUES ('held', 'paid or authorised, a person decides'), ('completed', 'paid and credited'), ('refunded', 'paid and refunded'),
         ('disputed', 'paid and disputed'), ('dispute_lost', 'paid, disputed and lost')) AS later (status, because)
 UNION ALL
-SELECT open.status, 'canceled', 'given up or canceled at the provider'
+SELECT open.status, 'canceled', 'given up, canceled at the provider, or the capture was refused'
 FROM unnest(ARRAY['created', 'pending', 'processing', 'failed', 'held', 'approved']) AS open (status)
 UNION ALL
 SELECT decided.status, later.status, later.because
