@@ -188,11 +188,15 @@ class Model:
         """Say whether the time to decide is over."""
         return purchase.there_since + 5 * DAY < self.now
 
-    def decide_refusal(self, purchase: Purchase) -> str | None:
-        """Return why nobody may decide about it now."""
+    def decide_refusal(self, purchase: Purchase, decision: str) -> str | None:
+        """Return why nobody may decide so about it now."""
         if purchase.status != "held":
             return "LW072"
-        return "LW074" if self.is_late(purchase) else None
+        if self.is_late(purchase):
+            return "LW074"
+        if decision == "approve" and self.people[purchase.buyer].gone:
+            return "LW085"
+        return "LW086" if decision == "approve" and purchase.is_foreign else None
 
     def decide(self, purchase: Purchase, decision: str) -> None:
         """Decide."""

@@ -188,7 +188,7 @@ class MoneyMachine(RuleBasedStateMachine):
     def decide(self, number: int, decision: str) -> None:
         """A member of the staff decides."""
         purchase, _, number = self.pick(number)
-        expected = self.model.decide_refusal(purchase) or ""
+        expected = self.model.decide_refusal(purchase, decision) or ""
         _, code = self.history.attempt(
             self.stage.clerk,
             "decide_purchase",
