@@ -20,8 +20,9 @@ from livewall.db import SERVICE, Argument, Caller, Database
 from livewall.errors import Refusal
 from livewall.shapes import IdempotencyKey
 
-# While one call's commit is on its way to the disk, another can work.
+# While one call's commit is on its way to the disk, another can work, if there is enough to do.
 CALLS = 2
+ENOUGH = 16
 MOST_AT_ONCE = 100
 log = structlog.get_logger()
 
@@ -83,7 +84,7 @@ class GiftBatches:
         return await waiting.answer
 
     def _take_off(self) -> None:
-        while self._waiting and self._calls < CALLS:
+        while self._waiting and self._calls < (CALLS if len(self._waiting) >= ENOUGH else 1):
             batch = self._waiting[:MOST_AT_ONCE]
             del self._waiting[:MOST_AT_ONCE]
             self._calls += 1

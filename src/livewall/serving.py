@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import socket
 import sys
 from collections.abc import Callable
@@ -69,6 +70,10 @@ def serve(settings: Settings) -> None:
     settings = msgspec.structs.replace(settings, port=listening.getsockname()[1])
     app = create_app(settings)
     server = _Uvicorn(configure(app, settings), app.farewell)
+    # What was loaded stays, and requests make few cycles: looking for them at the usual pace took
+    # a seventh of the server's time under load.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
     with contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[listening])
 

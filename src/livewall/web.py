@@ -192,7 +192,7 @@ def _limited(receive: Receive, headers: dict[str, str], limit: int) -> Receive:
     taken, complete = 0, False
     until = asyncio.get_running_loop().time() + BODY_SECONDS
 
-    async def limited() -> HTTPReceiveMessage | WebSocketReceiveMessage:
+    async def limited() -> "HTTPReceiveMessage | WebSocketReceiveMessage":
         nonlocal taken, complete
         if complete:
             return await receive()  # what comes now is the end of the connection
