@@ -84,7 +84,9 @@ class GiftBatches:
         return await waiting.answer
 
     def _take_off(self) -> None:
-        while self._waiting and self._calls < (CALLS if len(self._waiting) >= ENOUGH else 1):
+        while self._waiting and self._calls < (
+            CALLS if len(self._waiting) >= ENOUGH else min(1, CALLS)
+        ):
             batch = self._waiting[:MOST_AT_ONCE]
             del self._waiting[:MOST_AT_ONCE]
             self._calls += 1

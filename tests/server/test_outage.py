@@ -170,10 +170,10 @@ async def _lock_holders(database: Database) -> list[int]:
     query = (
         "SELECT l.pid FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database"
         " WHERE l.locktype = 'advisory' AND d.datname = current_database()"
-        " AND l.granted AND l.objsubid = 1"
+        " AND l.granted AND l.objsubid = 1 AND (l.classid::bigint << 32 | l.objid::bigint) = $1"
     )
     for _ in range(50):
-        rows: list[asyncpg.Record] = await admin.fetch(query)
+        rows: list[asyncpg.Record] = await admin.fetch(query, jobs.LEADER_LOCK)
         if rows:
             return [row["pid"] for row in rows]
         await asyncio.sleep(0.1)
