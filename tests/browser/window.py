@@ -11,7 +11,7 @@ from tests.browser.waiting import until
 
 DESKTOP = ViewportSize(width=1440, height=900)
 PHONE = ViewportSize(width=390, height=844)
-# A first try of a connection may fail, and is repeated after 15 s; how fast it is, make bench-media says.
+# A first try of a connection may fail, and is repeated after 15 s. How fast it is: bench-media.
 FIRST_FRAME_SECONDS = 30.0
 
 State = Literal[
