@@ -1,6 +1,6 @@
 """Money at speed, and the proof that follows: gifts a second with and without history, hot and not.
 
-    python -m bench.ledger        all of it, about eight minutes
+    python -m bench.ledger        all of it, about six minutes
 
 Everything runs against the product as `make run` starts it, whose server folds and seals meanwhile;
 each time ends when the last gift is sealed. Progress goes to stderr; the last line is JSON. Exit
