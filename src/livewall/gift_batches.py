@@ -72,9 +72,8 @@ class GiftBatches:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._calls = 0
         self._waiting: list[_Waiting] = []
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._calls: set[asyncio.Task[None]] = set()
 
     async def give(self, sender: Caller, gift: NewGift) -> SentGift:
         """Give one gift. Raises Refusal as `process_gift` refuses it."""
@@ -84,19 +83,17 @@ class GiftBatches:
         return await waiting.answer
 
     def _take_off(self) -> None:
-        while self._waiting and self._calls < (
+        while self._waiting and len(self._calls) < (
             CALLS if len(self._waiting) >= ENOUGH else min(1, CALLS)
         ):
             batch = self._waiting[:MOST_AT_ONCE]
             del self._waiting[:MOST_AT_ONCE]
-            self._calls += 1
-            task = asyncio.create_task(self._give(batch))
-            self._tasks.add(task)
-            task.add_done_callback(self._landed)
+            call = asyncio.create_task(self._give(batch))
+            self._calls.add(call)
+            call.add_done_callback(self._landed)
 
-    def _landed(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._calls -= 1
+    def _landed(self, call: asyncio.Task[None]) -> None:
+        self._calls.discard(call)
         self._take_off()
 
     async def _give(self, batch: Sequence[_Waiting]) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from livewall.code_catalog import Connection
 from tests.databases import Person
 from tests.sql.world import Beat, World, another_login, refused, tab, waiting
 
@@ -186,17 +187,22 @@ UPDATE = "UPDATE live_streams SET live_available = true"
 GOING_LIVE = [(START, True), (START, False), (UPDATE, False)]
 
 
+async def streamer_and_moderator(world: World, *, is_first: bool) -> tuple[Connection, Connection]:
+    """Log in alice, who was live before unless it is her first time, and somebody who may ban."""
+    alice, warden = await world.person("alice"), await world.moderator()
+    if not is_first:
+        await world.live(alice)
+        await world.call(alice, "stop_stream")
+    return await another_login(world, alice), await another_login(world, warden)
+
+
 @pytest.mark.spec("D3")
 @pytest.mark.abuse("A15")
 @pytest.mark.parametrize(("going_live", "is_first"), GOING_LIVE)
 async def test_who_is_banned_while_going_live_is_not_live(
     world: World, going_live: str, is_first: bool
 ) -> None:
-    alice, warden = await world.person("alice"), await world.moderator()
-    if not is_first:
-        await world.live(alice)
-        await world.call(alice, "stop_stream")
-    streamer, moderator = await another_login(world, alice), await another_login(world, warden)
+    streamer, moderator = await streamer_and_moderator(world, is_first=is_first)
     await streamer.execute(going_live)
     banning = await waiting(moderator, BAN)
     await streamer.execute("COMMIT")
@@ -211,11 +217,7 @@ async def test_who_is_banned_while_going_live_is_not_live(
 async def test_who_goes_live_while_being_banned_is_refused(
     world: World, going_live: str, is_first: bool
 ) -> None:
-    alice, warden = await world.person("alice"), await world.moderator()
-    if not is_first:
-        await world.live(alice)
-        await world.call(alice, "stop_stream")
-    streamer, moderator = await another_login(world, alice), await another_login(world, warden)
+    streamer, moderator = await streamer_and_moderator(world, is_first=is_first)
     await moderator.execute(BAN)
     starting = await waiting(streamer, going_live)
     await moderator.execute("COMMIT")
