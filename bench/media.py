@@ -6,12 +6,15 @@ The page itself marks the click and the first decoded picture: the figures are w
 """
 
 import asyncio
+import time
+from statistics import median
 from uuid import UUID
 
 from playwright.async_api import async_playwright
 
 from bench.figures import Figure, finish, say, shown
 from bench.product import running_product
+from livewall.demo.people import PEOPLE, DemoPerson
 from tests.browser.chromium import Chromium, start_chromium
 from tests.browser.people import demo_streamers
 from tests.browser.site import Site
@@ -21,6 +24,19 @@ ROUNDS = 5
 LIMIT_MS = 1000.0
 # A camera is switched off for want of viewers three times a minute at most: rounds wait for that.
 OFF_SECONDS = 75.0
+PICTURES = 100
+# 8 % of one core at 12 pictures a second.
+DRAWING_MS = 1000 * 0.08 / 12
+
+
+def drawing_ms(person: DemoPerson) -> float:
+    """Return the processor time in ms of a demo person's picture, the median of many."""
+    paint, spent = person.scene(), list[float]()
+    for number in range(PICTURES):
+        before = time.thread_time()
+        paint(number / person.frames_per_second)
+        spent.append(1000 * (time.thread_time() - before))
+    return round(median(spent), 2)
 
 
 async def click_ms(window: Window, name: str, stream: UUID) -> float:
@@ -97,9 +113,11 @@ async def demo_figures(site: Site, chromium: Chromium) -> list[Figure]:
 
 async def measure() -> list[Figure]:
     """Run everything on one product."""
+    drawing = tuple(drawing_ms(person) for person in PEOPLE)
+    figures = [shown(Figure("drawing a demo person's picture", "ms", DRAWING_MS, drawing, True))]
     async with running_product() as site, async_playwright() as playwright:
         one, other = await start_chromium(playwright), await start_chromium(playwright)
-        figures = await browser_figures(site, one, other)
+        figures += await browser_figures(site, one, other)
         figures += await demo_figures(site, other)
         await one.browser.close()
         await other.browser.close()

@@ -1,8 +1,6 @@
-"""The pictures: they move, they show the time, and they cost little."""
+"""The pictures: they move and show the time. What they cost is measured by bench-media."""
 
 import io
-import statistics
-import time
 
 import numpy as np
 import pytest
@@ -16,8 +14,6 @@ from livewall.demo.streamer import DemoStreamer
 
 AT = 1_780_000_000.25
 CLOCK_BOX = (WIDTH - 92, 8, WIDTH, 40)
-# 8 % of one core at 12 pictures a second.
-MOST_SECONDS_PER_PICTURE = 0.08 / 12
 
 everybody = pytest.mark.parametrize("person", PEOPLE, ids=lambda person: person.name)
 
@@ -43,17 +39,6 @@ def test_the_clock_runs(person: DemoPerson) -> None:
     seconds = [paint(AT + second).crop(CLOCK_BOX) for second in range(3)]
     assert difference(seconds[0], seconds[1]) > 1
     assert difference(seconds[1], seconds[2]) > 1
-
-
-@everybody
-def test_drawing_stays_below_eight_percent_of_a_core(person: DemoPerson) -> None:
-    paint = person.scene()
-    spent: list[float] = []
-    for number in range(40):
-        before = time.thread_time()
-        paint(AT + number / 12)
-        spent.append(time.thread_time() - before)
-    assert statistics.median(spent) < MOST_SECONDS_PER_PICTURE
 
 
 def test_every_world_looks_different() -> None:

@@ -166,7 +166,7 @@ async def test_a_delayed_payment_succeeds_by_itself(
     started = time.monotonic()
     await till.press(payment, "delay")
     assert [type(fact) for fact in await till.facts(2)] == [Processing, kind]
-    assert 2.5 < time.monotonic() - started < 9
+    assert time.monotonic() - started > 2.5
 
 
 async def test_a_repeated_event_is_the_same_byte_for_byte(till: Till) -> None:

@@ -32,6 +32,8 @@ ROOT = Path(__file__).parents[2]
 SERVE = "from livewall.serving import serve; from livewall.settings import load; serve(load())"
 SECRET = "a secret of tests, long enough to sign with"
 PASSWORD = "correct horse battery"
+# Longer than anything takes on a machine that tests four things at once.
+PATIENCE_SECONDS = 15.0
 
 
 @dataclass
@@ -193,7 +195,7 @@ class Tab:
         listed: Json = {"stream_ids": list(stream_ids)} if stream_ids else {}
         await self.say(type="leave", sequence=self.sequence, **listed)
 
-    async def expect(self, kind: str, seconds: float = 5, **fields: Any) -> Json:
+    async def expect(self, kind: str, seconds: float = PATIENCE_SECONDS, **fields: Any) -> Json:
         """Return the next message of this type and with these fields, skipping others."""
         return await self.find(
             lambda m: m["type"] == kind and all(m.get(k) == v for k, v in fields.items()),
@@ -201,7 +203,9 @@ class Tab:
             seconds,
         )
 
-    async def find(self, fits: Callable[[Json], bool], what: str, seconds: float = 5) -> Json:
+    async def find(
+        self, fits: Callable[[Json], bool], what: str, seconds: float = PATIENCE_SECONDS
+    ) -> Json:
         """Return the next message that fits."""
         until = time.monotonic() + seconds
         while True:
@@ -225,7 +229,7 @@ class Tab:
             return
         raise AssertionError(f"heard {message}")
 
-    async def closed(self, seconds: float = 5) -> int | None:
+    async def closed(self, seconds: float = PATIENCE_SECONDS) -> int | None:
         """Wait until the server closed this socket and return the code."""
         await asyncio.wait_for(self.line.wait_closed(), seconds)
         if self.reader is not None:

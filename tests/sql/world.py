@@ -353,7 +353,7 @@ async def make_template(cluster: Cluster) -> str:
 @asynccontextmanager
 async def new_world(cluster: Cluster, template: str) -> AsyncGenerator[World]:
     """Clone a world from the template; drop it at the end."""
-    name = await cluster.create(f"{template} STRATEGY file_copy")
+    name = await cluster.create(template)
     database = Database(name, cluster.admin_url(name), cluster.authenticator_url(name))
     try:
         admin = await database.admin()
