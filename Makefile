@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := .stamps
 PYTEST := $(BIN)/python -m pytest
-# Tests wait as much as they work, each process with a PostgreSQL of its own. Browsers work: one at a time.
+# Tests wait as much as they work; each process has a PostgreSQL of its own, and browsers.
 SPREAD := -n logical --maxprocesses 4 --dist worksteal
 ARGS ?=
 
@@ -31,7 +31,7 @@ ifeq ($(ARGS),)
 	@echo "== Everything but browsers on PostgreSQL 18"
 	@$(PYTEST) -q -m "not browser" $(SPREAD)
 	@echo "== In browsers"
-	@$(PYTEST) -m browser
+	@$(PYTEST) -q -m browser $(SPREAD)
 else
 	@$(PYTEST) $(ARGS)
 endif
