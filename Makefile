@@ -11,8 +11,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := .stamps
 PYTEST := $(BIN)/python -m pytest
-# Tests wait as much as they work; each process has a PostgreSQL of its own, and browsers.
-SPREAD := -n logical --maxprocesses 4 --dist worksteal
+# Tests wait as much as they work: three at a time keep two cores busy, each process with a
+# PostgreSQL and browsers of its own.
+SPREAD := -n 3 --dist worksteal
 ARGS ?=
 
 help: ## Show this list
@@ -21,17 +22,13 @@ help: ## Show this list
 run: setup ## Set up, start everything and print the address
 	@exec $(BIN)/livewall up
 
-test: setup-dev system ## Run the tests: the web client's units, SQL on PostgreSQL 15, all on 18, browsers
+test: setup-dev system ## Run the tests: SQL on PostgreSQL 15, then everything on 18, in browsers too
 ifeq ($(ARGS),)
 	@rm -f .spec-result.json
-	@echo "== Units of the web client"
-	@$(BIN)/python hatch_build.py test
 	@echo "== SQL on PostgreSQL 15"
 	@LIVEWALL_TEST_POSTGRES=15 $(PYTEST) -q -m sql $(SPREAD)
-	@echo "== Everything but browsers on PostgreSQL 18"
-	@$(PYTEST) -q -m "not browser" $(SPREAD)
-	@echo "== In browsers"
-	@$(PYTEST) -q -m browser $(SPREAD)
+	@echo "== Everything on PostgreSQL 18, in browsers too"
+	@$(PYTEST) -q $(SPREAD)
 else
 	@$(PYTEST) $(ARGS)
 endif

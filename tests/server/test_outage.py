@@ -16,6 +16,7 @@ import pytest
 from livewall import jobs
 from livewall.app import create_app
 from livewall.db import SERVICE
+from tests.browser.waiting import until
 from tests.databases import Cluster, Database
 from tests.server.world import (
     ROOT,
@@ -28,6 +29,8 @@ from tests.server.world import (
     started_process,
 )
 
+# A process starts, works and ends within this on any machine.
+PROCESS_SECONDS = 60
 JOBS = {
     "cleanup_stale_viewers",
     "deliver_outbox",
@@ -208,7 +211,7 @@ async def test_serve_stops_with_a_goodbye_when_told_to(database: Database) -> No
         assert (await tab.expect("goodbye"))["reason"] == "restart"
         assert await tab.closed() == 1012
         await live.close()
-        _, said = await asyncio.wait_for(process.communicate(), 10)
+        _, said = await asyncio.wait_for(process.communicate(), PROCESS_SECONDS)
         assert b"Traceback" not in said, said.decode()
 
 
@@ -223,7 +226,7 @@ async def test_a_taken_port_is_one_line_and_exit_1(database: Database) -> None:
             cwd=ROOT,
             stderr=asyncio.subprocess.PIPE,
         )
-        _, said = await asyncio.wait_for(process.communicate(), 20)
+        _, said = await asyncio.wait_for(process.communicate(), PROCESS_SECONDS)
     assert process.returncode == 1
     assert said.decode().count("\n") == 1
     assert str(port) in said.decode()
@@ -237,14 +240,14 @@ async def test_a_worker_runs_the_jobs_by_itself(database: Database) -> None:
     )
     try:
         admin = await database.admin()
-        for _ in range(100):
-            await asyncio.sleep(0.1)
-            if await admin.fetchval("SELECT count(*) FROM private.job_runs") == len(JOBS):
-                break
-        assert await admin.fetchval("SELECT count(*) FROM private.job_runs") == len(JOBS)
+
+        async def all_ran() -> bool:
+            return await admin.fetchval("SELECT count(*) FROM private.job_runs") == len(JOBS)
+
+        await until(all_ran, PROCESS_SECONDS, "every job ran")
     finally:
         process.send_signal(signal.SIGINT)
-        assert await asyncio.wait_for(process.wait(), 10) == 0
+        assert await asyncio.wait_for(process.wait(), PROCESS_SECONDS) == 0
 
 
 async def test_metrics_count_and_are_closed_to_strangers_in_production(database: Database) -> None:
