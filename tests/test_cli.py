@@ -18,9 +18,10 @@ import pytest
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from livewall import cli_up
+from livewall import cli_up, noted_address
 from livewall.settings import Settings
 from tests.databases import Database, data_folder
+from tests.shell import Shell, on
 
 SECRET = "a secret of at least thirty-two bytes"
 
@@ -32,47 +33,26 @@ def folder() -> Generator[Path]:
         yield path
 
 
-def _environment(**settings: str) -> dict[str, str]:
-    return {**os.environ, "LIVEWALL_OPEN": "0", "LIVEWALL_DEMO": "0", **settings}
+@pytest.fixture
+def shell(folder: Path) -> Shell:
+    """The command, on the data folder."""
+    return Shell(LIVEWALL_DATA_DIR=str(folder))
 
 
-def _run(*arguments: str, said: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run the command; `said` is what a script says to it."""
-    return subprocess.run(
-        [sys.executable, "-m", "livewall", *arguments],
-        env=_environment(**settings),
-        input=said,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
+def test_version_and_help(shell: Shell) -> None:
+    assert shell.typed("--version").stdout == "0.1.0\n"
+    assert "Start everything on this machine" in shell.ok("--help")
 
 
-def _refusal(result: subprocess.CompletedProcess[str]) -> str:
-    """Return the one line of a command that failed as it should."""
-    assert result.returncode == 1
-    assert result.stdout == ""
-    assert result.stderr.count("\n") == 1, result.stderr
-    assert result.stderr.startswith("livewall: ")
-    return result.stderr
+def test_config_shows_settings_but_no_secret(shell: Shell) -> None:
+    said = shell.ok("config", LIVEWALL_SECRET=SECRET, LIVEWALL_PORT="9999")
+    assert "9999" in said
+    assert SECRET not in said
 
 
-def test_version_and_help() -> None:
-    assert _run("--version").stdout == "0.1.0\n"
-    assert "Start everything on this machine" in _run("--help").stdout
-
-
-def test_config_shows_settings_but_no_secret() -> None:
-    result = _run("config", LIVEWALL_SECRET=SECRET, LIVEWALL_PORT="9999")
-    assert result.returncode == 0
-    assert "9999" in result.stdout
-    assert SECRET not in result.stdout
-
-
-def test_the_token_that_opens_the_metrics() -> None:
-    result = _run("metrics-token", LIVEWALL_SECRET=SECRET)
-    assert result.stdout == f"{Settings(secret=SECRET).metrics_token}\n"
+def test_the_token_that_opens_the_metrics(shell: Shell) -> None:
+    said = shell.ok("metrics-token", LIVEWALL_SECRET=SECRET)
+    assert said == f"{Settings(secret=SECRET).metrics_token}\n"
 
 
 def test_help_loads_no_database_driver() -> None:
@@ -84,58 +64,55 @@ def test_help_loads_no_database_driver() -> None:
     assert not {"asyncpg", "structlog", "rich.table", "litestar"} & set(loaded.stdout.split())
 
 
-def test_a_misspelled_setting() -> None:
-    assert "did you mean LIVEWALL_PORT?" in _refusal(_run("config", LIVEWALL_PROT="1"))
+def test_a_misspelled_setting(shell: Shell) -> None:
+    # Its exit code is the process's.
+    result = shell.typed("config", LIVEWALL_PROT="1")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "did you mean LIVEWALL_PORT?" in result.stderr
+    assert result.stderr == shell.refused("config", LIVEWALL_PROT="1")
 
 
-def test_an_unwritable_data_folder() -> None:
-    result = _run("db", "start", LIVEWALL_DATA_DIR="/proc/nowhere")
-    assert "set LIVEWALL_DATA_DIR" in _refusal(result)
+def test_an_unwritable_data_folder(shell: Shell) -> None:
+    refusal = shell.refused("db", "start", LIVEWALL_DATA_DIR="/proc/nowhere")
+    assert "set LIVEWALL_DATA_DIR" in refusal
 
 
-def test_a_wrong_database_url(folder: Path) -> None:
-    result = _run(
-        "db",
-        "migrate",
-        DATABASE_URL="postgresql://nobody@127.0.0.1:1/none",
-        LIVEWALL_DATA_DIR=str(folder),
-    )
-    refusal = _refusal(result)
+def test_a_wrong_database_url(shell: Shell) -> None:
+    refusal = shell.refused("db", "migrate", DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
     assert "check DATABASE_URL" in refusal
     assert "at 127.0.0.1 port 1," in refusal
 
 
-def test_a_database_url_that_is_none(folder: Path) -> None:
+def test_a_database_url_that_is_none(shell: Shell) -> None:
     for url in ("garbage", "http://127.0.0.1/secret", "postgresql://u:secret@host:port/x"):
-        refusal = _refusal(_run("db", "lint", DATABASE_URL=url, LIVEWALL_DATA_DIR=str(folder)))
+        refusal = shell.refused("db", "lint", DATABASE_URL=url)
         assert "use one such as postgresql://" in refusal
         assert "secret" not in refusal
 
 
 @pytest.mark.parametrize("command", ["up", "serve"])
-def test_a_port_in_use(folder: Path, command: str) -> None:
+def test_a_port_in_use(shell: Shell, folder: Path, command: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         fresh = folder / f"fresh-{command}"
-        result = _run(command, LIVEWALL_PORT=port, LIVEWALL_DATA_DIR=str(fresh))
-    assert "set LIVEWALL_PORT" in _refusal(result)
+        refusal = shell.refused(command, LIVEWALL_PORT=port, LIVEWALL_DATA_DIR=str(fresh))
+    assert "set LIVEWALL_PORT" in refusal
     assert not fresh.exists()
 
 
 @pytest.mark.parametrize(
     "url", ["nonsense", "ftp://127.0.0.1", "http://", "http://a:b", "http://a..b"]
 )
-def test_a_demo_for_an_address_that_is_none(folder: Path, url: str) -> None:
-    result = _run("demo", "--url", url, LIVEWALL_DATA_DIR=str(folder))
-    assert f"{url!r} is not an address" in _refusal(result)
+def test_a_demo_for_an_address_that_is_none(shell: Shell, url: str) -> None:
+    assert f"{url!r} is not an address" in shell.refused("demo", "--url", url)
 
 
-def test_a_demo_for_a_server_that_is_not_there_says_so_and_keeps_trying(folder: Path) -> None:
+def test_a_demo_for_a_server_that_is_not_there_says_so_and_keeps_trying(shell: Shell) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
     process = subprocess.Popen(
         [sys.executable, "-m", "livewall", "demo", "--url", url],
-        env=_environment(LIVEWALL_DATA_DIR=str(folder)),
+        env=shell.environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -160,101 +137,77 @@ async def test_a_database_newer_than_the_code(
 ) -> None:
     admin = await database.admin()
     await admin.execute("INSERT INTO private.schema_migrations VALUES (9999, 'next', 'x')")
-    result = _run(
-        *command,
-        DATABASE_URL=database.admin_url,
-        LIVEWALL_DATA_DIR=str(folder),
-        LIVEWALL_PORT="0",
-    )
-    assert "newer than this code" in _refusal(result)
+    refusal = on(database, folder).refused(*command, LIVEWALL_PORT="0")
+    assert "newer than this code" in refusal
 
 
 async def test_serve_wants_a_prepared_database(empty_database: Database, folder: Path) -> None:
-    result = _run(
-        "serve",
-        DATABASE_URL=empty_database.admin_url,
-        LIVEWALL_DATA_DIR=str(folder),
-        LIVEWALL_PORT="0",
-    )
-    assert "run `livewall db migrate`" in _refusal(result)
+    refusal = on(empty_database, folder).refused("serve", LIVEWALL_PORT="0")
+    assert "run `livewall db migrate`" in refusal
 
 
-async def test_the_database_from_start_to_stop(folder: Path) -> None:
-    data = str(folder)
-    assert "not running" in _refusal(_run("db", "url", LIVEWALL_DATA_DIR=data))
-    assert _run("db", "start", LIVEWALL_DATA_DIR=data).returncode == 0
+async def test_the_database_from_start_to_stop(shell: Shell, folder: Path) -> None:
+    assert "not running" in shell.refused("db", "url")
+    # A process of its own: the database outlives whoever started it.
+    assert shell.typed("db", "start").returncode == 0
     try:
-        url = _run("db", "url", LIVEWALL_DATA_DIR=data).stdout.strip()
-        assert _run("db", "migrate", LIVEWALL_DATA_DIR=data).returncode == 0
+        url = shell.ok("db", "url").strip()
+        shell.ok("db", "migrate")
         connection = await asyncpg.connect(url)
         await connection.execute("CREATE TABLE mine ()")
         await connection.close()
         tokens = folder / "demo.json"
         tokens.write_text("{}")
-        assert _run("db", "reset", "--yes", LIVEWALL_DATA_DIR=data).returncode == 0
+        shell.ok("db", "reset", "--yes")
         connection = await asyncpg.connect(url)
         assert await connection.fetchval("SELECT to_regclass('public.mine')") is None
         assert await connection.fetchval("SELECT to_regclass('public.profiles')") is not None
         assert not tokens.exists()
         await connection.close()
     finally:
-        assert _run("db", "stop", LIVEWALL_DATA_DIR=data).stdout == "Stopped.\n"
-    assert "not running" in _run("db", "stop", LIVEWALL_DATA_DIR=data).stdout
+        assert shell.ok("db", "stop") == "Stopped.\n"
+    assert "not running" in shell.ok("db", "stop")
 
 
-def test_reset_asks_first_and_never_in_production(folder: Path) -> None:
-    asked = _run("db", "reset", LIVEWALL_DATA_DIR=str(folder))
+def test_reset_asks_first_and_never_in_production(shell: Shell) -> None:
+    asked = shell.run("db", "reset")
     assert asked.returncode == 1
     assert "Delete every account" in asked.stdout
-    refused = _run(
+    refused = shell.refused(
         "db",
         "reset",
         "--yes",
-        LIVEWALL_DATA_DIR=str(folder),
         LIVEWALL_ENV="production",
         LIVEWALL_SECRET=SECRET,
         LIVEWALL_ACCEPT_PEER_ADDRESSES="viewers and streamers see each other's addresses",
     )
-    assert "refused in production" in _refusal(refused)
+    assert "refused in production" in refused
 
 
 @pytest.mark.spec("D1")
 async def test_a_user_with_a_role_and_a_token(database: Database, folder: Path) -> None:
-    settings = {
-        "DATABASE_URL": database.admin_url,
-        "LIVEWALL_AUTHENTICATOR_URL": database.authenticator_url,
-        "LIVEWALL_DATA_DIR": str(folder),
-    }
-    made = _run("user", "create", "mia", "--role", "moderator", "--print-token", **settings)
+    shell = on(database, folder)
+    made = shell.run("user", "create", "mia", "--role", "moderator", "--print-token")
     assert made.returncode == 0, made.stderr
     assert made.stdout.splitlines()[-1].count(".") == 2
     admin = await database.admin()
     roles = await admin.fetch("SELECT role FROM private.staff_roles")
     assert [row["role"] for row in roles] == ["moderator"]
-    again = _run("user", "create", "MIA", **settings)
-    assert "taken" in _refusal(again)
+    assert "taken" in shell.refused("user", "create", "MIA")
 
 
 @pytest.mark.spec("D1")
 async def test_users_and_their_passwords(database: Database, folder: Path) -> None:
-    settings = {
-        "DATABASE_URL": database.admin_url,
-        "LIVEWALL_AUTHENTICATOR_URL": database.authenticator_url,
-        "LIVEWALL_DATA_DIR": str(folder),
-    }
-    assert "user create NAME" in _run("user", "list", **settings).stderr
-    made = _run(
-        "user", "create", "ada", "--role", "moderator", "--password", **settings, said="short"
-    )
-    assert "8 to 200 characters" in _refusal(made)
-    made = _run(
-        "user", "create", "ada", "--role", "moderator", "--password", **settings, said="long enough"
-    )
-    assert "Created ada. Sign in at http://" in made.stderr
+    shell = on(database, folder)
+    assert "user create NAME" in shell.run("user", "list").stderr
+    create = ("user", "create", "ada", "--role", "moderator", "--password")
+    assert "8 to 200 characters" in shell.refused(*create, said="short")
+    made = shell.run(*create, said="long enough")
+    assert made.stderr == "Created ada. Sign in with name and password.\n"
     admin = await database.admin()
     hashes = "SELECT password_hash FROM private.credentials"
     before = await admin.fetchval(hashes)
-    changed = _run("user", "password", "Ada", **settings, said="another one")
+    changed = shell.run("user", "password", "Ada", said="another one")
     assert changed.returncode == 0, changed.stderr
     after = await admin.fetchval(hashes)
     verify = PasswordHash((Argon2Hasher(),)).verify
@@ -262,20 +215,18 @@ async def test_users_and_their_passwords(database: Database, folder: Path) -> No
     assert verify("another one", after)
     await admin.execute("SELECT public.create_guest('some.guest')")
     for nobody in ("nobody", "some.guest"):
-        refused = _run("user", "password", nobody, **settings, said="another one")
-        assert f"No account is called {nobody}" in _refusal(refused)
-    listed = _run("user", "list", **settings).stdout.splitlines()
+        refused = shell.refused("user", "password", nobody, said="another one")
+        assert f"No account is called {nobody}" in refused
+    listed = shell.run("user", "list").stdout.splitlines()
     assert listed[1].split()[:3] == ["ada", "ada", "moderator"]
     assert len(listed) == 2
 
 
-def test_a_password_is_asked_for_twice_and_never_shown(folder: Path) -> None:
+def test_a_password_is_asked_for_twice_and_never_shown(shell: Shell) -> None:
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "livewall", "user", "password", "ada"],
-        env=_environment(
-            LIVEWALL_DATA_DIR=str(folder), DATABASE_URL="postgresql://x@127.0.0.1:1/x"
-        ),
+        env=shell.environment | {"DATABASE_URL": "postgresql://x@127.0.0.1:1/x"},
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
@@ -303,16 +254,12 @@ def test_a_password_is_asked_for_twice_and_never_shown(folder: Path) -> None:
 
 
 async def test_lint_is_clean_and_finds_what_is_not(database: Database, folder: Path) -> None:
-    settings = {
-        "DATABASE_URL": database.admin_url,
-        "LIVEWALL_AUTHENTICATOR_URL": database.authenticator_url,
-        "LIVEWALL_DATA_DIR": str(folder),
-    }
-    clean = _run("db", "lint", **settings)
+    shell = on(database, folder)
+    clean = shell.run("db", "lint")
     assert (clean.returncode, clean.stdout, clean.stderr) == (0, "", "")
     admin = await database.admin()
     await admin.execute("ALTER TABLE public.profiles DISABLE ROW LEVEL SECURITY")
-    found = _run("db", "lint", **settings)
+    found = shell.run("db", "lint")
     assert found.returncode == 1
     assert found.stdout.startswith("rls_enabled: public.profiles\n    why: ")
 
@@ -333,10 +280,10 @@ def test_demo_streamers_that_do_not_end_are_ended(monkeypatch: pytest.MonkeyPatc
         assert child.returncode == -signal.SIGKILL
 
 
-def test_up_from_ready_to_stopped(folder: Path) -> None:
+def test_up_from_ready_to_stopped(shell: Shell, folder: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "livewall", "up"],
-        env=_environment(LIVEWALL_DATA_DIR=str(folder), LIVEWALL_PORT="0"),
+        env=shell.environment | {"LIVEWALL_PORT": "0"},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -345,13 +292,17 @@ def test_up_from_ready_to_stopped(folder: Path) -> None:
         url = _ready_url(process)
         with urllib.request.urlopen(f"{url}/healthz", timeout=5) as answer:
             assert answer.status == 200
-        assert "postgresql://" in _run("db", "url", LIVEWALL_DATA_DIR=str(folder)).stdout
+        assert "postgresql://" in shell.ok("db", "url")
+        # By another shell, which was not told the port.
+        made = shell.run("user", "create", "finn", "--password", said="long enough")
+        assert made.stderr == f"Created finn. Sign in at {url}/sign-in.\n"
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=60)
         assert process.stdout is not None
         process.stdout.close()
-    assert "not running" in _run("db", "url", LIVEWALL_DATA_DIR=str(folder)).stderr
+    assert "not running" in shell.refused("db", "url")
+    assert not (folder / noted_address.NAME).exists()
 
 
 def _ready_url(process: subprocess.Popen[str]) -> str:

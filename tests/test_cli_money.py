@@ -1,23 +1,18 @@
 """`livewall ledger`, `purchases` and `webhooks` as people type them."""
 
-import contextlib
-import io
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Generator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 from uuid import UUID, uuid4
 
 import pytest
 
-from livewall import cli
+from livewall import db
+from livewall.errors import Refusal
 from tests.databases import Database, Person, data_folder
+from tests.shell import Shell, on
 
 SETTINGS = {"LIVEWALL_SECRET": "a secret of at least thirty-two bytes", "LIVEWALL_PAYMENTS": "none"}
 
@@ -29,76 +24,10 @@ def folder() -> Generator[Path]:
         yield path
 
 
-class Shell:
-    """Runs the command against one database: here, because a new Python takes seconds to start."""
-
-    def __init__(self, database: Database, folder: Path) -> None:
-        self._environment = {
-            **os.environ,
-            **SETTINGS,
-            "DATABASE_URL": database.admin_url,
-            "LIVEWALL_AUTHENTICATOR_URL": database.authenticator_url,
-            "LIVEWALL_DATA_DIR": str(folder),
-        }
-
-    def run(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        """Run to the end, whatever that is, in a thread: a command has an event loop of its own."""
-        out, err = io.StringIO(), io.StringIO()
-        with (
-            patch.dict(os.environ, self._environment | settings),
-            patch.object(sys, "argv", ["livewall", *arguments]),
-            patch("livewall.cli.signal.signal"),
-            contextlib.redirect_stdout(out),
-            contextlib.redirect_stderr(err),
-            ThreadPoolExecutor(1) as thread,
-        ):
-            code = thread.submit(_exit_code).result(120)
-        return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
-
-    def typed(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run to the end as a process."""
-        return subprocess.run(
-            [sys.executable, "-m", "livewall", *arguments],
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-
-    def ok(self, *arguments: str, **settings: str) -> str:
-        """Run, succeed, and return what was printed."""
-        result = self.run(*arguments, **settings)
-        assert result.returncode == 0, result.stderr + result.stdout
-        return result.stdout
-
-    def read(self, *arguments: str) -> Any:
-        """Run with --json and return it."""
-        return json.loads(self.ok(*arguments, "--json"))
-
-    def refused(self, *arguments: str) -> str:
-        """Run, fail with one line, and return it."""
-        result = self.run(*arguments)
-        assert result.returncode == 1, result.stdout
-        assert result.stdout == ""
-        assert result.stderr.count("\n") == 1, result.stderr
-        assert result.stderr.startswith("livewall: ")
-        return result.stderr
-
-
-def _exit_code() -> int:
-    """Run the command; return what the process would end with."""
-    try:
-        cli.main()
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
-    return 0
-
-
 @pytest.fixture
 def shell(database: Database, folder: Path) -> Shell:
     """The command, on this test's database."""
-    return Shell(database, folder)
+    return on(database, folder, **SETTINGS)
 
 
 async def _pay(database: Database, buyer: Person, usd: int = 10, coins: int = 1_000) -> UUID:
@@ -115,11 +44,17 @@ async def _pay(database: Database, buyer: Person, usd: int = 10, coins: int = 1_
     return UUID(json.loads(text)["id"])
 
 
+async def _order(database: Database, buyer: Person) -> str:
+    """Begin a purchase of 700 coins for $9.99; return its id."""
+    service = await database.as_role("service_role")
+    created = "SELECT public.create_coin_purchase($1, 'coins_700', 'web', 'sandbox', $2) ->> 'id'"
+    return await service.fetchval(created, buyer.id, str(uuid4()))
+
+
 async def _report(database: Database, buyer: Person, cents: int, currency: str) -> str:
     """Have money reported for a new purchase of 700 coins for $9.99; return its id."""
     service = await database.as_role("service_role")
-    created = "SELECT public.create_coin_purchase($1, 'coins_700', 'web', 'sandbox', $2) ->> 'id'"
-    purchase_id = await service.fetchval(created, buyer.id, str(uuid4()))
+    purchase_id = await _order(database, buyer)
     fact = {
         "kind": "captured",
         "payment_id": f"pay_{purchase_id}",
@@ -154,6 +89,7 @@ async def test_every_command_teaches(shell: Shell) -> None:
         ("ledger", "head"): "Keep it where the operator",
         ("ledger", "verify"): "exit code is 1",
         ("purchases", "held"): "no coins are credited",
+        ("purchases", "show"): "livewall purchases show P-4",
         ("purchases", "approve"): "--as mia",
         ("purchases", "reject"): "--as mia",
         ("purchases", "refund"): "pro rata",
@@ -207,6 +143,13 @@ async def test_drift_is_found_and_named(database: Database, shell: Shell) -> Non
     assert "exported_head_is_in_the_chain" in wrong.stderr
 
 
+async def test_a_mistyped_head_is_no_drift(shell: Shell) -> None:
+    for wrong in ("zzz", "0" * 63, "g" * 64):
+        found = shell.run("ledger", "verify", "--head", wrong)
+        assert (found.returncode, found.stdout) == (2, "")
+        assert f"{wrong} is not a head: " in " ".join(found.stderr.split())
+
+
 async def test_entries_that_nobody_seals_are_drift(database: Database, shell: Shell) -> None:
     await _pay(database, await database.person("ada"))
     admin = await database.admin()
@@ -225,22 +168,25 @@ async def test_decisions_by_a_second_person(database: Database, shell: Shell) ->
     first = await _pay(database, ada, 30_000)
     second = await _pay(database, ada, 30_000)
     table = shell.ok("purchases", "held")
-    assert str(first) in table
+    assert [line.split()[0] for line in table.splitlines()] == ["number", "P-1", "P-2"]
     assert "$30,000.00" in table
     assert {h["purchase"]["id"] for h in shell.read("purchases", "held")} == {
         str(first),
         str(second),
     }
     decide = ("--reason", "spoke to them")
-    own = shell.refused("purchases", "approve", str(first), "--as", "ada", *decide)
+    own = shell.refused("purchases", "approve", "P-1", "--as", "ada", *decide)
     assert "your own" in own
     stranger = shell.refused("purchases", "approve", str(first), "--as", "nobody", *decide)
     assert "Nobody has this name" in stranger
     assert "why" in shell.refused("purchases", "approve", str(first), "--as", "mia", "--reason", "")
-    said = shell.ok("purchases", "approve", str(first), "--as", "mia", *decide)
-    assert said.endswith("is completed.\n"), "its money had been captured already"
-    assert "not held" in shell.refused("purchases", "reject", str(first), "--as", "mia", *decide)
-    assert "rejected" in shell.ok("purchases", "reject", str(second), "--as", "mia", *decide)
+    said = shell.ok("purchases", "approve", "p-1", "--as", "mia", *decide)
+    # Its money had been captured already.
+    assert said == "P-1 is approved and completed: 1,000 coins are credited.\n"
+    twice = shell.refused("purchases", "reject", str(first), "--as", "mia", *decide)
+    assert "is completed, not held. Look at it again" in twice
+    said = shell.ok("purchases", "reject", str(second), "--as", "mia", *decide)
+    assert said == "P-2 is rejected: $30,000.00 goes back to the buyer.\n"
     nothing = shell.run("purchases", "held")
     assert (nothing.returncode, nothing.stdout, nothing.stderr) == (0, "", "Nothing waits.\n")
     admin = await database.admin()
@@ -257,9 +203,9 @@ async def test_what_came_is_shown_not_what_was_ordered(database: Database, shell
     less = await _report(database, await database.person("ada"), 333, "usd")
     yen = await _report(database, await database.person("bob"), 999, "jpy")
     table = {line.split()[0]: line for line in shell.ok("purchases", "held").splitlines()}
-    assert " 233 " in table[less]
-    assert "$3.33 arrived, ordered for $9.99" in table[less]
-    assert "JPY 999 (smallest unit) arrived, ordered for $9.99" in table[yen]
+    assert " 233 " in table["P-1"]
+    assert "$3.33 arrived, ordered for $9.99" in table["P-1"]
+    assert "JPY 999 (smallest unit) arrived, ordered for $9.99" in table["P-2"]
     decide = ("--as", "mia", "--reason", "looked at it")
     assert "in dollars only" in shell.refused("purchases", "approve", yen, *decide)
     assert "rejected" in shell.ok("purchases", "reject", yen, *decide)
@@ -269,19 +215,99 @@ async def test_what_came_is_shown_not_what_was_ordered(database: Database, shell
 @pytest.mark.spec("D4")
 async def test_refunds(database: Database, shell: Shell) -> None:
     await _finance(database, "mia")
-    purchase_id = str(await _pay(database, await database.person("ada")))
-    order = ("purchases", "refund", purchase_id, "--as", "mia", "--reason", "goodwill")
+    await _pay(database, await database.person("ada"))
+    order = ("purchases", "refund", "P-1", "--as", "mia", "--reason", "goodwill")
     for _ in range(2):
-        shell.ok(*order, "--cents", "400", "--key", "refund-of-tuesday")
-    assert "600 cents" in shell.refused(*order, "--cents", "601", "--key", "refund-of-wednesday")
-    first = shell.run(*order)
-    assert first.returncode == 0, first.stderr
-    again = re.search(r"run it again with (--key \S+)\.\n", first.stderr)
-    assert again, first.stderr
-    shell.ok(*order, *again[1].split())
+        said = shell.run(*order, "--cents", "400", "--key", "refund-of-tuesday")
+        assert said.stdout == "A refund of $4.00 of P-1 is ordered.\n"
+        assert "once the provider has refunded the money" in said.stderr
+        assert "--key" not in said.stderr
+    large = shell.refused(*order, "--cents", "601")
+    assert large == "livewall: $6.00 of this purchase can be refunded. Refund less.\n"
+    assert shell.ok(*order) == "A refund of $6.00 of P-1 is ordered.\n"
+    assert "Nothing of this purchase is left to refund" in shell.refused(*order)
     admin = await database.admin()
     calls = await admin.fetch("SELECT amount_cents FROM private.provider_calls ORDER BY id")
     assert [c["amount_cents"] for c in calls] == [400, 600]
+
+
+@pytest.mark.spec("D4")
+async def test_nothing_captured_is_nothing_to_refund(database: Database, shell: Shell) -> None:
+    await _finance(database, "mia")
+    await _order(database, await database.person("ada"))
+    said = shell.refused("purchases", "refund", "P-1", "--as", "mia", "--reason", "goodwill")
+    assert "Nothing was captured for this purchase, so there is nothing to refund." in said
+
+
+@pytest.mark.spec("D4")
+@pytest.mark.parametrize("lost", [Refusal("database_away"), KeyboardInterrupt()])
+async def test_a_refund_without_an_answer_tells_the_key(
+    database: Database, shell: Shell, monkeypatch: pytest.MonkeyPatch, lost: BaseException
+) -> None:
+    await _finance(database, "mia")
+    await _pay(database, await database.person("ada"))
+    order = ("purchases", "refund", "P-1", "--as", "mia", "--reason", "goodwill")
+    call = db.Database.call
+
+    async def lose(self: db.Database, *arguments: Any, **named: Any) -> Any:
+        answer = await call(self, *arguments, **named)
+        if arguments[1] == "refund_purchase":
+            raise lost
+        return answer
+
+    with monkeypatch.context() as patched:
+        patched.setattr(db.Database, "call", lose)
+        unanswered = shell.run(*order)
+    assert unanswered.returncode != 0
+    again = re.search(r"^No answer came, .* with (--key \S+)\.$", unanswered.stderr, re.MULTILINE)
+    assert again, unanswered.stderr
+    assert shell.ok(*order, *again[1].split()) == "A refund of $10.00 of P-1 is ordered.\n"
+    admin = await database.admin()
+    assert await admin.fetchval("SELECT count(*) FROM private.provider_calls") == 1
+
+
+@pytest.mark.spec("D7")
+async def test_one_purchase_is_shown(database: Database, shell: Shell) -> None:
+    await _finance(database, "mia")
+    purchase = str(await _pay(database, await database.person("ada")))
+    refund = ("purchases", "refund", "P-1", "--as", "mia", "--reason", "x", "--cents", "400")
+    shell.ok(*refund)
+    service = await database.as_role("service_role")
+    await service.execute(
+        "SELECT public.finish_provider_call((c ->> 'id')::bigint, jsonb_build_array("
+        """'{"kind": "refund", "refund_id": "re_1", "status": "succeeded", "amount_cents": 400}'"""
+        "::jsonb)) FROM jsonb_array_elements(public.take_provider_calls()) AS c"
+    )
+    shown = shell.ok("purchases", "show", "P-1")
+    for line in (
+        *("P-1", f"id {purchase}", "buyer ada", "status completed", "captured $10.00"),
+        *("refunded $4.00", "taken back 400 coins", "refund $4.00 succeeded, re_1"),
+    ):
+        assert line in [" ".join(line.split()) for line in shown.splitlines()]
+    assert re.search(r"^order +refund of \$4.00, .*, done$", shown, re.MULTILINE)
+    assert shell.ok("purchases", "show", purchase) == shown
+    assert shell.read("purchases", "show", "p-1")["refunds"][0]["cents"] == 400
+    assert "There is no purchase P-7" in shell.refused("purchases", "show", "P-7")
+    wrong = shell.run("purchases", "show", "P4")
+    assert wrong.returncode == 2
+    assert "'P4' is not a purchase" in wrong.stderr
+
+
+async def test_no_terminal_cuts_what_is_typed_again(database: Database, shell: Shell) -> None:
+    await _pay(database, await database.person("ada"), 32_500, 3_250_000)
+    event = f"sbe_{uuid4().hex}"
+    service = await database.as_role("service_role")
+    await service.execute(
+        "SELECT public.receive_payment_event('sandbox', $1, 'captured', 'x', '{}', NULL)", event
+    )
+    for columns in (40, 80, 140):
+        held = shell.watched(columns, "purchases", "held")
+        events = shell.watched(columns, "webhooks", "list")
+        assert {"P-1", "3,250,000", "$32,500.00"} <= set(held.split())
+        assert event in events.split()
+        assert "\u2026" not in held + events
+        if columns >= 80:
+            assert max(map(len, (held + events).splitlines())) <= columns
 
 
 @pytest.mark.spec("D7")
@@ -317,6 +343,9 @@ async def test_events_of_providers(database: Database, shell: Shell) -> None:
     replay = ("webhooks", "replay", "evt_1", "--provider", "sandbox")
     assert "not set up" in shell.refused(*replay, "--as", "mia")
     assert "finance" in shell.refused(*replay, "--as", "ada")
+    unknown = ("webhooks", "replay", "evt_9", "--provider", "sandbox", "--as", "mia")
+    said = shell.refused(*unknown, LIVEWALL_PAYMENTS="sandbox")
+    assert "has not reported an event evt_9. Check its id in the list of events." in said
     assert "evt_1" in shell.ok(*replay, "--as", "mia", LIVEWALL_PAYMENTS="sandbox")
     admin = await database.admin()
     (entry,) = await admin.fetch("SELECT actor_id, details FROM private.audit_log")

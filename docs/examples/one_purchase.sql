@@ -1,5 +1,6 @@
 -- One purchase from click to entries, then a gift, a partial refund and a dispute. Run it on your own database; it
--- leaves nothing behind:
+-- takes everything back in the end but the numbers it used, for PostgreSQL gives each out once: your first purchase
+-- after it is P-2. (Numbers of purchases may have gaps, and mean nothing else.)
 --
 --     psql -X "$(.venv/bin/livewall db url)" -f docs/examples/one_purchase.sql
 \set QUIET on

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from livewall import __version__, cli_db, cli_ledger, cli_purchases, cli_user, cli_webhooks
-from livewall.cli_calls import show, table
+from livewall.cli_tables import show, table
 
 if TYPE_CHECKING:
     from livewall.settings import Settings
@@ -125,7 +125,10 @@ def demo(
     url: Annotated[str, typer.Option(help="Address of a running Livewall.")] = "",
     with_parent: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
-    """Run demo streamers against a server: animated pictures, sent only while watched."""
+    """Run demo streamers against a server: animated pictures, sent only while watched.
+
+    livewall demo --url http://127.0.0.1:8400
+    """
     from livewall import cli_up
     from livewall.settings import SettingsError, load
 
@@ -146,7 +149,7 @@ def config() -> None:
     """Show every setting, where it comes from, and what it does; secrets are masked."""
     from livewall.settings import describe, read
 
-    listed = table("setting", "value", "from", "what it does")
+    listed = table("setting", "value", "from", "what it does", whole=("setting",))
     for shown in describe(read(os.environ), os.environ):
         listed.add_row(shown.variable, shown.value or "-", shown.source, shown.description)
     show(listed)

@@ -1,6 +1,5 @@
 """How commands call the database's functions: as the server does, as somebody or as the service."""
 
-import sys
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -8,8 +7,6 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from livewall.db import Caller, Database
 
 T = TypeVar("T")
@@ -62,17 +59,3 @@ def amount(currency: str, cents: int) -> str:
 def moment(at: datetime | None) -> str:
     """Return a time in UTC to the second, or a dash for none."""
     return at.strftime("%Y-%m-%d %H:%M:%SZ") if at else "-"
-
-
-def table(*columns: str) -> "Table":
-    """Return a table without lines, to fill with rows."""
-    from rich.table import Table
-
-    return Table(*columns, box=None)
-
-
-def show(filled: "Table") -> None:
-    """Print a table, as wide as the terminal, or wide enough for any column in a file."""
-    from rich.console import Console
-
-    Console(width=None if sys.stdout.isatty() else 200).print(filled)

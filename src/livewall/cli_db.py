@@ -42,7 +42,10 @@ def stop() -> None:
 
 @app.command()
 def url() -> None:
-    """Print the administrator's address of the running database."""
+    """Print the administrator's address of the running database.
+
+    psql "$(livewall db url)"
+    """
     from livewall import embedded
     from livewall.postgres_process import EmbeddedError
     from livewall.settings import load

@@ -1,6 +1,7 @@
 """`livewall ledger`: the head to keep elsewhere, and the proof that every coin is accounted for."""
 
 import asyncio
+import re
 import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
@@ -39,6 +40,8 @@ def head(as_json: AsJson = False) -> None:
 
     Keep it where the operator of the database can not reach it. `livewall ledger verify --head
     HASH` proves later that nothing before it was rewritten.
+
+    livewall ledger head >> heads.txt
     """
     from livewall.database import prepared
     from livewall.settings import load
@@ -56,10 +59,25 @@ def head(as_json: AsJson = False) -> None:
     )
 
 
+def _read_head(text: str) -> str:
+    """A typo is no sign that history was rewritten, so it is told apart from an unknown head."""
+    hashed = text.strip()
+    if hashed and not re.fullmatch("[0-9A-Fa-f]{64}", hashed):
+        raise typer.BadParameter(
+            f"{hashed} is not a head: it is the 64 digits that `livewall ledger head` printed."
+        )
+    return hashed
+
+
 @app.command()
 def verify(
     head: Annotated[
-        str, typer.Option(metavar="HASH", help="A head printed earlier: it must be in the chain.")
+        str,
+        typer.Option(
+            metavar="HASH",
+            callback=_read_head,
+            help="A head printed earlier: it must be in the chain.",
+        ),
     ] = "",
     as_json: AsJson = False,
 ) -> None:
@@ -67,12 +85,14 @@ def verify(
 
     Prints one line for each check. The exit code is 1 if anything differs, also if entries wait
     unsealed for over 5 seconds, which means that no server and no `livewall worker` runs.
+
+    livewall ledger verify --head "$(tail -1 heads.txt)"
     """
     from livewall.database import prepared
     from livewall.settings import load
 
     with prepared(load()) as settings, _working("Recomputing the ledger"):
-        checks = asyncio.run(recompute(settings.database_url, head.strip() or None))
+        checks = asyncio.run(recompute(settings.database_url, head or None))
     if as_json:
         print_json(checks)
     else:

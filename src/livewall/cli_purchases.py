@@ -1,8 +1,9 @@
 """`livewall purchases`: deciding about held ones, refunds, and the limits in force."""
 
 import sys
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, TypeVar
 from uuid import UUID, uuid4
 
 import typer
@@ -16,20 +17,27 @@ from livewall.cli_calls import (
     dollars,
     moment,
     print_json,
-    show,
-    table,
 )
-from livewall.money import HeldPurchase, Purchase, PurchaseSettings
+from livewall.cli_purchase import PurchaseId, Which, look_up, print_record
+from livewall.cli_tables import show, table
+from livewall.money import (
+    HeldPurchase,
+    OrderedRefund,
+    Purchase,
+    PurchaseSettings,
+)
 
 if TYPE_CHECKING:
     from livewall.db import Caller, Database
 
 app = typer.Typer(help="Purchases of coins that somebody has to look at.", no_args_is_help=True)
-PurchaseId = Annotated[
-    UUID, typer.Argument(metavar="ID", help="The purchase's id: `livewall purchases held`.")
-]
-Reason = Annotated[str, typer.Option(help="Why, for the audit log and the buyer.")]
+
+
+T = TypeVar("T")
+Reason = Annotated[str, typer.Option(help="Why, for the audit log.")]
 RULES = PurchaseSettings.__struct_fields__
+# Refusals with such a status come from a server that could not answer.
+NO_ANSWER = 500
 
 
 @app.command()
@@ -39,8 +47,9 @@ def held(as_json: AsJson = False) -> None:
     Until somebody decides, no coins are credited: the card is only authorized, or the money has
     arrived and waits. Coins are those that approving would give: none in a foreign currency, in
     which a purchase can only be rejected. Without a decision in time the money is given back.
-    """
 
+    livewall purchases held
+    """
     from livewall.db import SERVICE
 
     async def question(database: "Database") -> list[HeldPurchase]:
@@ -56,12 +65,11 @@ def held(as_json: AsJson = False) -> None:
 
 
 def _print_held(waiting: list[HeldPurchase]) -> None:
-    columns = ("id", "number", "buyer", "coins", "money", "decide by", "countries", "before")
-    listed = table(*columns, "why")
+    columns = ("number", "buyer", "coins", "money", "decide by", "from", "before", "why")
+    listed = table(*columns, whole=("number", "coins", "money", "decide by"))
     for item in waiting:
         purchase, history = item.purchase, item.history
         listed.add_row(
-            str(purchase.id),
             f"P-{purchase.number}",
             item.buyer.name if item.buyer else "gone",
             f"{item.coins_if_approved:,}",
@@ -87,28 +95,57 @@ def _money(purchase: Purchase) -> str:
     return came if is_as_ordered else f"{came}, ordered for {dollars(purchase.usd_cents)}"
 
 
+@app.command("show")
+def show_one(which: PurchaseId, as_json: AsJson = False) -> None:
+    """Show all that is known about one purchase: its money, refunds, disputes and orders.
+
+    Orders are what the payment provider was told to do; failed ones say why.
+
+    livewall purchases show P-4
+    """
+
+    record = ask(lambda database: look_up(database, which))
+    if as_json:
+        print_json(record)
+    else:
+        print_record(record)
+
+
 @app.command()
-def approve(purchase_id: PurchaseId, name: AsName, reason: Reason) -> None:
+def approve(which: PurchaseId, name: AsName, reason: Reason) -> None:
     """Approve a held purchase: its money is captured if it was not, and its coins are credited.
 
     NAME needs the role finance or admin and must not be the buyer:
 
-    livewall purchases approve 6f1c… --as mia --reason "spoke to the buyer"
+    livewall purchases approve P-4 --as mia --reason "spoke to the buyer"
     """
-    _decide(purchase_id, name, "approve", reason)
+    purchase = _decide(which, name, "approve", reason)
+    if purchase.status == "approved":
+        money = amount(purchase.currency, purchase.authorized_cents)
+        print(
+            f"P-{purchase.number} is approved: {money} is captured next, then coins are credited."
+        )
+        _say_who_acts()
+    else:
+        coins = f"{purchase.paid_coins:,} coins are credited"
+        print(f"P-{purchase.number} is approved and {purchase.status}: {coins}.")
 
 
 @app.command()
-def reject(purchase_id: PurchaseId, name: AsName, reason: Reason) -> None:
+def reject(which: PurchaseId, name: AsName, reason: Reason) -> None:
     """Reject a held purchase: nothing is credited, and the money is given back.
 
-    livewall purchases reject 6f1c… --as mia --reason "card and address do not match"
+    livewall purchases reject P-4 --as mia --reason "card and address do not match"
     """
-    _decide(purchase_id, name, "reject", reason)
+    purchase = _decide(which, name, "reject", reason)
+    captured = amount(purchase.currency, purchase.captured_cents)
+    back = f"{captured} goes back to the buyer" if purchase.captured_cents else "the card is let go"
+    print(f"P-{purchase.number} is rejected: {back}.")
+    _say_who_acts()
 
 
-def _decide(purchase_id: UUID, name: str, decision: str, reason: str) -> None:
-    async def act(database: "Database", person: "Caller") -> Purchase:
+def _decide(which: Which, name: str, decision: str, reason: str) -> Purchase:
+    async def act(database: "Database", person: "Caller", purchase_id: UUID) -> Purchase:
         return await database.call(
             person,
             "decide_purchase",
@@ -118,12 +155,12 @@ def _decide(purchase_id: UUID, name: str, decision: str, reason: str) -> None:
             p_reason=reason,
         )
 
-    _report(_as_person(name, act))
+    return _as_person(which, name, act)
 
 
 @app.command()
 def refund(
-    purchase_id: PurchaseId,
+    which: PurchaseId,
     name: AsName,
     reason: Reason,
     cents: Annotated[
@@ -135,37 +172,59 @@ def refund(
 ) -> None:
     """Give money back for a purchase. Its coins go too, pro rata; spent ones become a debt.
 
-    livewall purchases refund 6f1c… --as mia --cents 1000 --reason "goodwill"
+    livewall purchases refund P-4 --as mia --cents 1000 --reason "goodwill"
     """
+    key = key or str(uuid4())
 
-    if not key:
-        key = str(uuid4())
-        # Before anything is asked: should the answer be lost, only this key tells it from a second.
-        print(f"If no answer comes, run it again with --key {key}.", file=sys.stderr)
+    async def act(database: "Database", person: "Caller", purchase_id: UUID) -> OrderedRefund:
+        with _telling_key(key):
+            return await database.call(
+                person,
+                "refund_purchase",
+                OrderedRefund,
+                p_purchase_id=purchase_id,
+                p_usd_cents=cents,
+                p_reason=reason,
+                p_idempotency_key=key,
+            )
 
-    async def act(database: "Database", person: "Caller") -> Purchase:
-        return await database.call(
-            person,
-            "refund_purchase",
-            Purchase,
-            p_purchase_id=purchase_id,
-            p_usd_cents=cents,
-            p_reason=reason,
-            p_idempotency_key=key,
-        )
-
-    _report(_as_person(name, act))
+    ordered = _as_person(which, name, act)
+    money = amount(ordered.currency, ordered.ordered_cents)
+    print(f"A refund of {money} of P-{ordered.number} is ordered.")
+    _say_who_acts()
+    print(
+        "Coins are taken back once the provider has refunded the money: "
+        f"`livewall purchases show P-{ordered.number}`.",
+        file=sys.stderr,
+    )
 
 
-def _as_person(name: str, act: "Callable[[Database, Caller], Awaitable[Purchase]]") -> Purchase:
-    async def question(database: "Database") -> Purchase:
-        return await act(database, await acting_as(database, name))
+@contextmanager
+def _telling_key(key: str) -> Generator[None]:
+    """Tell the key if no answer comes: without it another try would be a second refund."""
+    from livewall.errors import Refusal
+
+    try:
+        yield
+    except BaseException as error:
+        if not isinstance(error, Refusal) or error.entry.status >= NO_ANSWER:
+            again = f"the refund may be ordered: run it again with --key {key}"
+            print(f"No answer came, so {again}.", file=sys.stderr)
+        raise
+
+
+def _as_person(
+    which: Which, name: str, act: "Callable[[Database, Caller, UUID], Awaitable[T]]"
+) -> T:
+    async def question(database: "Database") -> T:
+        person = await acting_as(database, name)
+        purchase_id = which.id or (await look_up(database, which)).purchase.id
+        return await act(database, person, purchase_id)
 
     return ask(question)
 
 
-def _report(purchase: Purchase) -> None:
-    print(f"P-{purchase.number} is {purchase.status}.")
+def _say_who_acts() -> None:
     print(
         "A running server or `livewall worker` tells the payment provider within a second.",
         file=sys.stderr,
@@ -230,7 +289,7 @@ def _print_settings(rules: PurchaseSettings, *, as_json: bool) -> None:
     if as_json:
         print_json(rules)
         return
-    listed = table("rule", "value", "")
+    listed = table("rule", "value", "", whole=("rule", "value"))
     for rule in RULES:
         value: int | None = getattr(rules, rule)
         in_dollars = dollars(value) if value is not None and rule.endswith("_cents") else ""

@@ -2,11 +2,14 @@
 
 import sys
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from livewall.cli_calls import show, table
+from livewall.cli_tables import show, table
+
+if TYPE_CHECKING:
+    from livewall.settings import Settings
 
 app = typer.Typer(help="Accounts.", no_args_is_help=True)
 PASSWORD_LENGTH = range(8, 201)
@@ -29,7 +32,10 @@ def create(
     ] = False,
     print_token: Annotated[bool, typer.Option(help="Print a token as the last line.")] = False,
 ) -> None:
-    """Create an account, with a role for the staff if you say so."""
+    """Create an account, with a role for the staff if you say so.
+
+    livewall user create mia --role finance --password
+    """
     from livewall.accounts import create_user
     from livewall.database import prepared
     from livewall.settings import load
@@ -38,7 +44,7 @@ def create(
     with prepared(load()) as settings:
         token = create_user(settings, name, role, chosen)
     how = (
-        f"Sign in at {settings.url}/sign-in."
+        _how_to_sign_in(settings)
         if chosen
         else (f"Nobody can sign in to it yet: `livewall user password {name}`.")
     )
@@ -49,7 +55,10 @@ def create(
 
 @app.command("password")
 def new_password(name: str) -> None:
-    """Give an account a new password; where somebody is signed in, they stay so."""
+    """Give an account a new password; where somebody is signed in, they stay so.
+
+    livewall user password mia
+    """
     from livewall.accounts import set_password
     from livewall.database import prepared
     from livewall.settings import load
@@ -57,7 +66,7 @@ def new_password(name: str) -> None:
     chosen = _ask_password()
     with prepared(load()) as settings:
         set_password(settings, name, chosen)
-    print(f"{name} has a new password. Sign in at {settings.url}/sign-in.", file=sys.stderr)
+    print(f"{name} has a new password. {_how_to_sign_in(settings)}", file=sys.stderr)
 
 
 @app.command("list")
@@ -72,12 +81,19 @@ def list_all() -> None:
     if not found:
         print("No accounts yet: `livewall user create NAME --password`.", file=sys.stderr)
         return
-    listed = table("name", "shown as", "role", "since", "")
+    listed = table("name", "shown as", "role", "since", "", whole=("name", "since"))
     for user in found:
         banned = "banned" if user.is_banned else ""
         since = f"{user.created_at:%Y-%m-%d}"
         listed.add_row(user.name, user.display_name, ", ".join(user.roles), since, banned)
     show(listed)
+
+
+def _how_to_sign_in(settings: "Settings") -> str:
+    from livewall.noted_address import find
+
+    address = find(settings)
+    return f"Sign in at {address}/sign-in." if address else "Sign in with name and password."
 
 
 def _ask_password() -> str:

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from livewall.cli_calls import AsJson, AsName, acting_as, ask, moment, print_json, show, table
+from livewall.cli_calls import AsJson, AsName, acting_as, ask, moment, print_json
+from livewall.cli_tables import show, table
 from livewall.money import EventOutcome, PaymentEvent, PaymentEvents
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ def list_events(
     waiting: stored, not acted on yet. applied: done. parked: its purchase is not known yet, for a
     week at most. ignored: of a type that means nothing to us, or of a payment that is not ours.
     failed: see its error; it is tried again.
+
+    livewall webhooks list --outcome failed
     """
     from livewall.db import SERVICE
 
@@ -72,15 +75,14 @@ def replay(
 
 
 def _print_events(events: list[PaymentEvent]) -> None:
-    listed = table("event", "provider", "type", "outcome", "received", "tries", "error")
+    columns = ("event", "type", "outcome", "received", "tries")
+    listed = table(*columns, whole=("event", "outcome", "received"))
     for event in events:
         listed.add_row(
             event.event_id,
-            event.provider,
-            event.type,
+            f"{event.provider} {event.type}",
             event.outcome,
             moment(event.received_at),
-            str(event.attempts),
-            event.error or "-",
+            f"{event.attempts}: {event.error}" if event.error else str(event.attempts),
         )
     show(listed)

@@ -60,7 +60,7 @@ CATALOGUE: dict[str, Entry] = {
     "preview_refused": Entry(422, "Preview refused", "LW060", "Send a JPEG up to 320x180."),
     "purchase_over_limit": Entry(422, "Purchase over the limit", "LW070", "Choose a smaller pack."),
     "too_many_purchases": Entry(429, "Too many purchases", "LW071", "Wait a moment, then buy."),
-    "not_held": Entry(409, "Purchase is not held", "LW072", "Reload the list."),
+    "not_held": Entry(409, "Purchase is not held", "LW072", "Look at it again."),
     "own_purchase": Entry(403, "Your own purchase", "LW073", "Somebody else decides about it."),
     "decision_too_late": Entry(409, "Too late to decide", "LW074", "The buyer can buy again."),
     "idempotency_conflict": Entry(409, "Key used before", "LW075", "Use a new idempotency key."),

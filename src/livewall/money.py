@@ -87,6 +87,42 @@ class HeldPurchase(msgspec.Struct, frozen=True):
     coins_if_approved: int
 
 
+class OrderedRefund(Purchase, frozen=True):
+    """A purchase of which `ordered_cents` are to be given back; the provider is told next."""
+
+    ordered_cents: int
+
+
+class TakenBack(msgspec.Struct, frozen=True):
+    """A refund or a dispute that the provider reported."""
+
+    id: str
+    cents: int
+    status: str
+
+
+class OrderedCall(msgspec.Struct, frozen=True):
+    """What a provider is to do about a purchase, or has done."""
+
+    call: Literal["capture", "cancel", "refund"]
+    cents: int
+    status: Literal["waiting", "done", "failed"]
+    ordered_at: datetime
+    error: str | None
+
+
+class PurchaseRecord(msgspec.Struct, frozen=True):
+    """A purchase with all that is known about it. Who decided is in the audit log."""
+
+    purchase: Purchase
+    buyer: Person | None
+    decision: Literal["approve", "reject", "expire"] | None
+    decided_at: datetime | None
+    refunds: list[TakenBack]
+    disputes: list[TakenBack]
+    calls: list[OrderedCall]
+
+
 class PurchaseSettings(msgspec.Struct, frozen=True):
     """What is refused, what waits for approval, and how a gift is split."""
 

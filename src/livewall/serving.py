@@ -12,7 +12,7 @@ import structlog
 import uvicorn
 from litestar.types import ASGIApp
 
-from livewall import log
+from livewall import log, noted_address
 from livewall.app import create_app
 from livewall.connections import RequestConnection, SocketConnection
 from livewall.settings import Settings
@@ -74,7 +74,7 @@ def serve(settings: Settings) -> None:
     # a seventh of the server's time under load.
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
-    with contextlib.suppress(KeyboardInterrupt):
+    with noted_address.noted(settings), contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[listening])
 
 

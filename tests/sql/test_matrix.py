@@ -98,7 +98,8 @@ FUNCTIONS = {
         public.sweep_publish_state public.update_publish_state_from_viewers
         public.attach_payment public.create_coin_purchase public.deliver_outbox public.process_gifts
         public.expire_purchases public.finish_provider_call public.fold_ledger
-        public.get_payment_event public.process_coin_purchase public.process_payment_events
+        public.get_payment_event public.get_purchase public.process_coin_purchase
+        public.process_payment_events
         public.receive_payment_event public.replay_payment_event public.take_events
         public.take_provider_calls
         public.act_on_sandbox_payment public.cancel_sandbox_payment

@@ -73,14 +73,26 @@ async def replay(
     await database.call(actor, "list_payment_events", PaymentEvents, p_limit=1)
     name, event_id = key
     if provider is None or provider.name != name:
-        raise Refusal("not_found", f"{name} is not set up here, so nobody can read its events.")
+        raise Refusal(
+            "not_found",
+            f"{name} is not set up here, so nobody can read its events.",
+            "LIVEWALL_PAYMENTS sets a provider up.",
+        )
     stored = await database.find(
         SERVICE, "get_payment_event", _Payload, p_provider=name, p_event_id=event_id
     )
     if stored is None:
-        raise Refusal("not_found", f"{name} has not reported an event {event_id}.")
+        raise Refusal(
+            "not_found",
+            f"{name} has not reported an event {event_id}.",
+            "Check its id in the list of events.",
+        )
     if REDACTED in stored.payload:
-        raise Refusal("not_found", "The buyer deleted their account, and the event went with it.")
+        raise Refusal(
+            "not_found",
+            "The buyer deleted their account, and the event went with it.",
+            "Nothing is left to act on.",
+        )
     facts = provider.facts_of(stored.payload)
     return await database.call(
         replace(SERVICE, via=actor.via),

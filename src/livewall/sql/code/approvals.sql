@@ -53,6 +53,30 @@ $$;
 COMMENT ON FUNCTION public.list_held_purchases IS 'For finance: purchases that wait for a decision, the most urgent first: [HeldPurchase].';
 GRANT EXECUTE ON FUNCTION public.list_held_purchases TO authenticated, service_role;
 
+CREATE FUNCTION public.get_purchase(p_number bigint DEFAULT NULL, p_purchase_id uuid DEFAULT NULL) RETURNS jsonb
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT jsonb_build_object(
+        'purchase', private.purchase_json(c), 'buyer', private.person_json(c.profile_id), 'decision', c.decision, 'decided_at', c.decided_at,
+        'refunds', (
+            SELECT coalesce(jsonb_agg(jsonb_build_object('id', r.refund_id, 'cents', r.amount_cents, 'status', r.status)
+                ORDER BY r.refund_id), '[]')
+            FROM private.refunds AS r WHERE r.purchase_id = c.id),
+        'disputes', (
+            SELECT coalesce(jsonb_agg(jsonb_build_object('id', d.dispute_id, 'cents', d.amount_cents, 'status', d.status)
+                ORDER BY d.dispute_id), '[]')
+            FROM private.disputes AS d WHERE d.purchase_id = c.id),
+        'calls', (
+            SELECT coalesce(jsonb_agg(jsonb_build_object('call', p.call, 'cents', p.amount_cents, 'ordered_at', p.ordered_at, 'error', p.error,
+                'status', CASE WHEN p.done_at IS NOT NULL THEN 'done' WHEN p.failed_at IS NOT NULL THEN 'failed' ELSE 'waiting' END)
+                ORDER BY p.id), '[]')
+            FROM private.provider_calls AS p WHERE p.purchase_id = c.id))
+    FROM public.coin_purchases AS c
+    WHERE c.number = p_number OR c.id = p_purchase_id;
+END;
+COMMENT ON FUNCTION public.get_purchase IS 'One purchase by its number or id, with all that is known about it, or null: PurchaseRecord.';
+GRANT EXECUTE ON FUNCTION public.get_purchase TO service_role;
+
 CREATE FUNCTION private.require_reason(p_reason text) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -82,7 +106,7 @@ BEGIN
     IF v_purchase.profile_id = v_caller THEN
         PERFORM private.fail('LW073', 'This purchase is your own.', 'Somebody else with the role decides about it.');
     ELSIF v_purchase.status <> 'held' THEN
-        PERFORM private.fail('LW072', format('This purchase is %s, not held.', v_purchase.status), 'Reload the list.',
+        PERFORM private.fail('LW072', format('This purchase is %s, not held.', v_purchase.status), 'Look at it again: nothing is left to decide.',
             jsonb_build_object('status', v_purchase.status));
     ELSIF private.decide_by(v_purchase) < private.clock() THEN
         PERFORM private.fail('LW074', 'The time to decide is over; the money goes back.', 'The buyer can buy again.');
@@ -123,6 +147,31 @@ BEGIN ATOMIC
                OR o.n > (SELECT count(*) FROM reported AS r WHERE r.amount_cents = o.amount_cents AND NOT r.is_answer));
 END;
 
+-- As people read it: dollars and cents, or the code of a currency and its smallest unit, for whole yen are not cents.
+CREATE FUNCTION private.money_text(p_currency text, p_cents bigint) RETURNS text
+LANGUAGE sql IMMUTABLE
+RETURN CASE p_currency WHEN 'usd' THEN '$' || to_char(p_cents / 100.0, 'FM999,999,999,999,990.00')
+    ELSE format('%s %s (smallest unit)', upper(p_currency), to_char(p_cents, 'FM999,999,999,999,990')) END;
+
+-- Says why so much can not be given back, in the money that came.
+CREATE FUNCTION private.refuse_refund(p_purchase public.coin_purchases, p_left bigint) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_fields jsonb := jsonb_build_object('left', p_left);
+BEGIN
+    IF p_purchase.captured_cents = 0 THEN
+        PERFORM private.fail('LW083', 'Nothing was captured for this purchase, so there is nothing to refund.',
+            CASE p_purchase.status WHEN 'held' THEN 'Reject it: the card is let go.' ELSE 'Look at it again once it is paid.' END, v_fields);
+    ELSIF p_left < 1 THEN
+        PERFORM private.fail('LW083', 'Nothing of this purchase is left to refund.',
+            'What is disputed, and refunds that are ordered already, count too.', v_fields);
+    END IF;
+    PERFORM private.fail('LW083', format('%s of this purchase can be refunded.', private.money_text(p_purchase.currency, p_left)),
+        'Refund less.', v_fields);
+END;
+$$;
+
 CREATE FUNCTION public.refund_purchase(p_purchase_id uuid, p_usd_cents bigint, p_reason text, p_idempotency_key text) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -142,7 +191,7 @@ BEGIN
         IF p_usd_cents IS DISTINCT FROM v_ordered.asked_cents THEN
             PERFORM private.fail('LW075', 'This idempotency key was used for another refund.', 'Use a new key for each refund.');
         END IF;
-        RETURN private.purchase_json(v_purchase);
+        RETURN private.purchase_json(v_purchase) || jsonb_build_object('ordered_cents', v_ordered.amount_cents);
     END IF;
     IF v_purchase.profile_id = v_caller THEN
         PERFORM private.fail('LW073', 'This purchase is your own.', 'Somebody else with the role refunds it.');
@@ -151,15 +200,15 @@ BEGIN
     IF p_usd_cents < 1 THEN
         PERFORM private.fail('LW078', 'A refund is at least one cent.', 'Correct the amount.');
     ELSIF v_left < greatest(coalesce(p_usd_cents, 0), 1) THEN
-        PERFORM private.fail('LW083', format('%s cents of this purchase can be refunded.', v_left), 'Refund less.', jsonb_build_object('left', v_left));
+        PERFORM private.refuse_refund(v_purchase, v_left);
     END IF;
     PERFORM private.order_call(p_purchase_id, 'refund', coalesce(p_usd_cents, v_left), v_key, p_usd_cents),
         private.audit(v_caller, 'refund_ordered', p_purchase_id::text,
             jsonb_build_object('reason', v_reason, 'usd_cents', coalesce(p_usd_cents, v_left), 'number', v_purchase.number));
-    RETURN private.purchase_json(v_purchase);
+    RETURN private.purchase_json(v_purchase) || jsonb_build_object('ordered_cents', coalesce(p_usd_cents, v_left));
 END;
 $$;
-COMMENT ON FUNCTION public.refund_purchase IS 'For finance: orders a refund, of all that is left without an amount: Purchase. Once per key.';
+COMMENT ON FUNCTION public.refund_purchase IS 'For finance: orders a refund, of all that is left without an amount: {...Purchase, ordered_cents}. Once per key.';
 GRANT EXECUTE ON FUNCTION public.refund_purchase TO authenticated;
 
 -- Deadlines ---------------------------------------------------------------------------------------------------------

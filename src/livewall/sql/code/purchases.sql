@@ -150,7 +150,7 @@ DECLARE
 BEGIN
     SELECT * INTO v_purchase FROM public.coin_purchases WHERE id = p_purchase_id FOR NO KEY UPDATE;
     IF v_purchase.id IS NULL THEN
-        PERFORM private.fail('LW004', 'There is no such purchase.', 'Reload the list of purchases.');
+        PERFORM private.fail('LW004', 'There is no such purchase.', 'Check its number.');
     END IF;
     RETURN v_purchase;
 END;
