@@ -61,7 +61,7 @@ class LedgerStatus(msgspec.Struct):
 
 class AuditEntry(msgspec.Struct):
     """Who did what to what. Without an `actor_id` it was the system; without an `actor` whoever it
-    was has left.
+    was has left. The `buyer` is there with a decision about a purchase, until they leave.
     """
 
     id: int
@@ -70,6 +70,7 @@ class AuditEntry(msgspec.Struct):
     actor: Person | None
     action: str
     subject: str
+    buyer: Person | None
     details: dict[str, object]
 
 

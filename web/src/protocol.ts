@@ -335,6 +335,8 @@ export interface AuditEntry {
   actor: Person | null;
   action: string;
   subject: string;
+  /** Whose purchase was decided about; null also once they have left. */
+  buyer: Person | null;
   details: Record<string, unknown>;
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { intents } from "../src/idempotency";
-import { nobodyToShow } from "../src/ledger/audit-words";
-import { withNewest, withOlder, type Pages } from "../src/ledger/paging";
+import { aboutWords, detailsOf, nobodyToShow } from "../src/ledger/audit-words";
+import { readShown, withNewest, withOlder, type Pages } from "../src/ledger/paging";
 import { entryWords, receiptOf, signed } from "../src/ledger/statement-words";
 import { broughtSince } from "../src/gifts/tonight-facts";
 import { offline, Refusal } from "../src/problems";
@@ -9,7 +9,7 @@ import type { AuditEntry, HeldPurchase, Purchase, PurchaseStatus, PurchaseSettin
 import { consequence, countries, decisionLimit, history, money, timeLeft } from "../src/purchases/held-facts";
 import { priceOf, purchaseWords } from "../src/purchases/purchase-words";
 import { centsOf, changesOf, draftOf } from "../src/purchases/settings-draft";
-import { amountIn, brief, coins, dollars } from "../src/ui/words";
+import { amountIn, brief, coins, dateAndExactTime, dateAndTime, dollars } from "../src/ui/words";
 
 const refusal = (status: number, code = "some_code") => new Refusal({ type: "", title: "", status, code });
 
@@ -19,6 +19,11 @@ test("money is exact to the cent and coins are counted in words", () => {
   expect([1240, 99_999, 2_276_240].map(brief)).toEqual(["1,240", "99,999", "2.3M"]);
   expect([amountIn("usd", 333), amountIn("jpy", 9990)]).toEqual(["$3.33", "JPY 9,990 (smallest unit)"]);
   expect([500, -10, 1_750_000].map(signed)).toEqual(["+500", "−10", "+1,750,000"]);
+});
+
+test("a moment is written in one way wherever the reader lives", () => {
+  const evening = new Date(2026, 10, 25, 21, 5, 7).getTime();
+  expect([dateAndTime, dateAndExactTime].map((words) => words(evening))).toEqual(["25 Nov 2026, 21:05", "25 Nov 2026, 21:05:07"]);
 });
 
 describe("an idempotency key", () => {
@@ -61,6 +66,18 @@ describe("a statement in pages", () => {
   test("newer lines come on top, and what was read below stays", () => {
     expect(withNewest(page(9, 2, "b"), page(11, 7, "c"), keyOf)).toEqual(page(11, 2, "b"));
     expect(withNewest(page(9, 2, null), page(9, 7, "c"), keyOf)).toEqual(page(9, 2, null));
+  });
+
+  test("where lines change, all that is shown is read anew", async () => {
+    const asked: (string | null)[] = [];
+    const read = async (from: string | null): Promise<Pages<number, string>> => {
+      asked.push(from);
+      return from === null ? page(11, 7, "7") : from === "7" ? page(6, 2, "2") : page(1, 1, null);
+    };
+    expect(await readShown(read, keyOf, 8)).toEqual(page(11, 2, "2"));
+    expect(asked).toEqual([null, "7"]);
+    expect(await readShown(read, keyOf, 0)).toEqual(page(11, 7, "7"));
+    expect(await readShown(read, keyOf, 99)).toEqual(page(11, 1, null));
   });
 
   test("with a gap in between, nothing stands where lines are missing", () => {
@@ -166,7 +183,7 @@ describe("a purchase in words", () => {
 
   test("a part refunded is told with both amounts", () => {
     const words = purchaseWords(purchase("completed", { refunded_cents: 100, refunded_coins: 70 }));
-    expect(words).toMatchObject({ state: "Refunded in part", stage: "done" });
+    expect(words).toMatchObject({ state: "Refunded in part", stage: "over" });
     expect(words.text).toBe("$1.00 went back to your card, and 70 coins were taken back.");
   });
 
@@ -235,6 +252,33 @@ describe("what finance sees before deciding", () => {
 test("somebody who has left is not taken for the system in the audit log", () => {
   const by = (actor_id: string | null) => nobodyToShow({ actor: null, actor_id } as AuditEntry);
   expect([by("1"), by(null)]).toEqual(["Somebody who has left", "Livewall itself"]);
+});
+
+describe("the audit log speaks as people do", () => {
+  const said = (subject: string, details: AuditEntry["details"]) => {
+    const entry = { subject, details } as AuditEntry;
+    return [aboutWords(entry).words, ...detailsOf(entry).map(({ label, words }) => `${label} ${words}`)];
+  };
+
+  test("of a decision: the purchase as everybody calls it, and money with its currency", () => {
+    const decided = { number: 7, usd_amount: 32500, buyer_id: "a-person", reason: "Called them" };
+    expect(said("an-id", decided)).toEqual(["P-7", "reason Called them", "price $32,500.00"]);
+    expect(said("an-id", { reason: "Asked for it", usd_cents: 333, number: 4 })).toEqual(["P-4", "reason Asked for it", "amount $3.33"]);
+    expect(said("an-id", { call: "refund", error: "No.", amount_cents: 9990 })).toEqual([null, "call refund", "error No.", "amount 9,990 (smallest unit)"]);
+    expect(aboutWords({ subject: "an-id", details: {} } as AuditEntry)).toEqual({ words: null, id: "an-id" });
+  });
+
+  test("of settings: what has changed, and nothing else", () => {
+    const before = { purchase_limit: 50000, approval_threshold: 25000, daily_threshold: null, purchases_per_minute: 5, streamer_share_percent: 70, to_come: 1 };
+    const after = { ...before, approval_threshold: 5.1, daily_threshold: 40000, streamer_share_percent: 75, to_come: 2 };
+    expect(said("money_settings", { before, after, reason: null })).toEqual([
+      "Settings",
+      "approval over $25,000.00 → $5.10",
+      "approval over, within 24 hours none → $40,000.00",
+      "streamer's share 70 % → 75 %",
+      "to come 1 → 2",
+    ]);
+  });
 });
 
 describe("settings about money", () => {

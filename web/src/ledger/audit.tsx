@@ -1,9 +1,10 @@
 import { get } from "../api";
 import type { AuditEntry } from "../protocol";
 import { Link, profilePath } from "../router";
-import { LinesSkeleton, Trouble } from "../ui/trouble";
-import { dateAndTime } from "../ui/words";
-import { nobodyToShow } from "./audit-words";
+import { LinesSkeleton, ListHead, Trouble } from "../ui/trouble";
+import { dateAndExactTime } from "../ui/words";
+import { aboutWords, detailsOf, nobodyToShow } from "./audit-words";
+import { useConsoleChanges } from "./console-changes";
 import type { Pages } from "./paging";
 import { usePages } from "./use-pages";
 
@@ -13,11 +14,11 @@ async function read(before: number | null): Promise<Pages<AuditEntry, number>> {
 
 /** Who decided what, and why. Nobody can take a line out of it. */
 export function Audit() {
-  const list = usePages({ read, keyOf: (entry: AuditEntry) => `${entry.id}` }, "audit", null);
+  const list = usePages({ read, keyOf: (entry: AuditEntry) => `${entry.id}` }, "audit", useConsoleChanges());
   const pages = list.pages.value;
   return (
     <>
-      <h1>Audit</h1>
+      <ListHead title="Audit" refresh={() => void list.refresh()} />
       <p class="quiet">Every decision about money, who made it and why, newest first.</p>
       {list.problem.value && <Trouble words={list.problem.value} retry={() => void list.refresh()} />}
       {pages === null && !list.problem.value && <LinesSkeleton label="Loading the audit log" lines={6} />}
@@ -53,7 +54,7 @@ function Row({ entry }: { entry: AuditEntry }) {
   return (
     <tr role="row">
       <td role="cell" data-label="When">
-        {dateAndTime(entry.at)}
+        {dateAndExactTime(entry.at)}
       </td>
       <td role="cell" data-label="Who">
         {entry.actor ? <Link href={profilePath(entry.actor.name)}>{entry.actor.display_name}</Link> : <span class="quiet">{nobodyToShow(entry)}</span>}
@@ -61,24 +62,40 @@ function Row({ entry }: { entry: AuditEntry }) {
       <td role="cell" data-label="What">
         {entry.action.replaceAll("_", " ")}
       </td>
-      <td role="cell" data-label="About" class="code">
-        {entry.subject}
+      <td role="cell" data-label="About">
+        <About entry={entry} />
       </td>
       <td role="cell" data-label="Details">
-        <Details details={entry.details} />
+        <Details entry={entry} />
       </td>
     </tr>
   );
 }
 
-function Details({ details }: { details: Record<string, unknown> }) {
-  const pairs = Object.entries(details);
-  if (pairs.length === 0) return <span class="quiet">none</span>;
+function About({ entry }: { entry: AuditEntry }) {
+  const { words, id } = aboutWords(entry);
+  return (
+    <>
+      {words}
+      {entry.buyer && (
+        <>
+          {" of "}
+          <Link href={profilePath(entry.buyer.name)}>{entry.buyer.display_name}</Link>
+        </>
+      )}
+      {id && <small class="quiet code">{id}</small>}
+    </>
+  );
+}
+
+function Details({ entry }: { entry: AuditEntry }) {
+  const details = detailsOf(entry);
+  if (details.length === 0) return <span class="quiet">none</span>;
   return (
     <ul class="details">
-      {pairs.map(([name, value]) => (
-        <li key={name}>
-          <span class="quiet">{name.replaceAll("_", " ")}</span> {typeof value === "string" ? value : JSON.stringify(value)}
+      {details.map(({ label, words }) => (
+        <li key={label}>
+          <span class="quiet">{label}</span> {words}
         </li>
       ))}
     </ul>

@@ -1,4 +1,5 @@
 import { computed, effect, signal } from "@preact/signals";
+import { stopTrying, tryAgain } from "../again";
 import { get } from "../api";
 import { inWords } from "../problems";
 import type { Wallet } from "../protocol";
@@ -17,8 +18,10 @@ export async function loadWallet(): Promise<void> {
     const heard = await get<Wallet>("/api/wallet");
     if (whoAmI.value === who) wallet.value = heard;
     walletProblem.value = null;
+    stopTrying(wallet);
   } catch (error) {
     walletProblem.value = inWords(error);
+    tryAgain(wallet, error, () => void loadWallet());
   }
 }
 
@@ -52,8 +55,11 @@ effect(() => {
   void whoAmI.value;
   wallet.value = null;
   walletProblem.value = null;
+  stopTrying(wallet);
 });
 
 on("wallet", changed);
+// What waits for approval is a figure of the wallet, and moves no coins.
+on("purchase", changed);
 // A snapshot stands for every event that was missed.
 on("snapshot", changed);

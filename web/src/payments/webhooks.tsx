@@ -1,12 +1,13 @@
 import { useSignal } from "@preact/signals";
 import { get, post } from "../api";
+import { useConsoleChanges } from "../ledger/console-changes";
 import type { Pages } from "../ledger/paging";
 import { usePages } from "../ledger/use-pages";
 import { inWords } from "../problems";
 import type { PaymentEvent } from "../protocol";
 import { say } from "../status";
-import { LinesSkeleton, Trouble } from "../ui/trouble";
-import { dateAndTime } from "../ui/words";
+import { LinesSkeleton, ListHead, Trouble } from "../ui/trouble";
+import { dateAndExactTime } from "../ui/words";
 
 type Outcome = PaymentEvent["outcome"];
 
@@ -29,13 +30,12 @@ function read(outcome: string): (before: string | null) => Promise<Pages<Payment
 /** What payment providers reported, what became of it, and a way to have it read once more. */
 export function Webhooks() {
   const outcome = useSignal("");
-  const replayed = useSignal(0);
   const keyOf = (event: PaymentEvent): string => `${event.provider} ${event.event_id}`;
-  const list = usePages({ read: read(outcome.value), keyOf }, outcome.value, replayed.value);
+  const list = usePages({ read: read(outcome.value), keyOf, doChange: true }, outcome.value, useConsoleChanges());
   const pages = list.pages.value;
   return (
     <>
-      <h1>Webhooks</h1>
+      <ListHead title="Webhooks" refresh={() => void list.refresh()} />
       <p class="quiet">What payment providers reported. Replaying one is safe: what was applied already changes nothing.</p>
       <label class="filter">
         <span class="quiet">Show</span>
@@ -51,7 +51,7 @@ export function Webhooks() {
       {list.problem.value && <Trouble words={list.problem.value} retry={() => void list.refresh()} />}
       {pages === null && !list.problem.value && <LinesSkeleton label="Loading the webhooks" lines={6} />}
       {pages?.entries.length === 0 && <p class="quiet empty-note">Nothing here.</p>}
-      {pages !== null && pages.entries.length > 0 && <Table events={pages.entries} replayed={() => replayed.value++} />}
+      {pages !== null && pages.entries.length > 0 && <Table events={pages.entries} replayed={() => void list.refresh()} />}
       {pages?.next != null && (
         <button type="button" class="button more" disabled={list.isLoading.value} onClick={() => void list.more()}>
           Show older
@@ -101,7 +101,7 @@ function Row({ event, replayed }: { event: PaymentEvent; replayed: () => void })
   return (
     <tr role="row">
       <td role="cell" data-label="Received">
-        {dateAndTime(event.received_at)}
+        {dateAndExactTime(event.received_at)}
       </td>
       <td role="cell" data-label="Event">
         {event.type}
@@ -109,8 +109,8 @@ function Row({ event, replayed }: { event: PaymentEvent; replayed: () => void })
           {event.provider} {event.event_id}
         </small>
       </td>
-      <td role="cell" data-label="Payment" class="code">
-        {event.payment_id ?? "none"}
+      <td role="cell" data-label="Payment">
+        <span class="code">{event.payment_id ?? "none"}</span>
       </td>
       <td role="cell" data-label="Outcome">
         <span class={needsLook ? "notable" : undefined}>{outcomes[event.outcome]}</span>

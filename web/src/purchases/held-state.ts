@@ -1,4 +1,5 @@
 import { effect, signal } from "@preact/signals";
+import { stopTrying, tryAgain } from "../again";
 import { get } from "../api";
 import { inWords } from "../problems";
 import type { HeldPurchase } from "../protocol";
@@ -14,8 +15,10 @@ export async function loadHeld(): Promise<void> {
   try {
     heldPurchases.value = (await get<{ purchases: HeldPurchase[] }>("/api/admin/purchases/held")).purchases;
     heldProblem.value = null;
+    stopTrying(heldPurchases);
   } catch (error) {
     heldProblem.value = inWords(error);
+    tryAgain(heldPurchases, error, () => void loadHeld());
   }
 }
 

@@ -1,7 +1,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
+import { stopTrying, tryAgain } from "../again";
 import { get } from "../api";
-import { walletChanges } from "../ledger/wallet-state";
 import { inWords } from "../problems";
 import type { CoinPack } from "../protocol";
 import { Coins } from "../ui/coin";
@@ -14,15 +14,21 @@ export function Packs({ mayBuy }: { mayBuy: boolean }) {
   const packs = useSignal<CoinPack[] | null>(null);
   const problem = useSignal<string | null>(null);
   const load = (): void => {
-    problem.value = null;
     get<{ packs: CoinPack[] }>("/api/coin-packs")
-      .then((answer) => (packs.value = answer.packs))
-      .catch((error: unknown) => (problem.value = inWords(error)));
+      .then((answer) => {
+        packs.value = answer.packs;
+        problem.value = null;
+        stopTrying(packs);
+      })
+      .catch((error: unknown) => {
+        problem.value = inWords(error);
+        tryAgain(packs, error, load);
+      });
   };
-  // What failed is tried again when the connection is back.
   useEffect(() => {
-    if (packs.value === null) load();
-  }, [walletChanges.value]);
+    load();
+    return () => stopTrying(packs);
+  }, []);
   return (
     <section aria-labelledby="packs-title">
       <h2 id="packs-title" class="section-title">
@@ -65,7 +71,7 @@ function Pack({ pack, mayBuy }: { pack: CoinPack; mayBuy: boolean }) {
 function PacksSkeleton() {
   return (
     <ul class="packs" aria-label="Loading the packs">
-      {Array.from({ length: 6 }, (_, at) => (
+      {Array.from({ length: 10 }, (_, at) => (
         <li key={at} class="pack skeleton" />
       ))}
     </ul>

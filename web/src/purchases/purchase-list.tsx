@@ -8,7 +8,7 @@ import { account } from "../state";
 import { Coins } from "../ui/coin";
 import { LinesSkeleton, Trouble } from "../ui/trouble";
 import { dateAndTime } from "../ui/words";
-import { heardPurchase, receiptPath } from "./buying";
+import { receiptPath } from "./buying";
 import { numberOf, priceOf, purchaseWords } from "./purchase-words";
 
 const pageSize = 5;
@@ -21,8 +21,7 @@ async function read(before: number | null): Promise<Pages<Purchase, number>> {
 
 /** What one bought, and what state each purchase is in. */
 export function PurchaseList() {
-  const watched = `${walletChanges.value} ${heardPurchase.value?.id} ${heardPurchase.value?.status}`;
-  const list = usePages({ read, keyOf: (purchase) => purchase.id }, account.value?.profile.id ?? "", watched);
+  const list = usePages({ read, keyOf: (purchase) => purchase.id, doChange: true }, account.value?.profile.id ?? "", walletChanges.value);
   const pages = list.pages.value;
   return (
     <section class="card" aria-labelledby="purchases-title">

@@ -34,7 +34,7 @@ export function purchaseWords(purchase: Purchase): PurchaseWords {
     case "approved":
       return { state: "Approved", text: `${cameOf(purchase)} is being charged to your card. The coins arrive right after.`, stage: "open" };
     case "completed":
-      return purchase.refunded_cents > 0 ? { state: "Refunded in part", text: backAndTaken(purchase), stage: "done" } : { state: "Completed", text: `${coins(purchase.paid_coins)} went into your wallet.`, stage: "done" };
+      return purchase.refunded_cents > 0 ? { state: "Refunded in part", text: backAndTaken(purchase), stage: "over" } : { state: "Completed", text: `${coins(purchase.paid_coins)} went into your wallet.`, stage: "done" };
     case "rejected":
       return { state: "Rejected", text: `A second person did not approve it. ${moneyBack(purchase)}`, stage: "over" };
     case "expired":

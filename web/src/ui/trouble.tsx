@@ -10,6 +10,18 @@ export function Trouble({ words, retry }: { words: string; retry: () => void }) 
   );
 }
 
+/** The title of a list, and the way to look again without reloading the page. */
+export function ListHead({ title, refresh }: { title: string; refresh: () => void }) {
+  return (
+    <header class="list-head">
+      <h1>{title}</h1>
+      <button type="button" class="button" onClick={refresh}>
+        Refresh
+      </button>
+    </header>
+  );
+}
+
 /** Grey lines in the place of a list that is on its way. */
 export function LinesSkeleton({ label, lines = 3 }: { label: string; lines?: number }) {
   return (

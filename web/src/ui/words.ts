@@ -1,8 +1,9 @@
-// The sentences are English, so their numbers are too: "$25.000,00" would be read out as twenty-five.
+// The sentences are English, so their numbers and dates are too: "$25.000,00" would be read out as twenty-five.
 const number = new Intl.NumberFormat("en-US");
 const money = new Intl.NumberFormat("en-US", { style: "currency", currency: "USD" });
 const compact = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 });
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+const exactClock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const calendar = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
 
 /** With a real minus sign, as wide as a digit. */
@@ -16,8 +17,12 @@ export const amountIn = (currency: string, cents: number): string =>
   currency === "usd" ? dollars(cents) : `${currency.toUpperCase()} ${count(cents)} (smallest unit)`;
 /** `1 coin`, `1,240 coins`. */
 export const coins = (value: number): string => `${count(value)} ${Math.abs(value) === 1 ? "coin" : "coins"}`;
+/** `350 earned`: what a streamer gets of gifts is no coins. */
+export const earned = (value: number): string => `${count(value)} earned`;
 /** `25 Nov 2026, 21:35`. */
 export const dateAndTime = (when: number | string): string => `${calendar.format(new Date(when))}, ${timeOfDay(when)}`;
+/** `25 Nov 2026, 21:35:07`: where several things happen within a minute. */
+export const dateAndExactTime = (when: number | string): string => `${calendar.format(new Date(when))}, ${exactClock.format(new Date(when))}`;
 export const timeOfDay = (when: number | string): string => clock.format(new Date(when));
 
 /** `nobody is`, `1 person is`, `3 people are`. */

@@ -354,7 +354,8 @@ BEGIN
         )
         SELECT jsonb_build_object(
             'entries', coalesce(jsonb_agg(jsonb_build_object('id', p.id, 'at', p.at, 'actor', private.person_json(p.actor_id),
-                'actor_id', p.actor_id, 'action', p.action, 'subject', p.subject, 'details', p.details) ORDER BY p.n) FILTER (WHERE p.n <= v_limit), '[]'),
+                'actor_id', p.actor_id, 'action', p.action, 'subject', p.subject,
+                'buyer', private.person_json((p.details ->> 'buyer_id')::uuid), 'details', p.details) ORDER BY p.n) FILTER (WHERE p.n <= v_limit), '[]'),
             'next', CASE WHEN count(*) > v_limit THEN min(p.id) FILTER (WHERE p.n <= v_limit) END)
         FROM page AS p);
 END;

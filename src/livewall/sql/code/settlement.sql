@@ -115,20 +115,21 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_purchase public.coin_purchases;
-    v_before text;
+    v_before public.coin_purchases;
 BEGIN
-    SELECT * INTO v_purchase FROM public.coin_purchases WHERE id = p_purchase_id;
-    v_before := v_purchase.status;
-    PERFORM private.post_purchase(v_purchase, p_cause), private.order_what_was_decided(v_purchase);
+    SELECT * INTO v_before FROM public.coin_purchases WHERE id = p_purchase_id;
+    PERFORM private.post_purchase(v_before, p_cause), private.order_what_was_decided(v_before);
     -- Completed also if nothing was left to post, because the refund was heard of before the payment.
     UPDATE public.coin_purchases AS c
     SET status = private.purchase_status(c), completed_at = CASE WHEN private.is_credited(c) THEN coalesce(c.completed_at, private.clock()) END
     WHERE c.id = p_purchase_id
     RETURNING * INTO v_purchase;
-    IF v_purchase.status <> v_before THEN
+    -- A refund in part leaves the status as it is.
+    IF (v_purchase.status, v_purchase.posted_coins, v_purchase.posted_cents, v_purchase.posted_held_cents)
+            <> (v_before.status, v_before.posted_coins, v_before.posted_cents, v_before.posted_held_cents) THEN
         PERFORM private.tell('purchase', v_purchase.profile_id, p_purchase_id);
     END IF;
-    IF 'held' IN (v_before, v_purchase.status) AND v_purchase.status <> v_before THEN
+    IF 'held' IN (v_before.status, v_purchase.status) AND v_purchase.status <> v_before.status THEN
         PERFORM private.tell('held', NULL, p_purchase_id);
     END IF;
     RETURN v_purchase;
