@@ -58,12 +58,22 @@ const titles: Record<string, string> = {
   "/create-account": "Create account",
 };
 
+function titleOf(at: string): string | null {
+  if (at.startsWith("/@")) return readable(at.slice(1));
+  return titles[at] ?? consoleTitle(at) ?? below(receipts, at, () => "Receipt") ?? below(sandbox, at, () => "Sandbox");
+}
+
+/** What those who are signed out see in place of any other page. */
+const isOpenToAll = (at: string): boolean => at.startsWith("/@") || at === "/discover" || at === "/sign-in" || at === "/create-account";
+
 function Page() {
   const at = path.value;
+  const isOut = account.value === null;
   useEffect(() => {
-    const title = at.startsWith("/@") ? readable(at.slice(1)) : (titles[at] ?? consoleTitle(at) ?? below(receipts, at, () => "Receipt") ?? below(sandbox, at, () => "Sandbox"));
-    document.title = title ? `${title} · Livewall` : "Livewall";
-  }, [at]);
+    const title = titleOf(at);
+    if (title === null) document.title = "Livewall";
+    else document.title = `${isOut && !isOpenToAll(at) ? "Welcome" : title} · Livewall`;
+  }, [at, isOut]);
   if (account.value === undefined) return <p class="quiet-words">Loading</p>;
   if (at.startsWith("/@")) return <ProfilePage name={readable(at.slice(2))} />;
   if (at === "/sign-in") return <AccountForm kind="sign-in" />;

@@ -1,15 +1,19 @@
 import { signal } from "@preact/signals";
 import type { ComponentChildren, TargetedMouseEvent } from "preact";
+import { originOf, wayBack } from "./identity/way-back";
 
 /** The path of the page, e.g. `/studio` or `/@ana`. */
 export const path = signal(location.pathname);
 
 export function navigate(to: string): void {
   if (to === path.value) return;
-  history.pushState(null, "", to);
+  history.pushState(originOf(path.value, history.state), "", to);
   path.value = to;
   window.scrollTo(0, 0);
 }
+
+/** After signing in: to where one was. The browser's history knows it, also after a reload. */
+export const navigateBack = (): void => navigate(wayBack(history.state));
 
 window.addEventListener("popstate", () => (path.value = location.pathname));
 

@@ -1,6 +1,6 @@
 import { useSignal } from "@preact/signals";
 import { inWords } from "../problems";
-import { Link, navigate } from "../router";
+import { Link, navigateBack } from "../router";
 import { account } from "../state";
 import { continueAsGuest, createAccount, signIn } from "./session";
 
@@ -17,7 +17,7 @@ export function AccountForm({ kind }: { kind: "sign-in" | "create" }) {
     problem.value = null;
     try {
       await come();
-      navigate("/");
+      navigateBack();
     } catch (error) {
       problem.value = inWords(error);
     } finally {

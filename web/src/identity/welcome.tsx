@@ -1,6 +1,6 @@
 import { useSignal } from "@preact/signals";
 import { inWords } from "../problems";
-import { Link } from "../router";
+import { Link, path } from "../router";
 import { LiveGrid, useLive } from "../social/live-grid";
 import { continueAsGuest } from "./session";
 
@@ -24,6 +24,7 @@ export function Welcome() {
     <div class="welcome">
       <section class="welcome-text">
         <h1>Twelve people, one wall, live.</h1>
+        {path.value !== "/" && <p class="notice welcome-why">This page is for those who are signed in. Sign in, and you are here again.</p>}
         <p>Put the people you like on your wall. Press a tile and they send video to you; when nobody watches, their camera sends nothing.</p>
         <div class="welcome-actions">
           <button type="button" class="button primary big" disabled={isBusy.value} onClick={() => void enter()}>
