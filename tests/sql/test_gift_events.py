@@ -47,7 +47,7 @@ async def test_a_gift_is_told_to_chat_and_tile_once_it_is_committed(world: World
     assert message is not None
     assert (message["type"], message["body"], message["sender"]["name"]) == (
         "gift",
-        "⭐ Star · 100",
+        "⭐ Star\xa0·\xa0100",
         "fan",
     )
     page = await world.call("anon", "list_chat_messages", p_live_stream_id=stream)

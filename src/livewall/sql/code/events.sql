@@ -37,7 +37,8 @@ BEGIN
     ), said AS (
         INSERT INTO public.chat_messages AS m (live_stream_id, sender_id, type, body, gift_id)
         SELECT s.id, (SELECT p.id FROM public.profiles AS p WHERE p.id = (i.g).sender_id), 'gift',
-            y.emoji || ' ' || y.title || ' · ' || (i.g).price, (i.g).id
+            -- The price stays in the line of the title: chr(160) does not break.
+            concat(y.emoji, ' ', y.title, chr(160), '·', chr(160), to_char((i.g).price, 'FM999,999,999,999,999,999')), (i.g).id
         FROM items AS i
         JOIN public.live_streams AS s ON s.id = (i.g).live_stream_id
         JOIN public.gift_types AS y ON y.id = (i.g).gift_type_id
