@@ -37,7 +37,7 @@ async def test_coins_bought_become_a_gift_before_the_streamers_eyes(
 ) -> None:
     ana = await create_account(await open_in(site, 0), "ana")
     await ana.go_live("Late-night lo-fi")
-    await expect(ana.page.get_by_test_id("earned-tonight")).to_contain_text("0 coins")
+    await expect(ana.page.get_by_test_id("earned-tonight")).to_contain_text("0 earned")
 
     ben = await create_account(await open_in(site, 1), "ben")
     await expect_coins(ben, "0 coins")
@@ -53,10 +53,10 @@ async def test_coins_bought_become_a_gift_before_the_streamers_eyes(
     await expect_coins(ben, "200 coins")
     await expect(ben.tile(ana.name).get_by_test_id("gift-sign")).to_contain_text("Aurora")
     for window in (ana, ben):
-        await expect(window.messages).to_contain_text(re.compile(r"ben sent ana .*Aurora · 500"))
-    await expect(ana.page.get_by_test_id("earned-tonight")).to_contain_text("350 coins")
+        await expect(window.messages).to_contain_text(re.compile(r"ben sent ana .*Aurora\s·\s500"))
+    await expect(ana.page.get_by_test_id("earned-tonight")).to_contain_text("350 earned")
     await expect(ana.page.get_by_test_id("gifts-tonight")).to_have_text("1")
-    await expect(ana.page.get_by_test_id("earned-in-all")).to_contain_text("350 coins")
+    await expect(ana.page.get_by_test_id("earned-in-all")).to_contain_text("350 earned")
 
     await ben.page.get_by_role("link", name="Wallet: you have").click()
     await expect_lines(
@@ -67,7 +67,7 @@ async def test_coins_bought_become_a_gift_before_the_streamers_eyes(
     )
     await ana.page.get_by_role("link", name="Every gift is in your statement").click()
     await ana.page.get_by_role("button", name="Earnings", exact=True).click()
-    await expect_lines(ana, "earnings", ("Aurora from ben", "+350", "350 coins"))
+    await expect_lines(ana, "earnings", ("Aurora from ben", "+350", "350 earned"))
     slot = await site.admin.fetchval("SELECT slot_index FROM public.gifts")
     await ben.page.get_by_role("link", name="Wall", exact=True).click()
     assert slot == await ben.place(ana.name)

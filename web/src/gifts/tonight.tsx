@@ -6,7 +6,7 @@ import { wallet, walletChanges } from "../ledger/wallet-state";
 import type { StatementEntry } from "../protocol";
 import { Link } from "../router";
 import { ownStream } from "../state";
-import { Coins } from "../ui/coin";
+import { Earned } from "../ui/coin";
 import { count } from "../ui/words";
 import { broughtSince, reachesBackTo } from "./tonight-facts";
 
@@ -53,7 +53,7 @@ export function TonightCard() {
         {since !== null && <Session since={since} earnings={earnings.value} />}
         <div>
           <dt class="quiet">In all</dt>
-          <dd data-testid="earned-in-all">{wallet.value === null ? <span class="skeleton figure-skeleton" /> : <Coins value={wallet.value.earnings} />}</dd>
+          <dd data-testid="earned-in-all">{wallet.value === null ? <span class="skeleton figure-skeleton" /> : <Earned value={wallet.value.earnings} />}</dd>
         </div>
       </dl>
       <p class="quiet small">
@@ -70,7 +70,7 @@ function Session({ since, earnings }: { since: string; earnings: Earnings | null
     <>
       <div>
         <dt class="quiet">Earned</dt>
-        <dd data-testid="earned-tonight">{brought === null ? <span class="skeleton figure-skeleton" /> : <>{least}<Coins value={brought.earned} /></>}</dd>
+        <dd data-testid="earned-tonight">{brought === null ? <span class="skeleton figure-skeleton" /> : <>{least}<Earned value={brought.earned} /></>}</dd>
       </div>
       <div>
         <dt class="quiet">Gifts</dt>

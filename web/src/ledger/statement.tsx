@@ -3,9 +3,9 @@ import { get } from "../api";
 import type { Currency, StatementEntry } from "../protocol";
 import { Link, profilePath } from "../router";
 import { account } from "../state";
-import { CoinIcon } from "../ui/coin";
+import { CoinIcon, EarnedIcon } from "../ui/coin";
 import { LinesSkeleton, Trouble } from "../ui/trouble";
-import { coins, count, dateAndTime } from "../ui/words";
+import { coins, count, dateAndTime, earned } from "../ui/words";
 import type { Pages } from "./paging";
 import { entryWords, receiptOf, signed } from "./statement-words";
 import { usePages } from "./use-pages";
@@ -80,6 +80,7 @@ function Lines({ entries, currency }: { entries: readonly StatementEntry[]; curr
 }
 
 function Line({ entry, currency }: { entry: StatementEntry; currency: Currency }) {
+  const [Icon, inWords] = currency === "coins" ? [CoinIcon, coins] : [EarnedIcon, earned];
   return (
     <tr>
       <td>
@@ -89,11 +90,11 @@ function Line({ entry, currency }: { entry: StatementEntry; currency: Currency }
         </time>
       </td>
       <td class="number">
-        <span class={entry.amount > 0 ? "gained" : undefined}>{signed(entry.amount)}</span> <CoinIcon />
+        <span class={entry.amount > 0 ? "gained" : undefined}>{signed(entry.amount)}</span> <Icon />
       </td>
       <td class="number">
-        <span aria-hidden="true">{count(entry.balance)}</span> <CoinIcon />
-        <span class="quiet-words">{coins(entry.balance)}</span>
+        <span aria-hidden="true">{count(entry.balance)}</span> <Icon />
+        <span class="quiet-words">{inWords(entry.balance)}</span>
       </td>
     </tr>
   );

@@ -1,9 +1,10 @@
+import type { ComponentChildren } from "preact";
 import { Packs } from "../purchases/packs";
 import { PurchaseList } from "../purchases/purchase-list";
 import { Link } from "../router";
 import { account } from "../state";
 import type { Wallet } from "../protocol";
-import { Coins } from "../ui/coin";
+import { Coins, Earned } from "../ui/coin";
 import { Trouble } from "../ui/trouble";
 import { coins } from "../ui/words";
 import { Statement } from "./statement";
@@ -54,20 +55,40 @@ function Balances({ has }: { has: Wallet | null }) {
   if (has === null) return <div class="balances skeleton" aria-label="Loading your balance" role="status" />;
   return (
     <dl class="balances card">
-      <Figure term="You have" value={has.coins} testId="balance" />
-      {has.held_coins > 0 && <Figure term="Waiting for approval" value={has.held_coins} note="Not yours to spend yet" />}
-      {has.debt > 0 && <Figure term="You owe" value={has.debt} />}
-      <Figure term="Earned from gifts" value={has.earnings} note="Your share of what people sent you" testId="earnings" />
+      <Figure term="You have" testId="balance">
+        <Coins value={has.coins} />
+      </Figure>
+      {has.held_coins > 0 && (
+        <Figure term="Waiting for approval" note="Not yours to spend yet" testId="held-coins">
+          <Coins value={has.held_coins} />
+        </Figure>
+      )}
+      {has.debt > 0 && (
+        <Figure term="You owe" isLoss>
+          <Coins value={has.debt} />
+        </Figure>
+      )}
+      <Figure term="Earned from gifts" note="Your share of what people sent you" testId="earnings">
+        <Earned value={has.earnings} />
+      </Figure>
     </dl>
   );
 }
 
-function Figure({ term, value, note, testId }: { term: string; value: number; note?: string; testId?: string }) {
+interface FigureProps {
+  term: string;
+  note?: string;
+  testId?: string;
+  isLoss?: boolean;
+  children: ComponentChildren;
+}
+
+function Figure({ term, note, testId, isLoss = false, children }: FigureProps) {
   return (
     <div>
       <dt class="quiet">{term}</dt>
-      <dd class="figure" data-testid={testId}>
-        <Coins value={value} />
+      <dd class={isLoss ? "figure loss" : "figure"} data-testid={testId}>
+        {children}
       </dd>
       {note && <dd class="quiet small">{note}</dd>}
     </div>

@@ -1,5 +1,5 @@
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import type { HeldPurchase } from "../protocol";
 import { Link, profilePath } from "../router";
 import { clockOffset } from "../state";
@@ -19,6 +19,13 @@ interface Choice {
 export function Held() {
   const choice = useSignal<Choice | null>(null);
   const problem = heldProblem.value;
+  const title = useRef<HTMLHeadingElement>(null);
+  // Where the row has gone with its buttons, one goes on from the top of the list.
+  const wasOpen = useRef(false);
+  useEffect(() => {
+    if (wasOpen.current && choice.value === null && document.activeElement === document.body) title.current?.focus();
+    wasOpen.current = choice.value !== null;
+  }, [choice.value]);
   useEffect(() => {
     void loadHeld();
     // Deadlines come nearer while nothing else happens.
@@ -28,7 +35,9 @@ export function Held() {
   const list = heldPurchases.value;
   return (
     <>
-      <h1>Held purchases</h1>
+      <h1 ref={title} tabIndex={-1}>
+        Held purchases
+      </h1>
       <p class="quiet">Nothing is credited until a second person decides. A purchase whose deadline passes ends by itself, and no money is kept.</p>
       {problem && <Trouble words={problem} retry={() => void loadHeld()} />}
       {list === null && !problem && <LinesSkeleton label="Loading held purchases" lines={4} />}
