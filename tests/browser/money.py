@@ -1,7 +1,7 @@
 """What people do with money in a browser: get an account, buy in the sandbox, give, decide."""
 
 import re
-from typing import Literal
+from typing import Any, Literal
 
 from playwright.async_api import Locator, expect
 
@@ -14,14 +14,19 @@ Choice = Literal["Pay", "Ask for confirmation", "Fail", "Delay", "Send the event
 
 async def create_account(window: Window, name: str) -> Window:
     """Create an account on its page, as a guest or as nobody yet."""
-    page = window.page
     await window.open("/create-account")
+    await sign_up(window, name)
+    await expect(window.page.get_by_test_id("wall")).to_be_visible()
+    return window
+
+
+async def sign_up(window: Window, name: str) -> None:
+    """Fill in the open page for a new account and press its button."""
+    page = window.page
     await page.get_by_label("Name", exact=False).first.fill(name)
     await page.get_by_label("Password").fill(PASSWORD)
-    await page.get_by_role("button", name="Create account").click()
-    await expect(page.get_by_test_id("wall")).to_be_visible()
+    await page.get_by_role("main").get_by_role("button", name="Create account").click()
     window.name = name
-    return window
 
 
 async def create_staff(site: Site, window: Window, name: str, role: str = "finance") -> Window:
@@ -101,23 +106,33 @@ async def decide(window: Window, decision: Literal["Approve", "Reject"], number:
     """Approve or reject a held purchase, with a reason."""
     await window.page.get_by_role("button", name=f"{decision} {number}", exact=True).click()
     dialog = window.page.get_by_role("dialog", name=f"{decision} {number}")
+    await expect(dialog.get_by_label("Reason")).to_be_focused()
     await dialog.get_by_label("Reason").fill("Called the buyer back")
     await dialog.get_by_role("button", name=decision, exact=True).click()
     await expect(dialog).to_be_hidden()
+    # The row is gone with its buttons: one goes on from the top.
+    await expect(window.page.get_by_role("heading", name="Held purchases")).to_be_focused()
+
+
+async def post(window: Window, path: str, body: dict[str, Any]) -> Any:
+    """POST to the API as this person; gives the answer. Raises AssertionError if it is refused."""
+    status, answer = await window.page.evaluate(
+        """async ([path, body]) => {
+          const csrf = document.cookie.match(/livewall_csrf=([^;]+)/)[1];
+          const answer = await fetch(path, {
+            method: "POST",
+            headers: { "Content-Type": "application/json", "X-CSRF-Token": csrf },
+            body: JSON.stringify(body),
+          });
+          return [answer.status, await answer.json()];
+        }""",
+        [path, body],
+    )
+    assert status < 300, answer
+    return answer
 
 
 async def refund(window: Window, purchase_id: str) -> None:
     """Give all of a purchase back, as the staff does over HTTP."""
-    status = await window.page.evaluate(
-        """async id => {
-          const csrf = document.cookie.match(/livewall_csrf=([^;]+)/)[1];
-          const answer = await fetch(`/api/admin/purchases/${id}/refunds`, {
-            method: "POST",
-            headers: { "Content-Type": "application/json", "X-CSRF-Token": csrf },
-            body: JSON.stringify({ reason: "Asked for it", idempotency_key: `refund-${id}` }),
-          });
-          return answer.status;
-        }""",
-        purchase_id,
-    )
-    assert status == 201
+    body = {"reason": "Asked for it", "idempotency_key": f"refund-{purchase_id}"}
+    await post(window, f"/api/admin/purchases/{purchase_id}/refunds", body)

@@ -21,7 +21,9 @@ from tests.browser.money import (
     newest_purchase,
     open_console,
     order,
+    post,
     refund,
+    sign_up,
 )
 from tests.browser.site import Site
 
@@ -83,6 +85,9 @@ async def test_a_very_large_pack_waits_for_a_second_person(site: Site, open_in: 
     await expect(newest_purchase(ben)).to_contain_text("Held for approval")
     await expect(newest_purchase(ben)).to_contain_text("Your card is not charged before that.")
     await expect_coins(ben, "0 coins")
+    # Told while the page was open, and gone in the same way.
+    waiting = ben.page.get_by_test_id("held-coins")
+    await expect(waiting).to_contain_text("2,275,000")
 
     fay = await create_staff(site, await open_in(site, 0), "fay")
     await open_console(fay)
@@ -95,6 +100,9 @@ async def test_a_very_large_pack_waits_for_a_second_person(site: Site, open_in: 
 
     # The buyer's page was never touched.
     await expect_coins(ben, "2,275,000 coins")
+    await expect(waiting).to_have_count(0)
+    await ben.page.set_viewport_size({"width": 320, "height": 640})
+    assert await ben.page.evaluate("document.documentElement.scrollWidth") == 320
     await ben.page.get_by_role("button", name="You are").click()
     await expect(ben.page.get_by_role("button", name="Operator's console")).to_have_count(0)
     assert (await ben.ask("/api/admin/purchases/held"))["code"] == "not_allowed"
@@ -103,7 +111,10 @@ async def test_a_very_large_pack_waits_for_a_second_person(site: Site, open_in: 
     entry = fay.page.get_by_role("row").filter(has_text="purchase approved")
     await expect(entry).to_contain_text("Called the buyer back")
     await expect(entry).to_contain_text("fay")
+    await expect(entry).to_contain_text("P-1 of ben")
+    await expect(entry).to_contain_text("price $32,500.00")
     await fay.page.get_by_role("link", name="Webhooks", exact=True).click()
+    await fay.page.get_by_role("button", name="Refresh").click()
     event = fay.page.get_by_role("row").filter(has_text="payment.captured").first
     await expect(event).to_contain_text("Applied")
     await event.get_by_role("button", name=re.compile("^Replay")).click()
@@ -125,12 +136,27 @@ async def test_nobody_decides_about_their_own_purchase_and_a_rejected_one_costs_
 
     gus = await create_staff(site, await open_in(site, 1), "gus", "admin")
     await open_console(gus)
-    await decide(gus, "Reject", "P-1")
+    await gus.page.get_by_role("button", name="Reject P-1").click()
+    dialog = gus.page.get_by_role("dialog")
+    await dialog.get_by_label("Reason").fill("Not the name on the card")
+    purchase = (await fay.ask("/api/purchases"))["purchases"][0]["id"]
+    decision = {"decision": "reject", "reason": "Decided in another tab"}
+    await post(gus, f"/api/admin/purchases/{purchase}/decision", decision)
+    await expect(dialog.get_by_role("alert")).to_contain_text("Somebody has decided")
+    await expect(dialog.get_by_role("button", name="Reject", exact=True)).to_be_disabled()
+    await gus.page.keyboard.press("Escape")
+    await expect(gus.page.get_by_role("heading", name="Held purchases")).to_be_focused()
     await expect(fay.page.get_by_text("Nothing waits for a decision.")).to_be_visible()
     await fay.open("/wallet")
     await expect(newest_purchase(fay)).to_contain_text("Rejected")
     await newest_purchase(fay).get_by_role("link").click()
-    await expect(fay.page.get_by_test_id("receipt")).to_contain_text("Your card was not charged.")
+    receipt = fay.page.get_by_test_id("receipt")
+    await expect(receipt).to_contain_text("Your card was not charged.")
+    # On paper it is dark on light, whatever the theme.
+    await expect(receipt).to_have_css("color", "rgb(233, 235, 240)")
+    await fay.page.emulate_media(media="print")
+    await expect(receipt).to_have_css("color", "rgb(23, 27, 36)")
+    await fay.page.emulate_media(media="screen")
     await expect_coins(fay, "0 coins")
 
 
@@ -232,11 +258,49 @@ async def test_a_guest_is_told_why_an_account_is_needed_and_keeps_the_wall(
     await expect(ben.page.get_by_text("Buying coins needs an account")).to_be_visible()
     await expect(ben.page.get_by_role("button", name="Buy 70 coins for $0.99")).to_be_disabled()
 
-    await create_account(ben, "ben")
+    # The way to an account leads back to where it was begun.
+    page = ben.page
+    await page.get_by_role("main").get_by_role("link", name="Create account").click()
+    await page.get_by_role("main").get_by_role("link", name="Sign in").click()
+    await page.reload()
+    await page.get_by_role("main").get_by_role("link", name="Create account").click()
+    await sign_up(ben, "ben")
+    await expect(page.get_by_role("heading", name="Wallet", exact=True)).to_be_visible()
     await buy(ben, "70 coins for $0.99")
     await expect_coins(ben, "70 coins")
     await ben.page.get_by_role("link", name="Wall", exact=True).click()
     assert await ben.place(ana.name) == place
+
+
+@pytest.mark.spec("D4")
+async def test_an_old_purchase_is_followed_and_a_short_failure_goes_by_itself(
+    site: Site, open_in: OpenWindow
+) -> None:
+    await site.admin.execute("UPDATE private.money_settings SET purchases_per_minute = 10")
+    ben = await create_account(await open_in(site, 1), "ben")
+    page = ben.page
+    made = [
+        await post(ben, "/api/purchases", {"pack_id": "coins_70", "idempotency_key": f"purchase-{at}"})
+        for at in range(6)
+    ]
+    ben.forgive("ERR_INTERNET_DISCONNECTED")
+    await ben.context.set_offline(True)
+    await page.get_by_role("link", name="Wallet: you have").click()
+    await expect(page.get_by_role("button", name="Try again")).to_have_count(3)
+    await ben.context.set_offline(False)
+    await expect(page.get_by_role("button", name="Try again")).to_have_count(0)
+    await expect(page.get_by_role("button", name="Buy 70 coins for $0.99")).to_be_enabled()
+
+    rows = page.get_by_test_id("purchases").get_by_role("listitem")
+    await expect(rows).to_have_count(5)
+    await page.get_by_role("region", name="Purchases").get_by_role("button").click()
+    await expect(rows).to_have_count(6)
+    oldest = made[0]["purchase"]["provider_payment_id"]
+    async with httpx.AsyncClient(trust_env=False) as elsewhere:
+        paid = await elsewhere.post(f"{site.url}/api/sandbox/payments/{oldest}/pay")
+    assert paid.status_code == 200
+    await expect(rows.last).to_contain_text("Completed")
+    await expect(rows).to_have_count(6)
 
 
 @pytest.mark.spec("S26")
