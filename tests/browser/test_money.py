@@ -279,10 +279,8 @@ async def test_an_old_purchase_is_followed_and_a_short_failure_goes_by_itself(
     await site.admin.execute("UPDATE private.money_settings SET purchases_per_minute = 10")
     ben = await create_account(await open_in(site, 1), "ben")
     page = ben.page
-    made = [
-        await post(ben, "/api/purchases", {"pack_id": "coins_70", "idempotency_key": f"purchase-{at}"})
-        for at in range(6)
-    ]
+    packs = [{"pack_id": "coins_70", "idempotency_key": f"purchase-{at}"} for at in range(6)]
+    made = [await post(ben, "/api/purchases", pack) for pack in packs]
     ben.forgive("ERR_INTERNET_DISCONNECTED")
     await ben.context.set_offline(True)
     await page.get_by_role("link", name="Wallet: you have").click()

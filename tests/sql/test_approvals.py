@@ -361,6 +361,7 @@ async def test_the_audit_log_has_every_decision(world: World) -> None:
         "usd_amount": 32500.00,
         "buyer_id": str(buyer.id),
     }
+    assert [e["buyer"]["id"] for e in listed["entries"]] == [str(buyer.id)] * 2
     page = await world.call(clerk, "list_audit", p_limit=1)
     older = await world.call(clerk, "list_audit", p_limit=1, p_before=page["next"])
     assert (older["entries"][0]["action"], older["next"]) == ("purchase_approved", None)

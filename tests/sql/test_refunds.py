@@ -53,6 +53,18 @@ async def test_an_approved_mismatch_gives_coins_for_what_was_paid(world: World) 
     assert (await wallet(world, buyer))["coins"] == 0
 
 
+@pytest.mark.spec("D4")
+async def test_a_refund_in_part_is_told_though_the_status_stays(world: World) -> None:
+    buyer = await world.person("buyer")
+    purchase, payment = await paid(world, buyer)
+    told = "SELECT count(*) FROM private.outbox WHERE kind = 'purchase' AND source_id = $1"
+    before = (await world.rows(told, purchase["id"]))[0][0]
+    for _ in range(2):  # what is repeated is no news
+        await report(world, refund(payment, "r", 100))
+    assert (await look_up(world, purchase))["status"] == "completed"
+    assert (await world.rows(told, purchase["id"]))[0][0] == before + 1
+
+
 @pytest.mark.spec("S26", "D4")
 @pytest.mark.abuse("A26")
 async def test_a_statement_does_not_call_later_money_a_refund(world: World) -> None:
