@@ -326,6 +326,10 @@ async def test_rules(database: Database, shell: Shell) -> None:
     assert shell.read("purchases", "settings") == rules
     shell.ok("purchases", "settings", "daily_threshold_cents=none", *why, "--as", "eve")
     assert shell.read("purchases", "settings")["daily_threshold_cents"] is None
+    share = shell.refused(
+        "purchases", "settings", "streamer_share_percent=150", *why, "--as", "eve"
+    )
+    assert "streamer_share_percent is a whole number from 0 to 100." in share
     for wrong in ("speed=3", "velocity=fast", "velocity", "limit_cents=none", "velocity=-1"):
         assert "livewall" in shell.refused("purchases", "settings", wrong, *why, "--as", "eve")
 

@@ -75,6 +75,9 @@ CATALOGUE: dict[str, Entry] = {
     "transition_refused": Entry(409, "Purchase has moved on", "LW084", "Look at it again."),
     "buyer_gone": Entry(409, "Buyer has left", "LW085", "Reject it: the money goes back."),
     "foreign_currency": Entry(409, "Not in dollars", "LW086", "Reject it: the money goes back."),
+    "setting_out_of_range": Entry(
+        422, "Setting out of range", "LW087", "Use a number in its range."
+    ),
     "ledger_is_append_only": Entry(403, "Only added to", "LW090", "Post a correction instead."),
     "ledger_unbalanced": Entry(422, "Entries do not balance", "LW091", "Post every side at once."),
     "invalid_message": Entry(400, "Message not understood", None, "See docs/protocol.md."),

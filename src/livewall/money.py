@@ -35,7 +35,8 @@ class Purchase(msgspec.Struct, frozen=True):
     """One purchase of coins. `number` is what receipts call it, `usd_cents` the price.
 
     What was authorized, captured, refunded and disputed is in the smallest unit of `currency` (ISO
-    code in small letters). `paid_coins` is what the captured money was credited as, 0 before.
+    code in small letters). `paid_coins` is what the captured money was credited as, 0 before;
+    `repaid_coins` of them went to a debt instead of the wallet.
     """
 
     id: UUID
@@ -56,6 +57,7 @@ class Purchase(msgspec.Struct, frozen=True):
     authorized_cents: int
     captured_cents: int
     paid_coins: int
+    repaid_coins: int
     refunded_cents: int
     refunded_coins: int
     disputed_cents: int

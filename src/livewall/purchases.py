@@ -29,16 +29,19 @@ from livewall.shapes import IdempotencyKey, ShortText
 PAYABLE = frozenset({"created", "pending", "failed"})
 USER_AGENT_LENGTH = 500
 MostCents = Annotated[int, Meta(ge=0, le=10**12)]
+# The database knows each setting's range and says it.
+Setting = Annotated[int, Meta(ge=-(2**53), le=2**53)]
 
 
 class CoinPack(msgspec.Struct, frozen=True):
-    """Coins to buy, at the price of one platform."""
+    """Coins to buy, at the price of one platform; a very large one waits for a second person."""
 
     id: str
     title: str
     coins: int
     usd_cents: int
     platform: str
+    requires_approval: bool
 
 
 class CoinPacks(msgspec.Struct):
@@ -93,11 +96,11 @@ class SettingsChange(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=T
     """What to change, and why; absent means unchanged, null as daily threshold means none."""
 
     reason: ShortText
-    limit_cents: MostCents | UnsetType = UNSET
-    threshold_cents: MostCents | UnsetType = UNSET
-    velocity: Annotated[int, Meta(ge=1, le=1_000_000)] | UnsetType = UNSET
-    daily_threshold_cents: MostCents | UnsetType | None = UNSET
-    streamer_share_percent: Annotated[int, Meta(ge=0, le=100)] | UnsetType = UNSET
+    limit_cents: Setting | UnsetType = UNSET
+    threshold_cents: Setting | UnsetType = UNSET
+    velocity: Setting | UnsetType = UNSET
+    daily_threshold_cents: Setting | UnsetType | None = UNSET
+    streamer_share_percent: Setting | UnsetType = UNSET
 
 
 @get("/api/coin-packs", responses=problems())
@@ -198,6 +201,48 @@ async def get_purchase(
     )
 
 
+@post(
+    "/api/purchases/{purchase_id:uuid}/payment",
+    status_code=200,
+    responses=problems(
+        "not_signed_in",
+        "not_found",
+        "event_conflict",
+        "payments_off",
+        "provider_away",
+        "provider_refused",
+    ),
+)
+async def pay_purchase(
+    purchase_id: FromPath[UUID], person: SignedInCaller, server: TheServer
+) -> StartedPurchase:
+    """How to pay a purchase of one's own, from wherever one is; always the same payment."""
+    provider = server.provider
+    if provider is None:
+        raise Refusal("payments_off")
+    server.limiters.purchases.check(str(person.profile_id))
+    purchase = await server.database.call(
+        person, "get_my_purchase", Purchase, p_purchase_id=purchase_id
+    )
+    return await _begin_payment(server, provider, purchase)
+
+
+@post(
+    "/api/purchases/{purchase_id:uuid}/cancel",
+    status_code=200,
+    responses=problems("not_signed_in", "not_found", "transition_refused"),
+)
+async def cancel_purchase(
+    purchase_id: FromPath[UUID], person: SignedInCaller, server: TheServer
+) -> Purchase:
+    """Give up a purchase of one's own before it is paid; the provider has the last word."""
+    purchase = await server.database.call(
+        person, "cancel_my_purchase", Purchase, p_purchase_id=purchase_id
+    )
+    server.settlement.soon()
+    return purchase
+
+
 @get("/api/admin/purchases/held", responses=problems("not_signed_in", "not_allowed"))
 async def list_held(person: SignedInCaller, server: TheServer) -> HeldPurchases:
     """Purchases that wait for a decision. Finance and admins only."""
@@ -281,7 +326,13 @@ async def get_settings(person: SignedInCaller, server: TheServer) -> PurchaseSet
 
 @put(
     "/api/admin/purchase-settings",
-    responses=problems("not_signed_in", "not_allowed", "reason_needed", "invalid_argument"),
+    responses=problems(
+        "not_signed_in",
+        "not_allowed",
+        "reason_needed",
+        "setting_out_of_range",
+        "invalid_argument",
+    ),
 )
 async def change_settings(
     data: JSONBody[SettingsChange], person: SignedInCaller, server: TheServer
@@ -299,6 +350,8 @@ ROUTES = [
     create_purchase,
     list_purchases,
     get_purchase,
+    pay_purchase,
+    cancel_purchase,
     list_held,
     decide,
     refund,

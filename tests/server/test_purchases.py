@@ -118,6 +118,34 @@ async def test_the_same_key_is_the_same_purchase(shop: Live, provider: FakeProvi
     assert (paid["purchase"]["status"], paid["checkout"]) == ("completed", None)
 
 
+@pytest.mark.spec("D4")
+async def test_what_was_left_unpaid_is_paid_or_given_up_from_anywhere(
+    shop: Live, provider: FakeProvider
+) -> None:
+    ada, bob = await shop.account("ada"), await shop.account("bob")
+    started, other = (await buy(ada)).json(), await bought(ada)
+    purchase = started["purchase"]
+    path = f"/api/purchases/{purchase['id']}"
+    for _ in range(2):
+        again = await ada.http.post(f"{path}/payment")
+        assert (again.status_code, again.json()) == (200, started)
+    assert len(provider.intents) == 2
+    for act in ("payment", "cancel"):
+        assert (await bob.http.post(f"{path}/{act}")).json()["code"] == "not_found"
+    await send(shop, report(captured(provider, purchase)))
+    paid = await status(ada, purchase, "completed")
+    assert (await ada.http.post(f"{path}/payment")).json() == {"purchase": paid, "checkout": None}
+    late = await ada.http.post(f"{path}/cancel")
+    assert (late.status_code, late.json()["code"]) == (409, "transition_refused")
+    given_up = f"/api/purchases/{other['id']}"
+    for _ in range(2):
+        assert (await ada.http.post(f"{given_up}/cancel")).status_code == 200
+    ended = await status(ada, other, "canceled")
+    assert (await ada.http.post(f"{given_up}/payment")).json()["checkout"] is None
+    assert (await ada.http.post(f"{given_up}/cancel")).json() == ended
+    assert [call[0] for call in provider.calls] == ["cancel"]
+
+
 @pytest.mark.parametrize(
     "key",
     ["short", "x" * 101, "with spaces in it", "line\nbreak", "späte-schlüssel", 12345678, None],

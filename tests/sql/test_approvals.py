@@ -10,6 +10,7 @@ from tests.sql.money import (
     LARGE,
     LARGE_CENTS,
     LARGE_COINS,
+    Purchase,
     audit,
     authorized,
     buy,
@@ -426,6 +427,30 @@ async def test_those_nobody_paid_do_not_keep_the_job_from_the_held(world: World)
         assert tuple(seen) == statuses, number
     assert await expire(world) == 3
     assert await expire(world) == 0, "each is cancelled once"
+
+
+@pytest.mark.spec("D4")
+async def test_a_buyer_gives_up_what_is_not_paid(world: World) -> None:
+    buyer, other = await world.people("buyer", "other")
+    unknown, (known, payment) = await buy(world, buyer), await started(world, buyer)
+
+    async def cancel(purchase: Purchase) -> str:
+        answer = await world.call(buyer, "cancel_my_purchase", p_purchase_id=purchase["id"])
+        return answer["status"]
+
+    with refused("LW004"):
+        await world.call(other, "cancel_my_purchase", p_purchase_id=known["id"])
+    for _ in range(2):
+        assert await cancel(unknown) == "canceled"
+        assert await cancel(known) == "pending", "the provider is asked first"
+    assert await calls(world, known) == [("cancel", CENTS)]
+    # It was paid meanwhile: that counts, and now it is too late.
+    await finish(world, await take_call(world, known), captured(payment))
+    assert (await look_up(world, known))["status"] == "completed"
+    for late in (known, (await held(world, buyer))[0]):
+        with refused("LW084"):
+            await cancel(late)
+    assert (await wallet(world, buyer))["coins"] == COINS
 
 
 @pytest.mark.spec("D4")

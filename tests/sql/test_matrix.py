@@ -65,7 +65,7 @@ FUNCTIONS = {
         public.get_preview public.get_profile public.get_stream public.list_chat_messages
         public.list_live_streams public.list_coin_packs public.list_gift_types
         private.chat_message_json private.links_json private.my_blocked private.my_blocks
-        private.profile_by_name private.require_caller private.usd_cents
+        private.profile_by_name private.require_caller
     """,
     "u": """
         public.ban_profile public.block public.delete_account public.delete_chat_message
@@ -79,7 +79,8 @@ FUNCTIONS = {
         private.admit_direct_update private.admit_direct_write private.has_staff_role
         private.lock_acting_viewer private.may_moderate
         public.admit_preview
-        public.configure_purchases public.decide_purchase public.get_my_purchase
+        public.cancel_my_purchase public.configure_purchases public.decide_purchase
+        public.get_my_purchase
         public.list_my_purchases public.list_statement
         public.my_wallet public.process_gift
         public.refund_purchase private.my_ledger_accounts

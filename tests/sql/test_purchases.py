@@ -144,8 +144,16 @@ async def test_coins_and_price_come_from_the_catalogue(world: World) -> None:
     buyer = await world.person("buyer")
     packs = await world.call("anon", "list_coin_packs")
     assert [pack for pack in packs if pack["id"] == PACK] == [
-        {"id": PACK, "title": "700 coins", "coins": COINS, "usd_cents": CENTS, "platform": "web"}
+        {
+            "id": PACK,
+            "title": "700 coins",
+            "coins": COINS,
+            "usd_cents": CENTS,
+            "platform": "web",
+            "requires_approval": False,
+        }
     ]
+    assert [pack["id"] for pack in packs if pack["requires_approval"]] == [LARGE]
     purchase = await buy(world, buyer)
     assert (purchase["coin_amount"], purchase["usd_cents"]) == (COINS, CENTS)
     store = await buy(world, buyer, p_platform="ios")

@@ -175,14 +175,16 @@ async def test_what_is_bought_repays_the_debt_first(world: World) -> None:
     _, payment = await paid(world, buyer)
     await gift(world, buyer, streamer, "aurora")
     await report(world, dispute(payment, "d", CENTS, "lost"))
-    await give_coins(world, buyer, 300)
+    first = await give_coins(world, buyer, 300)
+    assert (first["paid_coins"], first["repaid_coins"]) == (300, 300)
     seen = await wallet(world, buyer)
     assert (seen["coins"], seen["debt"]) == (0, 200)
     with refused("LW081"):
         await gift(world, buyer, streamer)
-    await give_coins(world, buyer, 300)
+    second = await give_coins(world, buyer, 300)
     seen = await wallet(world, buyer)
     assert (seen["coins"], seen["debt"], seen["is_frozen"]) == (100, 0, False)
+    assert [(await look_up(world, one))["repaid_coins"] for one in (first, second)] == [300, 200]
 
 
 @pytest.mark.spec("S25", "D7")

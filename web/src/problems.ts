@@ -49,7 +49,7 @@ const words: Record<string, string> = {
   csrf: "This page is out of date. Reload it and try again.",
   foreign_origin: "This page was opened from an unexpected address.",
   too_large: "That is too large to send.",
-  database_away: "Livewall is catching its breath. It tries again by itself.",
+  database_away: "Livewall is catching its breath. Try again in a moment.",
   invalid_message: "This page is out of date. Reload it and try again.",
   purchase_over_limit: "That is more than one purchase may be. Choose a smaller pack.",
   too_many_purchases: "Those were many purchases in a minute. Wait a minute, then go on.",

@@ -220,6 +220,8 @@ export interface CoinPack {
   coins: number;
   usd_cents: number;
   platform: string;
+  /** So large that a second person decides about it before it is charged. */
+  requires_approval: boolean;
 }
 
 export type PurchaseStatus =
@@ -257,6 +259,8 @@ export interface Purchase {
   authorized_cents: number;
   captured_cents: number;
   paid_coins: number;
+  /** Of those, what went to a debt and not into the wallet. */
+  repaid_coins: number;
   refunded_cents: number;
   refunded_coins: number;
   disputed_cents: number;

@@ -3,12 +3,14 @@ import { intents } from "../src/idempotency";
 import { aboutWords, detailsOf, nobodyToShow } from "../src/ledger/audit-words";
 import { readShown, withNewest, withOlder, type Pages } from "../src/ledger/paging";
 import { entryWords, receiptOf, signed } from "../src/ledger/statement-words";
+import { obstacle } from "../src/gifts/obstacle";
 import { broughtSince } from "../src/gifts/tonight-facts";
 import { offline, Refusal } from "../src/problems";
-import type { AuditEntry, HeldPurchase, Purchase, PurchaseStatus, PurchaseSettings, StatementEntry } from "../src/protocol";
+import { choicesFor, standing, type SandboxPayment } from "../src/payments/sandbox-choices";
+import type { AuditEntry, HeldPurchase, Purchase, PurchaseStatus, PurchaseSettings, StatementEntry, Wallet } from "../src/protocol";
 import { consequence, countries, decisionLimit, history, money, timeLeft } from "../src/purchases/held-facts";
 import { priceOf, purchaseWords } from "../src/purchases/purchase-words";
-import { centsOf, changesOf, draftOf } from "../src/purchases/settings-draft";
+import { centsOf, changesOf, draftOf, fieldProblem, thresholdHint, type Draft } from "../src/purchases/settings-draft";
 import { amountIn, brief, coins, dateAndExactTime, dateAndTime, dollars } from "../src/ui/words";
 
 const refusal = (status: number, code = "some_code") => new Refusal({ type: "", title: "", status, code });
@@ -145,6 +147,7 @@ const purchase = (status: PurchaseStatus, more: Partial<Purchase> = {}): Purchas
   authorized_cents: 3_250_000,
   captured_cents: 0,
   paid_coins: 0,
+  repaid_coins: 0,
   refunded_cents: 0,
   refunded_coins: 0,
   disputed_cents: 0,
@@ -181,6 +184,12 @@ describe("a purchase in words", () => {
     expect(priceOf(purchase("held", { ...yen, coin_pack_id: null }))).toBe("JPY 5,000 (smallest unit)");
   });
 
+  test("coins that repaid a debt are not said to be in the wallet", () => {
+    const told = (repaid_coins: number) => purchaseWords(purchase("completed", { paid_coins: 2_275_000, repaid_coins })).text;
+    expect(told(4_900)).toBe("4,900 coins repaid what you owed. The other 2,270,100 coins went into your wallet.");
+    expect(told(2_275_000)).toBe("2,275,000 coins repaid what you owed. None was left for your wallet.");
+  });
+
   test("a part refunded is told with both amounts", () => {
     const words = purchaseWords(purchase("completed", { refunded_cents: 100, refunded_coins: 70 }));
     expect(words).toMatchObject({ state: "Refunded in part", stage: "over" });
@@ -190,6 +199,34 @@ describe("a purchase in words", () => {
   test("every state has words of its own", () => {
     const all: PurchaseStatus[] = ["created", "processing", "held", "approved", "completed", "rejected", "expired", "canceled", "failed", "refunded", "disputed", "dispute_lost"];
     expect(new Set(all.map((status) => purchaseWords(purchase(status)).state)).size).toBe(all.length);
+  });
+});
+
+describe("the sandbox", () => {
+  const payment = (more: Partial<SandboxPayment>): SandboxPayment => ({ id: "sbp", purchase_id: "p", number: 1, amount_cents: 99, capture: "automatic", status: "open", last_error: null, ...more });
+  const said = (label: string, now: Partial<SandboxPayment>) => choicesFor("open").find((choice) => choice.label === label)?.said(payment(now));
+
+  test("says what has come of it: what is reserved is not paid", () => {
+    expect(said("Pay", { status: "captured" })).toContain("Paid.");
+    expect(said("Pay", { status: "authorized" })).toBe("The amount is reserved, not charged. A second person decides now.");
+    expect(said("Delay", { status: "processing", capture: "manual" })).not.toContain("wallet");
+  });
+
+  test("a refusal is told while one may try again", () => {
+    expect(standing(payment({ last_error: "card_declined" }))).toContain("The bank refused the payment.");
+    expect(standing(payment({}))).toBe("Nothing is paid yet.");
+    expect(standing(payment({ status: "captured" }))).toBe("This is paid.");
+  });
+});
+
+describe("a gift", () => {
+  const wallet = (more: Partial<Wallet>): Wallet => ({ coins: 70, debt: 0, is_frozen: false, held_coins: 0, earnings: 0, ...more });
+  const crown = { id: "crown", title: "Crown", emoji: "👑", price: 5000 };
+
+  test("that costs more than one has is said to, but not while that is unknown", () => {
+    expect(obstacle(crown, wallet({}))?.words).toBe("Crown costs 5,000 coins, and you have 70 coins.");
+    expect(obstacle(crown, wallet({ debt: 50, is_frozen: true }))?.words).toContain("You owe 50 coins");
+    expect([obstacle(crown, wallet({ coins: 5000 })), obstacle(crown, null)]).toEqual([null, null]);
   });
 });
 
@@ -296,5 +333,21 @@ describe("settings about money", () => {
     expect(changesOf({ ...settings, daily_threshold_cents: 5 }, draft)).toEqual({ daily_threshold_cents: null });
     expect(changesOf(settings, { ...draft, share: "seventy" })).toBeNull();
     expect(changesOf(settings, { ...draft, daily: "much" })).toBeNull();
+    expect(changesOf(settings, { ...draft, share: "101" })).toBeNull();
+  });
+
+  test("each field says its range, and an empty one is right only where that means something", () => {
+    const told = (more: Partial<Draft>, name: keyof Draft) => fieldProblem(name, { ...draftOf(settings), ...more });
+    expect(told({ share: "150" }, "share")).toBe("Write a whole number from 0 to 100.");
+    for (const velocity of ["0", "abc", "", "1.5", "1000001"]) expect(told({ velocity }, "velocity")).toBe("Write a whole number from 1 to 1,000,000.");
+    for (const limit of ["0", "999,999,999", ""]) expect(told({ limit }, "limit")).toBe("Write an amount from $0.01 to $99,999,999.99, such as 25000.00.");
+    expect([told({ daily: "" }, "daily"), told({ threshold: "0" }, "threshold"), told({ share: "0" }, "share")]).toEqual([null, null, null]);
+  });
+
+  test("a threshold that nothing can exceed is told, not refused", () => {
+    const told = (more: Partial<Draft>) => thresholdHint({ ...draftOf(settings), ...more });
+    expect(told({ limit: "10", threshold: "20" })).toBe("No purchase can be larger than $10.00, so no purchase ever waits for a second person.");
+    expect(told({ limit: "10", threshold: "10", daily: "5" })).toContain("only what is bought within 24 hours");
+    expect([told({}), told({ limit: "much" })]).toEqual([null, null]);
   });
 });

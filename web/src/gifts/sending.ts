@@ -1,11 +1,12 @@
 import { signal } from "@preact/signals";
 import { post } from "../api";
 import { intents, isUncertain } from "../idempotency";
-import { takeBalance } from "../ledger/wallet-state";
+import { loadWallet, takeBalance, wallet } from "../ledger/wallet-state";
 import { inWords, Refusal } from "../problems";
 import type { GiftReceipt, GiftType } from "../protocol";
 import { say } from "../status";
 import { coins } from "../ui/words";
+import { obstacle, type GiftTrouble } from "./obstacle";
 
 /** Whom a gift goes to, and where on the sender's wall that was. */
 export interface GiftTarget {
@@ -15,38 +16,31 @@ export interface GiftTarget {
   streamId: string;
 }
 
-export interface GiftTrouble {
-  recipientId: string;
-  words: string;
-  /** Coins, or an account to buy them with, would help. */
-  leadsToWallet: boolean;
-}
-
 /** The gift on its way, by its type. One at a time: a balance is spent in the order of presses. */
 export const sending = signal<string | null>(null);
-export const giftTrouble = signal<GiftTrouble | null>(null);
 
 const wanted = intents();
 const attempts = 3;
 const pause = 700;
 const walletHelps = new Set(["not_enough_coins", "spending_frozen", "guests_may_not_buy"]);
 
-/** Sends a gift once; true when it has arrived. The balance moves when the server says so. */
-export async function sendGift(gift: GiftType, to: GiftTarget): Promise<boolean> {
-  if (sending.value !== null) return false;
+/** Sends a gift once; null when it has arrived. The balance moves when the server says so. */
+export async function sendGift(gift: GiftType, to: GiftTarget): Promise<GiftTrouble | null> {
   sending.value = gift.id;
-  giftTrouble.value = null;
   const want = `${gift.id} ${to.recipientId} ${to.slotIndex} ${to.streamId}`;
   try {
     const receipt = await give(gift, to, wanted.keyFor(want));
     wanted.settle(want);
     takeBalance(receipt.coins);
     say(`${to.name} has your ${gift.title}. You have ${coins(receipt.coins)} left.`);
-    return true;
+    return null;
   } catch (error) {
     wanted.settle(want, error);
-    giftTrouble.value = troubleOf(error, gift, to);
-    return false;
+    const trouble = troubleOf(error, gift);
+    if (!trouble.leadsToWallet) return trouble;
+    // What was shown as the balance was no longer true.
+    await loadWallet();
+    return obstacle(gift, wallet.value) ?? trouble;
   } finally {
     sending.value = null;
   }
@@ -65,10 +59,10 @@ async function give(gift: GiftType, to: GiftTarget, key: string): Promise<GiftRe
   }
 }
 
-function troubleOf(error: unknown, gift: GiftType, to: GiftTarget): GiftTrouble {
+function troubleOf(error: unknown, gift: GiftType): GiftTrouble {
   const code = error instanceof Refusal ? error.code : "";
   const fewCoins = `${gift.title} costs ${coins(gift.price)}, and you have fewer.`;
   const unsure = `It is not certain whether ${gift.title} arrived. Press it again: it is given and paid once.`;
   const words = code === "not_enough_coins" ? fewCoins : isUncertain(error) ? unsure : inWords(error);
-  return { recipientId: to.recipientId, words, leadsToWallet: walletHelps.has(code) };
+  return { words, leadsToWallet: walletHelps.has(code) };
 }

@@ -1,6 +1,7 @@
 import { signal } from "@preact/signals";
 import type { Gift } from "../protocol";
 import { on } from "../socket";
+import { GiftPicture } from "./gift-picture";
 
 const shownFor = 6000;
 
@@ -25,7 +26,7 @@ export function GiftSign({ streamId }: { streamId: string }) {
   if (gift === undefined) return null;
   return (
     <p key={gift.id} class="gift-sign" data-testid="gift-sign" aria-hidden="true">
-      <span>{gift.emoji}</span> <strong>{gift.sender?.display_name ?? "Somebody"}</strong> <span>{gift.title}</span>
+      <GiftPicture emoji={gift.emoji} /> <strong>{gift.sender?.display_name ?? "Somebody"}</strong> <span>{gift.title}</span>
     </p>
   );
 }

@@ -1,13 +1,15 @@
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
-import { wallet } from "../ledger/wallet-state";
-import type { GiftType } from "../protocol";
+import { useEffect, useId } from "preact/hooks";
+import { loadWallet, wallet } from "../ledger/wallet-state";
+import type { GiftType, Wallet } from "../protocol";
 import { Link } from "../router";
 import { Coins } from "../ui/coin";
 import { Trouble } from "../ui/trouble";
 import { coins } from "../ui/words";
 import { giftTypes, giftTypesFailed, loadGiftTypes } from "./catalogue";
-import { giftTrouble, sendGift, sending, type GiftTarget } from "./sending";
+import { GiftPicture } from "./gift-picture";
+import { obstacle, type GiftTrouble } from "./obstacle";
+import { sendGift, sending, type GiftTarget } from "./sending";
 
 /** Gifts costing this much are given with a second press: no slip of a finger is dear. */
 const dear = 1000;
@@ -15,30 +17,64 @@ const sureFor = 5000;
 
 /** What one can give to somebody, with prices, and what one has. */
 export function GiftTray({ to, sent }: { to: GiftTarget; sent?: () => void }) {
-  useEffect(() => void loadGiftTypes(), []);
+  // Of this tray alone: what went wrong elsewhere, or before, is not true here.
+  const told = useSignal<{ trouble: GiftTrouble; with: Wallet | null } | null>(null);
   const has = wallet.value;
+  useEffect(() => void loadGiftTypes(), []);
+  const tell = (trouble: GiftTrouble | null): void => void (told.value = trouble && { trouble, with: wallet.value });
   return (
     <div class="tray" role="group" aria-label={`Send ${to.name} a gift`}>
       <span class="quiet tray-title" aria-hidden="true">
         Send {to.name} a gift
       </span>
-      <Choices to={to} sent={sent} />
-      {has !== null && <span class="quiet small numbers tray-balance">You have {coins(has.coins)}</span>}
-      <Note to={to} />
+      <Choices to={to} sent={sent} tell={tell} />
+      {has !== null && (
+        <span class="quiet small numbers tray-balance">
+          You have {coins(has.coins)}
+          {giftTypes.value?.some((gift) => obstacle(gift, has)) && (
+            <>
+              {" "}
+              · <Link href="/wallet">{has.is_frozen ? "Repay what you owe" : "Get more"}</Link>
+            </>
+          )}
+        </span>
+      )}
+      {told.value && isStillTrue(told.value.trouble, told.value.with, has) && <Note trouble={told.value.trouble} />}
     </div>
   );
 }
 
-function Choices({ to, sent }: { to: GiftTarget; sent: (() => void) | undefined }) {
+/** What was lacking may have come since. */
+const isStillTrue = (trouble: GiftTrouble, then: Wallet | null, now: Wallet | null): boolean =>
+  !trouble.leadsToWallet || (then?.coins === now?.coins && then?.is_frozen === now?.is_frozen);
+
+interface ChoicesProps {
+  to: GiftTarget;
+  sent: (() => void) | undefined;
+  tell: (trouble: GiftTrouble | null) => void;
+}
+
+function Choices({ to, sent, tell }: ChoicesProps) {
   const sure = useSignal<string | null>(null);
-  const press = async (gift: GiftType): Promise<void> => {
+  const give = async (gift: GiftType): Promise<void> => {
     if (gift.price >= dear && sure.value !== gift.id) {
       sure.value = gift.id;
       window.setTimeout(() => sure.value === gift.id && (sure.value = null), sureFor);
       return;
     }
     sure.value = null;
-    if (await sendGift(gift, to)) sent?.();
+    const trouble = await sendGift(gift, to);
+    tell(trouble);
+    if (trouble === null) sent?.();
+  };
+  const press = async (gift: GiftType): Promise<void> => {
+    if (sending.value !== null) return;
+    tell(null);
+    // The balance here may be older than the coins: it is asked for before anybody is sent away.
+    if (obstacle(gift, wallet.value)) await loadWallet();
+    const trouble = obstacle(gift, wallet.value);
+    if (trouble) tell(trouble);
+    else await give(gift);
   };
   if (giftTypesFailed.value) return <Trouble words="The gifts can not be loaded." retry={() => void loadGiftTypes()} />;
   return (
@@ -58,14 +94,20 @@ interface GiftButtonProps {
   press: () => void;
 }
 
+/** One that costs more than one has is dimmed and says why, but can be pressed: then the balance is asked for anew. */
 function GiftButton({ gift, name, isSure, press }: GiftButtonProps) {
+  const id = useId();
+  const why = obstacle(gift, wallet.value);
   return (
-    <button type="button" class="gift" data-sure={isSure} disabled={sending.value !== null} onClick={press}>
-      <span class="gift-emoji" aria-hidden="true">
-        {gift.emoji}
-      </span>
+    <button type="button" class="gift" data-sure={isSure} disabled={sending.value !== null} aria-disabled={why !== null} aria-describedby={why ? id : undefined} onClick={press}>
+      <GiftPicture emoji={gift.emoji} />
       <Words gift={gift} name={name} isSure={isSure} />
       <Coins value={gift.price} />
+      {why && (
+        <span id={id} class="quiet-words" aria-hidden="true">
+          {why.words}
+        </span>
+      )}
     </button>
   );
 }
@@ -89,9 +131,7 @@ function Words({ gift, name, isSure }: Omit<GiftButtonProps, "press">) {
   );
 }
 
-function Note({ to }: { to: GiftTarget }) {
-  const trouble = giftTrouble.value;
-  if (trouble === null || trouble.recipientId !== to.recipientId) return null;
+function Note({ trouble }: { trouble: GiftTrouble }) {
   return (
     <p class="tray-note" role="alert">
       {trouble.words} {trouble.leadsToWallet && <Link href="/wallet">Open the wallet</Link>}

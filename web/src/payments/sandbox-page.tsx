@@ -1,80 +1,47 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { get, post } from "../api";
+import { walletChanges } from "../ledger/wallet-state";
 import { inWords, Refusal } from "../problems";
+import type { Purchase } from "../protocol";
+import { heardPurchase, readPurchase, receiptPath } from "../purchases/buying";
 import { Link, navigate } from "../router";
 import { say } from "../status";
+import { Coins } from "../ui/coin";
 import { LinesSkeleton, Trouble } from "../ui/trouble";
 import { dollars } from "../ui/words";
-
-type Status = "open" | "requires_action" | "processing" | "authorized" | "captured" | "canceled";
-type Action = "pay" | "confirm" | "fail" | "delay" | "repeat";
-
-interface SandboxPayment {
-  id: string;
-  number: number;
-  amount_cents: number;
-  status: Status;
-}
-
-interface Choice {
-  action: Action;
-  label: string;
-  hint: string;
-  /** What to say once it is done. */
-  said: string;
-}
-
-const again: Choice = { action: "repeat", label: "Send the event again", hint: "What was reported last arrives a second time. Nothing may change.", said: "The last event was sent again." };
-
-const toPay: readonly Choice[] = [
-  { action: "pay", label: "Pay", hint: "The bank agrees at once.", said: "Paid. Your wallet follows in a moment." },
-  { action: "confirm", label: "Ask for confirmation", hint: "The bank asks the buyer first (3-D Secure).", said: "The bank asks for your confirmation." },
-  { action: "fail", label: "Fail", hint: "The bank refuses; one may try again.", said: "The payment failed, as you asked." },
-  { action: "delay", label: "Delay", hint: "On its way for a few seconds, then paid.", said: "On its way. Your wallet follows in a few seconds." },
-  again,
-];
-
-const toConfirm: readonly Choice[] = [
-  { action: "confirm", label: "Yes, it is me", hint: "The bank agrees.", said: "Confirmed and paid. Your wallet follows in a moment." },
-  { action: "fail", label: "No, refuse it", hint: "The payment fails; one may try again.", said: "You refused the payment." },
-  again,
-];
-
-const statusWords: Record<Status, string> = {
-  open: "Nothing is paid yet.",
-  requires_action: "The bank asks: is it you who pays?",
-  processing: "The payment is on its way.",
-  authorized: "The amount is reserved on the card, and not charged.",
-  captured: "This is paid.",
-  canceled: "This payment is cancelled.",
-};
-
-function choicesFor(status: Status): readonly Choice[] {
-  if (status === "open") return toPay;
-  return status === "requires_action" ? toConfirm : [again];
-}
+import { choicesFor, isReserved, standing, type Choice, type SandboxPayment } from "./sandbox-choices";
 
 /** `/sandbox/pay/{payment_id}`: stands for a payment provider's page where no money is meant to move. */
 export function SandboxPage({ paymentId }: { paymentId: string }) {
   const payment = useSignal<SandboxPayment | null>(null);
+  const purchase = useSignal<Purchase | null>(null);
   const problem = useSignal<string | null>(null);
   const path = `/api/sandbox/payments/${encodeURIComponent(paymentId)}`;
-  const load = (): void => {
-    problem.value = null;
-    get<SandboxPayment>(path)
-      .then((found) => (payment.value = found))
-      .catch((error: unknown) => (problem.value = troubleWords(error)));
+  const load = async (): Promise<void> => {
+    try {
+      const found = await get<SandboxPayment>(path);
+      payment.value = found;
+      problem.value = null;
+      // Whoever knows the address may pay, but what is bought is the buyer's to see.
+      if (purchase.value?.id !== found.purchase_id) purchase.value = await readPurchase(found.purchase_id).catch(() => null);
+    } catch (error) {
+      problem.value = troubleWords(error);
+    }
   };
-  useEffect(load, [paymentId]);
+  // It moves by itself, in another tab, or while the line was cut.
+  useEffect(() => void load(), [paymentId, heardPurchase.value, walletChanges.value]);
   return (
     <div class="page sandbox">
       <p class="sandbox-mark">
         <strong>Sandbox.</strong> No card, no bank, no money: this page only plays a payment provider.
       </p>
-      {problem.value && <Trouble words={problem.value} retry={load} />}
+      {problem.value && <Trouble words={problem.value} retry={() => void load()} />}
       {payment.value === null && !problem.value && <LinesSkeleton label="Loading the payment" lines={4} />}
-      {payment.value !== null && <Choices payment={payment.value} path={path} moved={(now) => (payment.value = now)} />}
+      {payment.value !== null && <Card payment={payment.value} purchase={purchase.value} path={path} moved={(now) => (payment.value = now)} reload={load} />}
+      <p class="back">
+        <Link href="/wallet">Back to the wallet</Link>
+      </p>
     </div>
   );
 }
@@ -84,13 +51,15 @@ function troubleWords(error: unknown): string {
   return isNothing ? "There is no such payment in the sandbox." : inWords(error);
 }
 
-interface ChoicesProps {
+interface CardProps {
   payment: SandboxPayment;
+  purchase: Purchase | null;
   path: string;
   moved: (now: SandboxPayment) => void;
+  reload: () => Promise<void>;
 }
 
-function Choices({ payment, path, moved }: ChoicesProps) {
+function Card({ payment, purchase, path, moved, reload }: CardProps) {
   const isBusy = useSignal(false);
   const problem = useSignal<string | null>(null);
   const act = async (choice: Choice): Promise<void> => {
@@ -98,11 +67,12 @@ function Choices({ payment, path, moved }: ChoicesProps) {
     problem.value = null;
     try {
       const now = await post<SandboxPayment>(`${path}/${choice.action}`);
-      say(choice.said);
+      say(choice.said(now));
       if (now.status === "requires_action") moved(now);
       else navigate("/wallet");
     } catch (error) {
-      problem.value = inWords(error);
+      problem.value = hasMovedOn(error) ? "That is not possible any more. This is how the payment stands now." : inWords(error);
+      await reload();
     } finally {
       isBusy.value = false;
     }
@@ -111,10 +81,16 @@ function Choices({ payment, path, moved }: ChoicesProps) {
     <section class="card" aria-labelledby="sandbox-title">
       <h1 id="sandbox-title">Pay {dollars(payment.amount_cents)}</h1>
       <p class="quiet small numbers">
+        {purchase && (
+          <>
+            <Coins value={purchase.coin_amount} /> ·{" "}
+          </>
+        )}
         P-{payment.number} · {payment.id}
       </p>
+      {isReserved(payment) && <p class="quiet">The amount is only reserved on your card. It is charged after a second person has approved the purchase.</p>}
       <p class="sandbox-status" role="status">
-        {statusWords[payment.status]}
+        {standing(payment)} {purchase && payment.status !== "open" && <Link href={receiptPath(purchase.id)}>Open the receipt</Link>}
       </p>
       <ul class="sandbox-choices">
         {choicesFor(payment.status).map((choice, at) => (
@@ -133,9 +109,9 @@ function Choices({ payment, path, moved }: ChoicesProps) {
           {problem.value}
         </p>
       )}
-      <p class="back">
-        <Link href="/wallet">Back to the wallet</Link>
-      </p>
     </section>
   );
 }
+
+/** The sandbox says where the payment has gone when an action came too late. */
+const hasMovedOn = (error: unknown): boolean => error instanceof Refusal && error.problem.fields?.["status"] !== undefined;

@@ -6,7 +6,7 @@ import type { PurchaseSettings } from "../protocol";
 import { account } from "../state";
 import { say } from "../status";
 import { LinesSkeleton, Trouble } from "../ui/trouble";
-import { centsOf, changesOf, draftOf, type Draft } from "./settings-draft";
+import { changesOf, draftOf, fieldProblem, thresholdHint, type Draft } from "./settings-draft";
 
 /** What is refused, what waits for a second person, and how gifts are split. */
 export function MoneySettings() {
@@ -37,7 +37,14 @@ interface FormProps {
   saved: (now: PurchaseSettings) => void;
 }
 
-const fields: { name: keyof Draft; label: string; hint: string; isMoney: boolean }[] = [
+interface FieldWords {
+  name: keyof Draft;
+  label: string;
+  hint: string;
+  isMoney: boolean;
+}
+
+const fields: FieldWords[] = [
   { name: "limit", label: "Largest purchase, in US dollars", hint: "A larger one is refused.", isMoney: true },
   { name: "threshold", label: "Approval over, in US dollars", hint: "A larger purchase waits for a second person before the card is charged.", isMoney: true },
   { name: "daily", label: "Approval over, within 24 hours, in US dollars", hint: "All purchases of one person together. Empty: no such threshold.", isMoney: true },
@@ -50,6 +57,10 @@ function Form({ settings, isAdmin, saved }: FormProps) {
   const reason = useSignal("");
   const problem = useSignal<string | null>(null);
   const changes = changesOf(settings, draft.value);
+  const write = (name: keyof Draft, text: string): void => {
+    draft.value = { ...draft.value, [name]: text };
+    problem.value = null;
+  };
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
     if (changes === null) return;
@@ -63,18 +74,14 @@ function Form({ settings, isAdmin, saved }: FormProps) {
   };
   return (
     <form class="card money-settings" onSubmit={(event) => void submit(event)}>
-      {fields.map(({ name, label, hint, isMoney }) => (
-        <label key={name} class="labelled">
-          <span>{label}</span>
-          <input class="field numbers" inputMode={isMoney ? "decimal" : "numeric"} autocomplete="off" disabled={!isAdmin} value={draft.value[name]} onInput={(event) => (draft.value = { ...draft.value, [name]: event.currentTarget.value })} />
-          <small class="quiet">{isMoney && draft.value[name].trim() !== "" && centsOf(draft.value[name]) === null ? "Write an amount such as 25000.00." : hint}</small>
-        </label>
+      {fields.map((field) => (
+        <Field key={field.name} field={field} draft={draft.value} isOpen={isAdmin} write={(text) => write(field.name, text)} />
       ))}
       {isAdmin && (
         <label class="labelled">
           <span>Reason</span>
           <input class="field" required maxLength={500} value={reason.value} onInput={(event) => (reason.value = event.currentTarget.value)} />
-          <small class="quiet">Kept in the audit log beside your name.</small>
+          <small class="quiet">Kept in the audit log beside your name. Nothing is saved without one.</small>
         </label>
       )}
       {problem.value && (
@@ -88,5 +95,36 @@ function Form({ settings, isAdmin, saved }: FormProps) {
         </button>
       )}
     </form>
+  );
+}
+
+interface FieldProps {
+  field: FieldWords;
+  draft: Draft;
+  isOpen: boolean;
+  write: (text: string) => void;
+}
+
+function Field({ field: { name, label, hint, isMoney }, draft, isOpen, write }: FieldProps) {
+  const wrong = fieldProblem(name, draft);
+  const id = `setting-${name}`;
+  return (
+    <div class="labelled">
+      <label htmlFor={id}>{label}</label>
+      <input
+        id={id}
+        class="field numbers"
+        inputMode={isMoney ? "decimal" : "numeric"}
+        autocomplete="off"
+        disabled={!isOpen}
+        aria-invalid={wrong !== null}
+        aria-describedby={`${id}-hint`}
+        value={draft[name]}
+        onInput={(event) => write(event.currentTarget.value)}
+      />
+      <small id={`${id}-hint`} class={wrong ? "form-problem" : "quiet"} aria-live="polite">
+        {wrong ?? [hint, name === "threshold" && thresholdHint(draft)].filter(Boolean).join(" ")}
+      </small>
+    </div>
   );
 }

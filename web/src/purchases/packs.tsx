@@ -7,12 +7,17 @@ import type { CoinPack } from "../protocol";
 import { Coins } from "../ui/coin";
 import { Trouble } from "../ui/trouble";
 import { dollars } from "../ui/words";
-import { buy, buying, buyProblem } from "./buying";
+import { buy, buying } from "./buying";
 
 /** The packs with their prices; pressing one buys it. */
 export function Packs({ mayBuy }: { mayBuy: boolean }) {
   const packs = useSignal<CoinPack[] | null>(null);
   const problem = useSignal<string | null>(null);
+  const refusal = useSignal<string | null>(null);
+  const press = (pack: CoinPack): void => {
+    refusal.value = null;
+    buy(pack).catch((error: unknown) => (refusal.value = inWords(error)));
+  };
   const load = (): void => {
     get<{ packs: CoinPack[] }>("/api/coin-packs")
       .then((answer) => {
@@ -34,9 +39,9 @@ export function Packs({ mayBuy }: { mayBuy: boolean }) {
       <h2 id="packs-title" class="section-title">
         Get coins
       </h2>
-      {buyProblem.value && (
+      {refusal.value && (
         <p class="notice" role="alert">
-          {buyProblem.value}
+          {refusal.value}
         </p>
       )}
       {problem.value && <Trouble words={problem.value} retry={load} />}
@@ -45,7 +50,7 @@ export function Packs({ mayBuy }: { mayBuy: boolean }) {
       <ul class="packs">
         {packs.value?.map((pack) => (
           <li key={pack.id}>
-            <Pack pack={pack} mayBuy={mayBuy} />
+            <Pack pack={pack} mayBuy={mayBuy} press={() => press(pack)} />
           </li>
         ))}
       </ul>
@@ -53,17 +58,22 @@ export function Packs({ mayBuy }: { mayBuy: boolean }) {
   );
 }
 
-function Pack({ pack, mayBuy }: { pack: CoinPack; mayBuy: boolean }) {
+function Pack({ pack, mayBuy, press }: { pack: CoinPack; mayBuy: boolean; press: () => void }) {
   const isOpening = buying.value === pack.id;
   const isBusy = buying.value !== null;
   return (
-    <button type="button" class="pack" disabled={!mayBuy || isBusy} onClick={() => void buy(pack)}>
+    <button type="button" class="pack" disabled={!mayBuy || isBusy} aria-describedby={pack.requires_approval ? `pack-${pack.id}` : undefined} onClick={press}>
       <span>
         <span class="quiet-words">Buy </span>
         <Coins value={pack.coins} />
         <span class="quiet-words"> for </span>
       </span>
       <span class="pack-price numbers">{isOpening ? "Opening…" : dollars(pack.usd_cents)}</span>
+      {pack.requires_approval && (
+        <span id={`pack-${pack.id}`} class="quiet small" aria-hidden="true">
+          A second person approves it before your card is charged.
+        </span>
+      )}
     </button>
   );
 }

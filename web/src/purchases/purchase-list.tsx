@@ -10,6 +10,7 @@ import { LinesSkeleton, Trouble } from "../ui/trouble";
 import { dateAndTime } from "../ui/words";
 import { receiptPath } from "./buying";
 import { numberOf, priceOf, purchaseWords } from "./purchase-words";
+import { Unpaid } from "./unpaid";
 
 const pageSize = 5;
 
@@ -61,6 +62,7 @@ function Row({ purchase }: { purchase: Purchase }) {
         <strong class={`stage-${stage}`}>{state}</strong>
         <span class="quiet small">{stage === "done" ? "" : text}</span>
       </p>
+      <Unpaid purchase={purchase} />
     </li>
   );
 }

@@ -34,7 +34,7 @@ export function purchaseWords(purchase: Purchase): PurchaseWords {
     case "approved":
       return { state: "Approved", text: `${cameOf(purchase)} is being charged to your card. The coins arrive right after.`, stage: "open" };
     case "completed":
-      return purchase.refunded_cents > 0 ? { state: "Refunded in part", text: backAndTaken(purchase), stage: "over" } : { state: "Completed", text: `${coins(purchase.paid_coins)} went into your wallet.`, stage: "done" };
+      return purchase.refunded_cents > 0 ? { state: "Refunded in part", text: backAndTaken(purchase), stage: "over" } : { state: "Completed", text: arrivedWords(purchase), stage: "done" };
     case "rejected":
       return { state: "Rejected", text: `A second person did not approve it. ${moneyBack(purchase)}`, stage: "over" };
     case "expired":
@@ -60,6 +60,14 @@ function heldWords(purchase: Purchase): string {
       : "The payment is not as it was ordered, so a second person checks it.";
   const money = purchase.captured_cents > 0 ? "If they reject it, what you paid goes back to your card." : "Your card is not charged before that.";
   return `${why} ${money}${until}`;
+}
+
+/** What is owed is repaid before anything goes into the wallet. */
+function arrivedWords({ paid_coins, repaid_coins }: Purchase): string {
+  if (repaid_coins === 0) return `${coins(paid_coins)} went into your wallet.`;
+  const left = paid_coins - repaid_coins;
+  const rest = left === 0 ? "None was left for your wallet." : `The other ${coins(left)} went into your wallet.`;
+  return `${coins(repaid_coins)} repaid what you owed. ${rest}`;
 }
 
 /** Only what was taken can be returned; until the provider reports that, it is on its way back. */

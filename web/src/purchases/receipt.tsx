@@ -9,8 +9,9 @@ import { account } from "../state";
 import { Coins } from "../ui/coin";
 import { LinesSkeleton, Trouble } from "../ui/trouble";
 import { amountIn, coins, dateAndTime } from "../ui/words";
-import { buyProblem, canGoOn, goOnPaying, heardPurchase, readPurchase } from "./buying";
+import { heardPurchase, readPurchase } from "./buying";
 import { cameOf, numberOf, priceOf, purchaseWords } from "./purchase-words";
+import { Unpaid } from "./unpaid";
 
 /** `/wallet/purchases/{id}`: one purchase, to keep or to print. */
 export function ReceiptPage({ id }: { id: string }) {
@@ -65,17 +66,8 @@ function Receipt({ purchase }: { purchase: Purchase }) {
         <Fact term="Paid through">{providers[purchase.payment_provider] ?? purchase.payment_provider}</Fact>
         {purchase.provider_payment_id && <Fact term="Payment">{purchase.provider_payment_id}</Fact>}
       </dl>
-      {buyProblem.value && (
-        <p class="notice" role="alert">
-          {buyProblem.value}
-        </p>
-      )}
       <div class="button-row">
-        {stage === "you" && canGoOn(purchase) && (
-          <button type="button" class="button primary" onClick={() => void goOnPaying(purchase)}>
-            Go on to payment
-          </button>
-        )}
+        <Unpaid purchase={purchase} />
         <button type="button" class="button" onClick={() => window.print()}>
           Print
         </button>

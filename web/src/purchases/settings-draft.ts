@@ -1,4 +1,5 @@
 import type { PurchaseSettings } from "../protocol";
+import { count, dollars } from "../ui/words";
 
 /** The settings as they stand in the fields of the form. */
 export interface Draft {
@@ -8,6 +9,24 @@ export interface Draft {
   velocity: string;
   share: string;
 }
+
+interface Range {
+  setting: keyof PurchaseSettings;
+  isMoney: boolean;
+  least: number;
+  most: number;
+}
+
+/** The server's own ranges, said before it has to refuse. Money in cents. */
+const ranges: Record<keyof Draft, Range> = {
+  limit: { setting: "limit_cents", isMoney: true, least: 1, most: 9_999_999_999 },
+  threshold: { setting: "threshold_cents", isMoney: true, least: 0, most: 9_999_999_999 },
+  daily: { setting: "daily_threshold_cents", isMoney: true, least: 0, most: 9_999_999_999 },
+  velocity: { setting: "velocity", isMoney: false, least: 1, most: 1_000_000 },
+  share: { setting: "streamer_share_percent", isMoney: false, least: 0, most: 100 },
+};
+
+const names = Object.keys(ranges) as (keyof Draft)[];
 
 export function draftOf(settings: PurchaseSettings): Draft {
   const daily = settings.daily_threshold_cents;
@@ -30,20 +49,34 @@ export function centsOf(text: string): number | null {
   return Number(whole.replaceAll(",", "")) * 100 + Number(fraction.padEnd(2, "0"));
 }
 
-const wholeNumber = (text: string): number | null => (/^\d{1,7}$/.test(text.trim()) ? Number(text) : null);
+const wholeNumber = (text: string): number | null => (/^\d{1,9}$/.test(text.trim()) ? Number(text) : null);
+
+/** No daily threshold is a setting, too; nothing else may be left empty. */
+const isNone = (name: keyof Draft, draft: Draft): boolean => name === "daily" && draft.daily.trim() === "";
+
+const valueOf = (name: keyof Draft, draft: Draft): number | null => (ranges[name].isMoney ? centsOf : wholeNumber)(draft[name]);
+
+/** What is wrong with a field, and what would be right; null if nothing is. */
+export function fieldProblem(name: keyof Draft, draft: Draft): string | null {
+  const { isMoney, least, most } = ranges[name];
+  const value = valueOf(name, draft);
+  if (isNone(name, draft) || (value !== null && value >= least && value <= most)) return null;
+  if (isMoney) return `Write an amount from ${dollars(least)} to ${dollars(most)}, such as 25000.00.`;
+  return `Write a whole number from ${count(least)} to ${count(most)}.`;
+}
+
+/** What a threshold comes to that no purchase can exceed. It may be meant, so it is said and not refused. */
+export function thresholdHint(draft: Draft): string | null {
+  const limit = centsOf(draft.limit);
+  const threshold = centsOf(draft.threshold);
+  if (limit === null || threshold === null || threshold < limit) return null;
+  const held = isNone("daily", draft) ? "no purchase ever waits" : "only what is bought within 24 hours can make a purchase wait";
+  return `No purchase can be larger than ${dollars(limit)}, so ${held} for a second person.`;
+}
 
 /** What differs, as the server takes it; null while a field is not right. */
 export function changesOf(settings: PurchaseSettings, draft: Draft): Partial<PurchaseSettings> | null {
-  const daily = draft.daily.trim() === "" ? null : centsOf(draft.daily);
-  const wanted = {
-    limit_cents: centsOf(draft.limit),
-    threshold_cents: centsOf(draft.threshold),
-    velocity: wholeNumber(draft.velocity),
-    streamer_share_percent: wholeNumber(draft.share),
-  };
-  const isWrong = Object.values(wanted).includes(null) || (daily === null && draft.daily.trim() !== "");
-  if (isWrong) return null;
-  const all = { ...wanted, daily_threshold_cents: daily } as PurchaseSettings;
-  const names = Object.keys(all) as (keyof PurchaseSettings)[];
-  return Object.fromEntries(names.filter((name) => all[name] !== settings[name]).map((name) => [name, all[name]]));
+  if (names.some((name) => fieldProblem(name, draft) !== null)) return null;
+  const wanted = names.map((name): [keyof PurchaseSettings, number | null] => [ranges[name].setting, valueOf(name, draft)]);
+  return Object.fromEntries(wanted.filter(([setting, value]) => value !== settings[setting]));
 }

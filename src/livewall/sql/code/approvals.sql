@@ -211,7 +211,43 @@ $$;
 COMMENT ON FUNCTION public.refund_purchase IS 'For finance: orders a refund, of all that is left without an amount: {...Purchase, ordered_cents}. Once per key.';
 GRANT EXECUTE ON FUNCTION public.refund_purchase TO authenticated;
 
--- Deadlines ---------------------------------------------------------------------------------------------------------
+-- Ends --------------------------------------------------------------------------------------------------------------
+
+-- Ends what nobody has paid. Once the provider knows of it, only the provider knows that no money came meanwhile.
+CREATE FUNCTION private.give_up(p_purchase public.coin_purchases) RETURNS public.coin_purchases
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF p_purchase.provider_payment_id IS NULL THEN
+        UPDATE public.coin_purchases SET canceled_at = private.clock() WHERE id = p_purchase.id;
+    ELSE
+        PERFORM private.order_call(p_purchase.id, 'cancel', private.usd_cents(p_purchase.usd_amount), 'cancel');
+    END IF;
+    RETURN private.settle_purchase(p_purchase.id, 'decision');
+END;
+$$;
+
+CREATE FUNCTION public.cancel_my_purchase(p_purchase_id uuid) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_caller uuid := private.require_caller();
+    v_purchase public.coin_purchases;
+BEGIN
+    SELECT * INTO v_purchase FROM public.coin_purchases WHERE id = p_purchase_id AND profile_id = v_caller FOR NO KEY UPDATE;
+    IF v_purchase.id IS NULL THEN
+        PERFORM private.fail('LW004', 'There is no such purchase of yours.', 'Look at the list of your purchases.');
+    ELSIF v_purchase.status IN ('created', 'pending', 'failed') AND v_purchase.authorized_cents = 0 THEN
+        v_purchase := private.give_up(v_purchase);
+    ELSIF v_purchase.status <> 'canceled' THEN
+        PERFORM private.fail('LW084', format('A purchase that is %s can not be cancelled.', v_purchase.status),
+            'Look at the purchase again: it may have moved on.', jsonb_build_object('status', v_purchase.status));
+    END IF;
+    RETURN private.purchase_json(v_purchase);
+END;
+$$;
+COMMENT ON FUNCTION public.cancel_my_purchase IS 'Gives up a purchase of the caller''s that is not paid: Purchase. A second time changes nothing.';
+GRANT EXECUTE ON FUNCTION public.cancel_my_purchase TO authenticated;
 
 -- Held too long: the money goes back, and both sides hear of it. Created a day ago and never paid: given up.
 CREATE FUNCTION public.expire_purchases(p_limit integer DEFAULT 100) RETURNS jsonb
@@ -234,13 +270,11 @@ BEGIN
         v_expired := v_expired + 1;
         IF v_purchase.status = 'held' THEN
             UPDATE public.coin_purchases SET decision = 'expire', decided_at = private.clock() WHERE id = v_purchase.id;
-            PERFORM private.audit(NULL, 'purchase_expired', v_purchase.id::text, jsonb_build_object('number', v_purchase.number));
-        ELSIF v_purchase.provider_payment_id IS NULL THEN
-            UPDATE public.coin_purchases SET canceled_at = private.clock() WHERE id = v_purchase.id;
+            PERFORM private.audit(NULL, 'purchase_expired', v_purchase.id::text, jsonb_build_object('number', v_purchase.number)),
+                private.settle_purchase(v_purchase.id, 'decision');
         ELSE
-            PERFORM private.order_call(v_purchase.id, 'cancel', private.usd_cents(v_purchase.usd_amount), 'cancel');
+            PERFORM private.give_up(v_purchase);
         END IF;
-        PERFORM private.settle_purchase(v_purchase.id, 'decision');
     END LOOP;
     RETURN jsonb_build_object('expired', v_expired);
 END;

@@ -37,6 +37,30 @@ $$;
 COMMENT ON FUNCTION public.get_purchase_settings IS 'For finance: {limit_cents, threshold_cents, velocity, daily_threshold_cents, streamer_share_percent}.';
 GRANT EXECUTE ON FUNCTION public.get_purchase_settings TO authenticated, service_role;
 
+-- The ranges of the table's own rules, in the words and units of whoever sets them. An amount has ten digits, two of them cents.
+CREATE FUNCTION private.check_setting(p_changes jsonb, p_name text, p_least bigint, p_most bigint) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF coalesce((p_changes ->> p_name)::numeric NOT BETWEEN p_least AND p_most, true) THEN
+        PERFORM private.fail('LW087', format('%s is a whole number from %s to %s.', p_name, p_least, p_most), 'Use a number in this range.',
+            jsonb_build_object('setting', p_name, 'least', p_least, 'most', p_most));
+    END IF;
+END;
+$$;
+
+CREATE FUNCTION private.check_settings(p_changes jsonb) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM private.check_setting(p_changes, 'limit_cents', 1, 9999999999), private.check_setting(p_changes, 'threshold_cents', 0, 9999999999),
+        private.check_setting(p_changes, 'velocity', 1, 1000000), private.check_setting(p_changes, 'streamer_share_percent', 0, 100);
+    IF p_changes ->> 'daily_threshold_cents' IS NOT NULL THEN
+        PERFORM private.check_setting(p_changes, 'daily_threshold_cents', 0, 9999999999);
+    END IF;
+END;
+$$;
+
 CREATE FUNCTION public.configure_purchases(p_changes jsonb, p_reason text) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -50,6 +74,7 @@ BEGIN
     IF jsonb_typeof(p_changes) IS DISTINCT FROM 'object' OR (SELECT count(*) FROM jsonb_object_keys(v_changes)) <> 5 THEN
         PERFORM private.fail('LW006', 'There is no such setting.', 'Use limit_cents, threshold_cents, velocity, daily_threshold_cents, streamer_share_percent.');
     END IF;
+    PERFORM private.check_settings(v_changes);
     UPDATE private.money_settings
     SET purchase_limit = (v_changes ->> 'limit_cents')::bigint / 100.0, approval_threshold = (v_changes ->> 'threshold_cents')::bigint / 100.0,
         purchases_per_minute = (v_changes ->> 'velocity')::integer, daily_threshold = (v_changes ->> 'daily_threshold_cents')::bigint / 100.0,

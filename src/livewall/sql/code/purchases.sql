@@ -10,17 +10,18 @@ GRANT SELECT ON public.coin_purchases TO authenticated;
 CREATE FUNCTION private.usd_cents(p_usd_amount numeric) RETURNS bigint
 LANGUAGE sql IMMUTABLE
 RETURN (p_usd_amount * 100)::bigint;
-GRANT EXECUTE ON FUNCTION private.usd_cents TO anon, authenticated;
 
+-- Definer, for the threshold: callers hear which packs are over it, not where it is.
 CREATE FUNCTION public.list_coin_packs(p_platform text DEFAULT 'web') RETURNS jsonb
-LANGUAGE sql STABLE SECURITY INVOKER
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT coalesce(jsonb_agg(jsonb_build_object('id', c.id, 'title', c.title, 'coins', c.coins, 'platform', c.platform,
-        'usd_cents', private.usd_cents(c.usd_amount)) ORDER BY c.usd_amount), '[]')
-    FROM public.coin_packs AS c
+        'usd_cents', private.usd_cents(c.usd_amount), 'requires_approval', c.usd_amount > m.approval_threshold) ORDER BY c.usd_amount), '[]')
+    FROM public.coin_packs AS c CROSS JOIN private.money_settings AS m
     WHERE c.platform = p_platform AND c.is_active;
 END;
-COMMENT ON FUNCTION public.list_coin_packs IS 'What can be bought on a platform, cheapest first: [{id, title, coins, usd_cents, platform}].';
+COMMENT ON FUNCTION public.list_coin_packs IS
+    'What can be bought on a platform, cheapest first: [{id, title, coins, usd_cents, platform, requires_approval}].';
 GRANT EXECUTE ON FUNCTION public.list_coin_packs TO anon, authenticated;
 
 -- The state ---------------------------------------------------------------------------------------------------------
@@ -105,6 +106,17 @@ RETURN CASE WHEN p_purchase.status = 'held' THEN least(
     coalesce(p_purchase.captured_at, p_purchase.authorized_at) + interval '5 days',
     CASE WHEN p_purchase.captured_cents = 0 THEN p_purchase.capture_before - interval '12 hours' END) END;
 
+-- Of the coins that came, those that went to a debt. Only the ledger knows what was owed at that moment.
+CREATE FUNCTION private.repaid_coins(p_purchase_id uuid) RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT coalesce(sum(e.amount), 0)::bigint
+    FROM private.ledger_transactions AS t
+    JOIN public.ledger_entries AS e ON e.transaction_id = t.id
+    JOIN private.ledger_accounts AS a ON a.id = e.account_id
+    WHERE t.source_id = p_purchase_id AND t.kind = 'purchase' AND a.kind = 'debt';
+END;
+
 CREATE FUNCTION private.purchase_json(p_purchase public.coin_purchases) RETURNS jsonb
 LANGUAGE sql STABLE
 RETURN jsonb_build_object(
@@ -115,6 +127,7 @@ RETURN jsonb_build_object(
     'hold_reason', private.reason_to_hold(p_purchase), 'decide_by', private.decide_by(p_purchase), 'created_at', p_purchase.purchased_at,
     'completed_at', p_purchase.completed_at, 'currency', p_purchase.currency, 'authorized_cents', p_purchase.authorized_cents,
     'captured_cents', p_purchase.captured_cents, 'paid_coins', private.coins_paid(p_purchase),
+    'repaid_coins', CASE WHEN p_purchase.completed_at IS NULL THEN 0 ELSE private.repaid_coins(p_purchase.id) END,
     'refunded_cents', p_purchase.refunded_cents, 'refunded_coins', private.coins_paid(p_purchase) - p_purchase.posted_coins,
     'disputed_cents', p_purchase.disputed_cents);
 
