@@ -26,6 +26,7 @@ from tests.browser.money import (
     sign_up,
 )
 from tests.browser.site import Site
+from tests.browser.window import Window
 
 LARGE = "2,275,000 coins for $32,500.00"
 
@@ -81,7 +82,14 @@ async def test_coins_bought_become_a_gift_before_the_streamers_eyes(
 async def test_a_very_large_pack_waits_for_a_second_person(site: Site, open_in: OpenWindow) -> None:
     ben = await create_account(await open_in(site, 1), "ben")
     ben.forgive("403")
-    await buy(ben, LARGE)
+    await ben.page.get_by_role("link", name="Wallet: you have").click()
+    pack = ben.page.get_by_role("button", name=f"Buy {LARGE}", exact=True)
+    await expect(pack).to_have_accessible_description(re.compile("A second person approves it"))
+    await order(ben, LARGE)
+    await expect(ben.page.get_by_text("2,275,000 coins")).to_be_visible()
+    await expect(ben.page.get_by_text("after a second person has approved")).to_be_visible()
+    await choose(ben, "Pay")
+    await expect(ben.page.get_by_role("status").filter(has_text="reserved, not")).to_be_visible()
     await expect(newest_purchase(ben)).to_contain_text("Held for approval")
     await expect(newest_purchase(ben)).to_contain_text("Your card is not charged before that.")
     await expect_coins(ben, "0 coins")
@@ -170,10 +178,16 @@ async def test_an_admin_changes_from_where_on_a_second_person_is_asked(
     await open_console(gus)
     await page.get_by_role("link", name="Settings", exact=True).click()
     save = page.get_by_role("button", name="Save settings")
-    await page.get_by_label("Approval over, in US dollars").fill("five")
+    threshold = page.get_by_label("Approval over, in US dollars")
     await page.get_by_label("Reason").fill("A quiet week")
-    await expect(save).to_be_disabled()
-    await page.get_by_label("Approval over, in US dollars").fill("5.00")
+    for wrong in ("five", "999,999,999"):
+        await threshold.fill(wrong)
+        await expect(threshold).to_have_accessible_description(re.compile("from .0.00 to .99,999"))
+        await expect(save).to_be_disabled()
+    await threshold.fill("50,000")
+    await expect(page.get_by_text("so no purchase ever waits for a second")).to_be_visible()
+    await threshold.fill("5.00")
+    await expect(page.get_by_text("so no purchase ever waits for a second")).to_have_count(0)
     await save.click()
     await expect(page.get_by_text("The settings are saved.")).to_be_visible()
     await page.get_by_role("link", name="Audit", exact=True).click()
@@ -227,18 +241,59 @@ async def test_a_payment_may_be_confirmed_repeated_refused_and_late(
     await choose(ben, "Send the event again")
     await expect(newest_purchase(ben)).to_contain_text("Completed")
 
+    await order(ben, "70 coins for $0.99")
+    await choose(ben, "Delay")
+    await expect(newest_purchase(ben)).to_contain_text("Payment on its way")
+    await page.go_back()
+    # Its end is seen without anybody asking.
+    await expect(page.get_by_text("This is paid.")).to_be_visible()
+    await expect_coins(ben, "140 coins")
+
+
+@pytest.mark.spec("D4")
+async def test_what_is_not_paid_is_paid_or_given_up_in_another_tab(
+    site: Site, open_in: OpenWindow
+) -> None:
+    ben = await create_account(await open_in(site, 1), "ben")
+    ben.forgive("404", "422")
+    page = ben.page
     await order(ben, "350 coins for $4.99")
     await choose(ben, "Fail")
     await expect(newest_purchase(ben)).to_contain_text("Payment failed")
     await newest_purchase(ben).get_by_role("link").click()
-    await page.get_by_role("button", name="Go on to payment").click()
-    await choose(ben, "Pay")
-    await expect_coins(ben, "420 coins")
+    other = Window(await ben.context.new_page(), ben.url, "ben")
+    await other.page.goto(page.url)
+    for tab in (page, other.page):
+        await tab.get_by_role("button", name="Go on to payment").click()
+        await expect(tab.get_by_text("The bank refused the payment.")).to_be_visible()
+    # One tab pays; the other presses before it has heard of that.
+    async with httpx.AsyncClient(trust_env=False) as elsewhere:
+        payment = page.url.rpartition("/")[2]
+        await page.route("**/pay", lambda route: _paid_before(route, elsewhere, site, payment))
+        await choose(ben, "Pay")
+    await expect(page.get_by_role("alert")).to_contain_text("This is how the payment stands now.")
+    for tab in (page, other.page):
+        await expect(tab.get_by_text("This is paid.")).to_be_visible()
+        await expect(tab.get_by_role("button", name="Fail")).to_have_count(0)
+    await expect_coins(ben, "350 coins")
 
     await order(ben, "70 coins for $0.99")
-    await choose(ben, "Delay")
-    await expect(newest_purchase(ben)).to_contain_text("Payment on its way")
-    await expect_coins(ben, "490 coins")
+    await other.open("/wallet")
+    await newest_purchase(other).get_by_role("button", name="Cancel P-2").click()
+    await expect(newest_purchase(other)).to_contain_text("Cancelled")
+    await expect(newest_purchase(other).get_by_role("button")).to_have_count(0)
+    await expect(page.get_by_text("This payment is cancelled.")).to_be_visible()
+    await ben.open("/sandbox/pay/sbp_unknown")
+    await expect(page.get_by_text("There is no such payment")).to_be_visible()
+    await page.get_by_role("link", name="Back to the wallet").click()
+    await expect(page.get_by_role("heading", name="Wallet", exact=True)).to_be_visible()
+
+
+async def _paid_before(
+    route: Route, elsewhere: httpx.AsyncClient, site: Site, payment: str
+) -> None:
+    await elsewhere.post(f"{site.url}/api/sandbox/payments/{payment}/pay")
+    await route.continue_()
 
 
 @pytest.mark.spec("D1")
@@ -250,10 +305,13 @@ async def test_a_guest_is_told_why_an_account_is_needed_and_keeps_the_wall(
     await ana.go_live()
     ben = await (await open_in(site, 1)).continue_as_guest()
     place = await ben.place(ana.name)
-    ben.forgive("409")
-    await ben.page.get_by_role("button", name=f"Send Rose for {ana.name}, 10 coins").click()
+    crown = ben.page.get_by_role("button", name=f"Send Crown for {ana.name}, 5,000 coins")
+    await expect(crown).to_have_accessible_description(
+        "Crown costs 5,000 coins, and you have 0 coins."
+    )
+    await crown.press("Enter")
     note = ben.page.get_by_role("alert")
-    await expect(note).to_contain_text("Rose costs 10 coins, and you have fewer.")
+    await expect(note).to_contain_text("Crown costs 5,000 coins, and you have 0 coins.")
     await note.get_by_role("link", name="Open the wallet").click()
     await expect(ben.page.get_by_text("Buying coins needs an account")).to_be_visible()
     await expect(ben.page.get_by_role("button", name="Buy 70 coins for $0.99")).to_be_disabled()
@@ -270,6 +328,9 @@ async def test_a_guest_is_told_why_an_account_is_needed_and_keeps_the_wall(
     await expect_coins(ben, "70 coins")
     await ben.page.get_by_role("link", name="Wall", exact=True).click()
     assert await ben.place(ana.name) == place
+    # What was said to the guest is not true any more.
+    await expect(crown).to_have_accessible_description(re.compile("you have 70 coins"))
+    await expect(ben.page.get_by_role("alert")).to_have_count(0)
 
 
 @pytest.mark.spec("D4")
@@ -324,6 +385,11 @@ async def test_what_is_asked_again_after_a_lost_answer_happens_once(
     pack = ben.page.get_by_role("button", name="Buy 70 coins for $0.99")
     await pack.click()
     await expect(ben.page.get_by_role("alert")).to_contain_text("can not be reached")
+    await newest_purchase(ben).get_by_role("link").click()
+    await expect(ben.page.get_by_role("button", name="Go on to payment")).to_be_visible()
+    await expect(ben.page.get_by_role("alert")).to_have_count(0)
+    await ben.page.get_by_role("link", name="Wallet", exact=True).click()
+    await expect(ben.page.get_by_role("alert")).to_have_count(0)
     await pack.click()
     await choose(ben, "Pay")
     await expect_coins(ben, "70 coins")
@@ -352,10 +418,9 @@ async def test_who_owes_is_told_so_and_how_it_ends(site: Site, open_in: OpenWind
     fay = await create_staff(site, await open_in(site, 0), "fay")
     await refund(fay, purchase)
     await expect_coins(ben, "0 coins")
-    ben.forgive("403")
-    await ben.page.get_by_role("button", name=f"Send Rose for {ana.name}, 10 coins").click()
+    await ben.page.get_by_role("button", name=f"Send Rose for {ana.name}, 10 coins").press("Enter")
     note = ben.page.get_by_role("alert")
-    await expect(note).to_contain_text("You owe coins, so gifts are on hold.")
+    await expect(note).to_contain_text("You owe 50 coins, so gifts are on hold.")
     await note.get_by_role("link", name="Open the wallet").click()
     await expect(ben.page.get_by_text("You owe 50 coins, and until that is repaid")).to_be_visible()
     await expect_lines(
@@ -369,3 +434,7 @@ async def test_who_owes_is_told_so_and_how_it_ends(site: Site, open_in: OpenWind
     await buy(ben, "350 coins for $4.99")
     await expect_coins(ben, "300 coins")
     await expect(ben.page.get_by_text("You owe")).to_have_count(0)
+    await newest_purchase(ben).get_by_role("link").click()
+    await expect(ben.page.get_by_test_id("receipt")).to_contain_text(
+        "50 coins repaid what you owed. The other 300 coins went into your wallet."
+    )

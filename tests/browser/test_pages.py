@@ -105,7 +105,7 @@ async def money_pages(site: Site, window: Window, name: str) -> AsyncGenerator[s
     await expect(page.locator(".skeleton")).to_have_count(0)
     yield "wallet-of-a-guest"
     await create_staff(site, window, "fay", "admin")
-    await order(window, "700 coins for $9.99")
+    await order(window, "7,000 coins for $99.99")
     yield "sandbox"
     await choose(window, "Ask for confirmation")
     await expect(page.get_by_role("button", name="Yes, it is me")).to_be_visible()
