@@ -29,7 +29,7 @@ export function GiftTray({ to, sent }: { to: GiftTarget; sent?: () => void }) {
       </span>
       <Choices to={to} sent={sent} tell={tell} />
       {has !== null && (
-        <span class="quiet small numbers tray-balance">
+        <p class="quiet small numbers tray-balance">
           You have {coins(has.coins)}
           {giftTypes.value?.some((gift) => obstacle(gift, has)) && (
             <>
@@ -37,7 +37,7 @@ export function GiftTray({ to, sent }: { to: GiftTarget; sent?: () => void }) {
               · <Link href="/wallet">{has.is_frozen ? "Repay what you owe" : "Get more"}</Link>
             </>
           )}
-        </span>
+        </p>
       )}
       {told.value && isStillTrue(told.value.trouble, told.value.with, has) && <Note trouble={told.value.trouble} />}
     </div>

@@ -88,7 +88,7 @@ function Card({ payment, purchase, path, moved, reload }: CardProps) {
         )}
         P-{payment.number} · {payment.id}
       </p>
-      {isReserved(payment) && <p class="quiet">The amount is only reserved on your card. It is charged after a second person has approved the purchase.</p>}
+      {isReserved(payment) && <p class="quiet sandbox-status">The amount is only reserved on your card. It is charged after a second person has approved the purchase.</p>}
       <p class="sandbox-status" role="status">
         {standing(payment)} {purchase && payment.status !== "open" && <Link href={receiptPath(purchase.id)}>Open the receipt</Link>}
       </p>

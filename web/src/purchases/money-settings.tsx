@@ -107,6 +107,7 @@ interface FieldProps {
 
 function Field({ field: { name, label, hint, isMoney }, draft, isOpen, write }: FieldProps) {
   const wrong = fieldProblem(name, draft);
+  const notice = name === "threshold" ? thresholdHint(draft) : null;
   const id = `setting-${name}`;
   return (
     <div class="labelled">
@@ -123,8 +124,9 @@ function Field({ field: { name, label, hint, isMoney }, draft, isOpen, write }: 
         onInput={(event) => write(event.currentTarget.value)}
       />
       <small id={`${id}-hint`} class={wrong ? "form-problem" : "quiet"} aria-live="polite">
-        {wrong ?? [hint, name === "threshold" && thresholdHint(draft)].filter(Boolean).join(" ")}
+        {wrong ?? hint}
       </small>
+      {notice && <small role="status">{notice}</small>}
     </div>
   );
 }
