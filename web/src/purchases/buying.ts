@@ -31,9 +31,15 @@ export async function buy(pack: CoinPack): Promise<void> {
   });
 }
 
-/** Goes on with what was left before paying, in whichever tab or on whichever device that was. */
-export async function goOnPaying(purchase: Purchase): Promise<void> {
-  await opening(purchase.id, async () => go(await post<Started>(`${apiPath(purchase.id)}/payment`)));
+/** Goes on with what was left before paying, in whichever tab or on whichever device; the purchase if there is no way to. */
+export async function goOnPaying(purchase: Purchase): Promise<Purchase | undefined> {
+  let now: Purchase | undefined;
+  await opening(purchase.id, async () => {
+    const started = await post<Started>(`${apiPath(purchase.id)}/payment`);
+    go(started);
+    if (started.checkout === null) now = started.purchase;
+  });
+  return now;
 }
 
 /** The provider has the last word: unless it is cancelled already, what became of it is heard a moment later. */

@@ -14,6 +14,11 @@ export function Unpaid({ purchase }: { purchase: Purchase }) {
     problem.value = null;
     run().catch((error: unknown) => (problem.value = inWords(error)));
   };
+  const pay = async (): Promise<void> => {
+    const now = await goOnPaying(purchase);
+    // Begun with a payment provider that is not the site's any more.
+    if (now !== undefined && purchaseWords(now).stage === "you") problem.value = "This can not be paid here any more. Cancel it, and choose a pack again.";
+  };
   const end = async (): Promise<void> => {
     isEnding.value = true;
     try {
@@ -32,7 +37,7 @@ export function Unpaid({ purchase }: { purchase: Purchase }) {
           {problem.value}
         </p>
       )}
-      <button type="button" class="button primary" disabled={isBusy} onClick={() => attempt(() => goOnPaying(purchase))}>
+      <button type="button" class="button primary" disabled={isBusy} onClick={() => attempt(pay)}>
         {buying.value === purchase.id ? "Opening…" : "Go on to payment"}
         {which}
       </button>
