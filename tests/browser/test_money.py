@@ -271,7 +271,7 @@ async def test_what_is_not_paid_is_paid_or_given_up_in_another_tab(
         payment = page.url.rpartition("/")[2]
         await page.route("**/pay", lambda route: _paid_before(route, elsewhere, site, payment))
         await choose(ben, "Pay")
-    await expect(page.get_by_role("alert")).to_contain_text("This is how the payment stands now.")
+        await expect(page.get_by_role("alert")).to_contain_text("how the payment stands now.")
     for tab in (page, other.page):
         await expect(tab.get_by_text("This is paid.")).to_be_visible()
         await expect(tab.get_by_role("button", name="Fail")).to_have_count(0)
