@@ -13,6 +13,7 @@ from livewall import db
 from livewall.errors import Refusal
 from tests.databases import Database, Person, data_folder
 from tests.shell import Shell, on
+from tests.sql.money import ACT
 
 SETTINGS = {"LIVEWALL_SECRET": "a secret of at least thirty-two bytes", "LIVEWALL_PAYMENTS": "none"}
 
@@ -69,7 +70,7 @@ async def _report(database: Database, buyer: Person, cents: int, currency: str) 
         f"evt_{uuid4()}",
         json.dumps([fact]),
     )
-    await service.execute("SELECT public.process_payment_events()")
+    await service.execute(ACT)
     return purchase_id
 
 

@@ -31,7 +31,7 @@ $$;
 CREATE FUNCTION pg_temp.heard(event text, fact jsonb) RETURNS text LANGUAGE sql AS $$
     SELECT receive_payment_event('sandbox', event, fact ->> 'kind', event, '{}',
         jsonb_build_array(fact || '{"payment_id": "pay_example", "currency": "usd", "at": "2026-11-25T12:00:00Z"}'));
-    SELECT process_payment_events();
+    SELECT process_payment_event('sandbox', event);
     SELECT 'the purchase is ' || status FROM coin_purchases WHERE provider_payment_id = 'pay_example';
 $$;
 

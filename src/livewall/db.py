@@ -136,7 +136,7 @@ class Database:
             with contextlib.suppress(asyncpg.InterfaceError):
                 connection.terminate()
             raise Refusal("database_away") from error
-        except (TimeoutError, asyncpg.QueryCanceledError) as error:
+        except (TimeoutError, asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError) as error:
             raise Refusal("database_away", "The database took too long.") from error
         except RETRIABLE:
             raise

@@ -46,6 +46,16 @@ PROVIDER_CALLS = Counter(
     "What payment providers were told to do: ok, again (will be retried) or failed (for good)",
     ["provider", "call", "result"],
 )
+PAYMENT_EVENTS = Counter(
+    "livewall_payment_events_total",
+    "What became of what providers reported; left: something was locked; broke: see the log",
+    ["provider", "outcome"],
+)
+OLDEST_EVENT = Gauge(
+    "livewall_payment_event_oldest_seconds",
+    "How long the oldest event waits, or has failed; 0 for none",
+    ["outcome"],
+)
 REQUESTS = Histogram("livewall_http_seconds", "HTTP requests", ["method", "status"], buckets=FAST)
 
 

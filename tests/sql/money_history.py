@@ -44,7 +44,7 @@ $$;
 CREATE FUNCTION private.test_tell(p_event text, p_facts jsonb) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM public.receive_payment_event('sandbox', p_event, 'x', p_event, '{}', p_facts);
-    PERFORM public.process_payment_events(10);
+    PERFORM public.process_payment_event('sandbox', p_event);
     RETURN (SELECT outcome FROM private.payment_events WHERE event_id = p_event);
 END $$;
 """

@@ -75,7 +75,7 @@ BEGIN
             v_event := gen_random_uuid()::text;
             PERFORM public.receive_payment_event(
                 'sandbox', v_event, 'x', v_event, '{}', jsonb_build_array(v_step));
-            PERFORM public.process_payment_events(1);
+            PERFORM public.process_payment_event('sandbox', v_event);
         END IF;
         IF p_decision IS NOT NULL AND (SELECT status FROM coin_purchases WHERE id = v_id) = 'held' THEN
             PERFORM public.decide_purchase(v_id, p_decision, 'as soon as it can be');

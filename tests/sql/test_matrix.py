@@ -100,9 +100,9 @@ FUNCTIONS = {
         public.attach_payment public.create_coin_purchase public.deliver_outbox public.process_gifts
         public.expire_purchases public.finish_provider_call public.fold_ledger
         public.get_payment_event public.get_purchase public.process_coin_purchase
-        public.process_payment_events
+        public.process_payment_event
         public.receive_payment_event public.replay_payment_event public.take_events
-        public.take_provider_calls
+        public.take_payment_events public.take_provider_calls
         public.act_on_sandbox_payment public.cancel_sandbox_payment
         public.capture_sandbox_payment public.create_sandbox_payment public.get_sandbox_payment
         public.note_sandbox_delivery public.refund_sandbox_payment public.take_sandbox_events

@@ -11,6 +11,7 @@ import pytest
 from livewall.code_catalog import Connection
 from tests.databases import Database, Person
 from tests.sql.money import (
+    ACT,
     COINS,
     LARGE,
     LARGE_CENTS,
@@ -24,7 +25,22 @@ DEADLOCKS = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_data
 GIFT = "SELECT public.process_gift($1, 'rose', 1, NULL, $2)"
 WALLETS = "SELECT sum(balance)::bigint FROM private.ledger_accounts WHERE kind = 'wallet'"
 TELL = "SELECT public.receive_payment_event('sandbox', $1, 'x', 'digest', '{}', $2)"
-ACT = "SELECT public.process_payment_events()"
+# What somebody had locked, or another server had taken; due again a second later.
+ACT_ON_THE_LEFT = """
+SELECT public.process_payment_event(payment_provider, event_id)
+FROM private.payment_events WHERE outcome IN ('waiting', 'parked')
+"""
+
+
+async def act_on_some(server: Connection) -> int:
+    """Act on events that wait as a server does, each in a transaction of its own: how many."""
+    taken = await server.fetchval("SELECT public.take_payment_events(3)")
+    events = json.loads(taken)["events"]
+    for event in events:
+        await server.execute(
+            "SELECT public.process_payment_event($1, $2)", event["provider"], event["event_id"]
+        )
+    return len(events)
 
 
 async def codes(work: Sequence[Awaitable[object]]) -> list[str]:
@@ -312,8 +328,8 @@ async def test_servers_that_act_on_the_same_payments_never_deadlock(database: Da
     deciding = await database.as_person(clerk)
 
     async def act(worker: Connection) -> None:
-        for _ in range(8):
-            await worker.execute("SELECT public.process_payment_events(20)")
+        while await act_on_some(worker):
+            pass
 
     async def decide_all() -> None:
         for purchase, _ in waiting:
@@ -323,6 +339,7 @@ async def test_servers_that_act_on_the_same_payments_never_deadlock(database: Da
 
     await asyncio.gather(*(act(worker) for worker in workers), decide_all())
     admin = await database.admin()
+    await admin.execute(ACT_ON_THE_LEFT)
     failed = "SELECT error FROM private.payment_events WHERE outcome <> 'applied'"
     assert [row["error"] for row in await admin.fetch(failed)] == []
     assert await admin.fetchval(WALLETS) == 4 * (10_000 - 600 + 2_275_000)

@@ -160,9 +160,9 @@ SCENARIOS = [
         PACK,
         (
             captured(P, CENTS, currency="eur"),
-            refund(P, "r", CENTS),
-            refund(P, "r", CENTS, "failed"),
-            dispute(P, "d", 100, "lost"),
+            refund(P, "r", CENTS, currency="eur"),
+            refund(P, "r", CENTS, "failed", currency="eur"),
+            dispute(P, "d", 100, "lost", currency="eur"),
         ),
         "dispute_lost",
     ),
@@ -193,7 +193,7 @@ SCENARIOS = [
     Scenario(
         "one amount in two currencies",
         PACK,
-        (captured(P), captured(P, currency="eur"), refund(P, "r", 100)),
+        (captured(P), captured(P, currency="eur"), refund(P, "r", 100, currency="eur")),
         "held",
     ),
     Scenario(
@@ -203,9 +203,44 @@ SCENARIOS = [
             captured(P),
             captured(P, currency="eur"),
             captured(P, currency="sek"),
-            refund(P, "r", CENTS),
+            refund(P, "r", CENTS, currency="sek"),
         ),
         "refunded",
+    ),
+    Scenario(
+        "refunded and disputed in another currency than paid",
+        PACK,
+        (
+            captured(P),
+            refund(P, "r", CENTS, currency="krw"),
+            dispute(P, "d", CENTS, currency="krw"),
+            refund(P, "s", 100),
+        ),
+        "completed",
+    ),
+    Scenario(
+        "the amount of a dispute is corrected as it is lost",
+        PACK,
+        (
+            captured(P),
+            dispute(P, "d", 100),
+            dispute(P, "d", 400),
+            dispute(P, "d", 700, "lost"),
+        ),
+        "dispute_lost",
+    ),
+    Scenario(
+        "the amount of a refund is corrected, and its currency",
+        PACK,
+        (
+            captured(P),
+            refund(P, "r", 100, "pending"),
+            refund(P, "r", 700, currency="eur"),
+            refund(P, "r", 700),
+            refund(P, "s", 300),
+            refund(P, "s", 200, "failed"),
+        ),
+        "completed",
     ),
     Scenario(
         "a part in another currency, then all of it",

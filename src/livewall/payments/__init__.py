@@ -5,10 +5,12 @@ what became of them. Whatever it reports is boiled down to facts, the only words
 the database understands. Each provider has a module here, and nobody else knows its names.
 """
 
+import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast
 from uuid import UUID
 
 import msgspec
@@ -19,8 +21,15 @@ from livewall.settings import Settings
 if TYPE_CHECKING:
     from livewall.db import Database
 
-# Its one spelling in JSON, where the backslash is not an escaped one itself.
-NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+# Every escape of a JSON text, so that a backslash which is escaped itself begins none: a whole pair
+# of surrogates, what PostgreSQL stores in no text (U+0000, half a pair), any other.
+ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(?P<unstorable>u0000|u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+# Longer integers and greater numbers than these fit no type of ours.
+MOST_DIGITS = 18
 
 
 # A call to a provider may take so long. It is taken for 30 s at least (take_provider_calls): we
@@ -224,13 +233,31 @@ def open_provider(settings: Settings, database: "Database") -> PaymentProvider |
 def read_payload(body: bytes) -> dict[str, object]:
     """Read the JSON object of a report. Raises Refusal `invalid_message` for anything else.
 
-    The character U+0000, which PostgreSQL stores in no text, becomes U+FFFD: a genuine report is
-    kept whatever it says.
+    A genuine report is kept whatever it says: characters that PostgreSQL stores in no text become
+    U+FFFD, numbers that are too large to be a number here stay as the text they were.
     """
+    said = ESCAPE.sub(_storable, body).decode(errors="replace")
     try:
-        return msgspec.json.decode(NUL.sub(rb"\1\\ufffd", body), type=dict[str, object])
-    except (msgspec.DecodeError, RecursionError):
-        raise Refusal("invalid_message", "The body is no JSON object.") from None
+        payload: object = json.loads(
+            said, parse_int=_integer, parse_float=_number, parse_constant=str
+        )
+    except (ValueError, RecursionError):
+        payload = None
+    if not isinstance(payload, dict):
+        raise Refusal("invalid_message", "The body is no JSON object.")
+    return cast("dict[str, object]", payload)
+
+
+def _storable(escape: re.Match[bytes]) -> bytes:
+    return rb"\ufffd" if escape["unstorable"] else escape[0]
+
+
+def _integer(digits: str) -> int | str:
+    return int(digits) if len(digits) <= MOST_DIGITS else digits
+
+
+def _number(digits: str) -> float | str:
+    return number if math.isfinite(number := float(digits)) else digits
 
 
 def as_arguments(facts: Sequence[Fact]) -> list[dict[str, object]]:

@@ -23,7 +23,8 @@ from livewall.payments import (
 )
 
 AT_ONCE = 10
-EVENTS_AT_ONCE = 100
+# Of the pool's ten connections, so that events that take long leave some to everybody else.
+EVENTS_AT_ONCE = 3
 log = structlog.get_logger()
 
 
@@ -47,8 +48,14 @@ class Outcome(msgspec.Struct, frozen=True):
     is_final: bool = False
 
 
-class _Processed(msgspec.Struct):
-    processed: int
+class _Event(msgspec.Struct, frozen=True):
+    provider: str
+    event_id: str
+
+
+class _Due(msgspec.Struct):
+    events: list[_Event]
+    oldest_seconds: dict[str, float | None]
 
 
 class Settlement:
@@ -77,13 +84,31 @@ class Settlement:
                 log.exception("settlement_broke")
 
     async def process_events(self) -> None:
-        """Act on every stored event that is due. Raises Refusal."""
-        processed = EVENTS_AT_ONCE
-        while processed == EVENTS_AT_ONCE:
-            answer = await self._database.call(
-                SERVICE, "process_payment_events", _Processed, p_limit=EVENTS_AT_ONCE
+        """Act on every stored event that is due, each by itself. Raises Refusal."""
+        taken = EVENTS_AT_ONCE
+        while taken == EVENTS_AT_ONCE:
+            due = await self._database.call(
+                SERVICE, "take_payment_events", _Due, p_limit=EVENTS_AT_ONCE
             )
-            processed = answer.processed
+            for outcome, seconds in due.oldest_seconds.items():
+                metrics.OLDEST_EVENT.labels(outcome).set(seconds or 0)
+            await asyncio.gather(*(self._process(event) for event in due.events))
+            taken = len(due.events)
+
+    async def _process(self, event: _Event) -> None:
+        """Act on one event; whatever it breaks, those behind it are acted on, too."""
+        try:
+            outcome = await self._database.find(
+                SERVICE,
+                "process_payment_event",
+                str,
+                p_provider=event.provider,
+                p_event_id=event.event_id,
+            )
+        except Refusal as refusal:
+            outcome = "broke"
+            log.warning("payment_event_broke", code=refusal.code, event=event.event_id)
+        metrics.PAYMENT_EVENTS.labels(event.provider, outcome or "left").inc()
 
     async def perform_calls(self) -> None:
         """Tell providers what is due. Raises Refusal if the database is away."""

@@ -133,7 +133,7 @@ BEGIN ATOMIC
         SELECT r.amount_cents, r.status, EXISTS (
             SELECT FROM private.provider_calls AS p WHERE p.purchase_id = r.purchase_id AND p.refund_id = r.refund_id) AS is_answer
         FROM private.refunds AS r
-        WHERE r.purchase_id = p_purchase.id
+        WHERE r.purchase_id = p_purchase.id AND r.currency = p_purchase.currency
     ), ordered AS (
         SELECT p.amount_cents, p.attempts > 0 AS is_sent,
                row_number() OVER (PARTITION BY p.amount_cents, p.attempts > 0 ORDER BY p.id) AS n
@@ -310,7 +310,8 @@ GRANT EXECUTE ON FUNCTION public.take_provider_calls TO service_role;
 
 CREATE FUNCTION public.finish_provider_call(p_call_id bigint, p_facts jsonb DEFAULT NULL, p_error text DEFAULT NULL, p_is_final boolean DEFAULT false)
 RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+-- A purchase that somebody keeps locked is left: the call is made again, and does nothing twice.
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s'
 AS $$
 DECLARE
     v_call private.provider_calls;

@@ -6,10 +6,10 @@ CREATE FUNCTION private.redact_payment_events(p_profile_id uuid) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     UPDATE private.payment_events AS e
-    SET payload = '{"redacted": true}',
-        facts = (SELECT jsonb_agg(f.fact - 'card_country') FROM jsonb_array_elements(e.facts) AS f (fact))
+    SET payload = private.redacted(), facts = private.redacted_facts(e.facts)
     FROM public.coin_purchases AS c
-    WHERE c.profile_id = p_profile_id AND e.payment_provider = c.payment_provider AND e.payment_id = c.provider_payment_id;
+    WHERE c.profile_id = p_profile_id AND e.payment_provider = c.payment_provider AND e.payment_id = c.provider_payment_id
+        AND e.payload <> private.redacted();
 END;
 
 -- Servers have told it to their sockets long ago, but it stays for a while.
@@ -41,13 +41,12 @@ BEGIN
 END;
 $$;
 
--- Everything that is written about a buyer is written before this or sees that they are gone: events, purchases and a
--- click on a pack wait for these locks, which are taken in the order in which events are acted on.
+-- Everything that is written about a buyer is written before this or sees that they are gone: purchases and a click on a
+-- pack wait for these locks, an event is left until they are gone. They are this buyer's alone: whoever leaves keeps nobody else.
 CREATE FUNCTION private.lock_all_of_buyer(p_profile_id uuid) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM private.lock_payment_events();
     PERFORM private.lock_buyer(p_profile_id);
     PERFORM FROM public.coin_purchases WHERE profile_id = p_profile_id ORDER BY id FOR NO KEY UPDATE;
 END;
@@ -158,6 +157,7 @@ AS $$
 DECLARE
     v_sessions_until timestamptz := private.clock() - (SELECT sessions_kept FROM private.settings);
     v_intervals_until timestamptz := private.clock() - (SELECT intervals_kept FROM private.settings);
+    v_steps_until timestamptz := private.clock() - (SELECT payment_steps_kept FROM private.settings);
     v_removed integer;
 BEGIN
     -- By their sessions guests are found, which therefore go with their guest and not before.
@@ -183,12 +183,20 @@ BEGIN
             SELECT id FROM private.live_intervals WHERE ended_at < v_intervals_until
             ORDER BY ended_at LIMIT p_most FOR UPDATE SKIP LOCKED)
         RETURNING id
+    ), refused_cards AS (
+        -- Anybody can have as many as they like, for nothing. Reports of money stay.
+        DELETE FROM private.payment_events WHERE (payment_provider, event_id) IN (
+            SELECT payment_provider, event_id FROM private.payment_events
+            WHERE outcome IN ('applied', 'ignored') AND private.is_without_money(facts) AND received_at < v_steps_until
+            ORDER BY received_at LIMIT p_most FOR UPDATE SKIP LOCKED)
+        RETURNING event_id
     )
     SELECT (SELECT count(*) FROM ended_sessions) + (SELECT count(*) FROM ended_publishing) + (SELECT count(*) FROM ended_live)
+        + (SELECT count(*) FROM refused_cards)
     INTO v_removed;
     RETURN v_removed;
 END;
 $$;
 COMMENT ON FUNCTION public.remove_old_records IS
-    'Removes idle guests, and sessions and intervals that ended long ago, every few seconds: how many records.';
+    'Removes idle guests, and sessions, intervals and steps of payments that ended long ago, every few seconds: how many records.';
 GRANT EXECUTE ON FUNCTION public.remove_old_records TO service_role;

@@ -69,68 +69,114 @@ BEGIN
 END;
 $$;
 
--- A payment of somebody who is gone: what was heard of it, facts or none, tells nothing of them any more.
-CREATE FUNCTION private.redact_if_gone(p_provider text, p_payment_id text) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    PERFORM private.redact_payment_events(c.profile_id) FROM public.coin_purchases AS c
-    WHERE c.payment_provider = p_provider AND c.provider_payment_id = p_payment_id AND NOT private.has_profile(c.profile_id);
-END;
-$$;
+-- What is left of a report about somebody who is gone.
+CREATE FUNCTION private.redacted() RETURNS jsonb
+LANGUAGE sql IMMUTABLE
+RETURN '{"redacted": true}'::jsonb;
 
--- Whatever an event does to us, it stays in the inbox with what went wrong, and is tried again.
+CREATE FUNCTION private.redacted_facts(p_facts jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE
+RETURN (SELECT jsonb_agg(f.fact - 'card_country') FROM jsonb_array_elements(p_facts) AS f (fact));
+
+CREATE FUNCTION private.is_payment_of_nobody(p_provider text, p_payment_id text) RETURNS boolean
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+RETURN EXISTS (
+    SELECT FROM public.coin_purchases AS c
+    WHERE c.payment_provider = p_provider AND c.provider_payment_id = p_payment_id AND NOT private.has_profile(c.profile_id));
+
+-- Whatever an event does to us, it stays in the inbox with what went wrong, and is tried again. Facts or none, it tells
+-- nothing of somebody who is gone; it alone is redacted, for what came before it was redacted then.
 CREATE FUNCTION private.process_event(p_event private.payment_events) RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_outcome text;
     v_error text;
+    v_is_of_nobody boolean;
 BEGIN
     BEGIN
         v_outcome := private.act_on_event(p_event);
-    EXCEPTION WHEN OTHERS THEN
-        v_outcome := 'failed';
-        v_error := format('%s: %s', SQLSTATE, SQLERRM);
+    EXCEPTION
+        -- Nothing is wrong with the event: another transaction is at its purchase.
+        WHEN lock_not_available OR deadlock_detected THEN RAISE;
+        WHEN OTHERS THEN
+            v_outcome := 'failed';
+            v_error := format('%s: %s', SQLSTATE, SQLERRM);
     END;
+    v_is_of_nobody := private.is_payment_of_nobody(p_event.payment_provider, p_event.payment_id);
     UPDATE private.payment_events AS e
-    SET outcome = v_outcome, error = v_error, attempts = e.attempts + 1,
-        next_attempt_at = private.clock() + least(interval '1 hour', interval '1 second' * 2 ^ least(e.attempts, 12))
+    SET outcome = v_outcome, error = v_error,
+        payload = CASE WHEN v_is_of_nobody THEN private.redacted() ELSE e.payload END,
+        facts = CASE WHEN v_is_of_nobody THEN private.redacted_facts(e.facts) ELSE e.facts END
     WHERE e.payment_provider = p_event.payment_provider AND e.event_id = p_event.event_id;
-    PERFORM private.redact_if_gone(p_event.payment_provider, p_event.payment_id);
     RETURN v_outcome;
 END;
 $$;
 
--- One at a time: two servers would wait for each other's wallets.
-CREATE FUNCTION private.lock_payment_events() RETURNS void
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-RETURN pg_advisory_xact_lock(hashtextextended('payment events', 0));
+-- How long the oldest event has waited that was not acted on, or that failed, in seconds; null for none.
+CREATE FUNCTION private.oldest_event_seconds(p_outcome text) RETURNS double precision
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN (
+        SELECT extract(epoch FROM private.clock() - min(e.received_at))
+        FROM private.payment_events AS e
+        WHERE e.outcome = p_outcome AND e.outcome IN ('waiting', 'failed'));
+END;
+$$;
 
-CREATE FUNCTION public.process_payment_events(p_limit integer DEFAULT 100) RETURNS jsonb
+-- Events to act on now, each in a transaction of its own: so one event holds the locks of one payment, and what one comes
+-- to touches no other. The attempt is counted here, before: an event that breaks whatever acts on it, by a statement that
+-- takes too long or a crash, is behind all the others by then. Whoever takes one twice does nothing twice.
+CREATE FUNCTION public.take_payment_events(p_limit integer DEFAULT 10) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     -- In a variable: an index serves no volatile function.
     v_now timestamptz := private.clock();
-    v_events private.payment_events[];
-    v_event private.payment_events;
+    v_events jsonb;
 BEGIN
-    PERFORM private.lock_payment_events();
-    v_events := ARRAY(
-        SELECT e FROM private.payment_events AS e
+    WITH due AS (
+        SELECT e.payment_provider, e.event_id, e.next_attempt_at FROM private.payment_events AS e
         -- The parked, too: their payment may have been attached by a transaction that did not see them parked yet.
         WHERE e.outcome IN ('waiting', 'failed', 'parked') AND e.next_attempt_at <= v_now
-        ORDER BY e.next_attempt_at LIMIT p_limit FOR UPDATE SKIP LOCKED);
-    PERFORM private.lock_purchases_of(v_events);
-    FOREACH v_event IN ARRAY v_events LOOP
-        PERFORM private.process_event(v_event);
-    END LOOP;
-    RETURN jsonb_build_object('processed', cardinality(v_events));
+        ORDER BY e.next_attempt_at LIMIT p_limit FOR UPDATE SKIP LOCKED
+    ), taken AS (
+        UPDATE private.payment_events AS e
+        SET attempts = e.attempts + 1,
+            next_attempt_at = v_now + least(interval '1 hour', interval '1 second' * 2 ^ least(e.attempts, 12))
+        FROM due AS d WHERE e.payment_provider = d.payment_provider AND e.event_id = d.event_id
+        RETURNING e.payment_provider, e.event_id, d.next_attempt_at
+    )
+    SELECT coalesce(jsonb_agg(jsonb_build_object('provider', t.payment_provider, 'event_id', t.event_id)
+        ORDER BY t.next_attempt_at), '[]') INTO v_events
+    FROM taken AS t;
+    RETURN jsonb_build_object('events', v_events, 'oldest_seconds', jsonb_build_object(
+        'waiting', private.oldest_event_seconds('waiting'), 'failed', private.oldest_event_seconds('failed')));
 END;
 $$;
-COMMENT ON FUNCTION public.process_payment_events IS 'Acts on the events that wait: {processed}. Run every second.';
-GRANT EXECUTE ON FUNCTION public.process_payment_events TO service_role;
+COMMENT ON FUNCTION public.take_payment_events IS 'Events to act on now, and how old the oldest are: {events: [{provider, event_id}], oldest_seconds: {waiting, failed}}. Ask every second.';
+GRANT EXECUTE ON FUNCTION public.take_payment_events TO service_role;
+
+-- Purchases are locked before the event, as by whoever forgets their buyer. It waits for nobody for long: what another
+-- transaction holds is left for the next attempt, so that no lock of anybody keeps the events of others.
+CREATE FUNCTION public.process_payment_event(p_provider text, p_event_id text) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '250ms'
+AS $$
+DECLARE
+    v_event private.payment_events;
+BEGIN
+    PERFORM private.lock_purchases_of(p_provider, p_event_id);
+    SELECT * INTO v_event FROM private.payment_events AS e
+    WHERE e.payment_provider = p_provider AND e.event_id = p_event_id AND e.outcome IN ('waiting', 'failed', 'parked')
+    FOR UPDATE SKIP LOCKED;
+    RETURN CASE WHEN v_event.event_id IS NOT NULL THEN to_jsonb(private.process_event(v_event)) END;
+EXCEPTION
+    WHEN lock_not_available THEN RETURN NULL;
+END;
+$$;
+COMMENT ON FUNCTION public.process_payment_event IS 'Acts on one event: its outcome, or null if it is done already or somebody else is at it or at its purchase.';
+GRANT EXECUTE ON FUNCTION public.process_payment_event TO service_role;
 
 -- Events that came before their purchase.
 CREATE FUNCTION private.unpark(p_provider text, p_payment_id text) RETURNS void
@@ -162,8 +208,10 @@ BEGIN
         PERFORM private.fail('LW076', 'This purchase has another payment.', 'Look at both payments.');
     END IF;
     UPDATE public.coin_purchases SET provider_payment_id = p_provider_payment_id WHERE id = p_purchase_id;
-    PERFORM private.settle_purchase(p_purchase_id, 'attached'), private.unpark(v_purchase.payment_provider, p_provider_payment_id),
-        private.redact_if_gone(v_purchase.payment_provider, p_provider_payment_id);
+    PERFORM private.settle_purchase(p_purchase_id, 'attached'), private.unpark(v_purchase.payment_provider, p_provider_payment_id);
+    IF NOT private.has_profile(v_purchase.profile_id) THEN
+        PERFORM private.redact_payment_events(v_purchase.profile_id);
+    END IF;
     RETURN private.purchase_event_json(p_purchase_id);
 END;
 $$;
@@ -221,7 +269,7 @@ AS $$
 DECLARE
     v_event private.payment_events;
 BEGIN
-    PERFORM private.lock_payment_events();
+    PERFORM private.lock_purchases_of(p_provider, p_event_id);
     -- Whatever can not be read any more stays as it was read.
     UPDATE private.payment_events AS e
     SET facts = coalesce(p_facts, e.facts), payment_id = coalesce(p_facts -> 0 ->> 'payment_id', e.payment_id)

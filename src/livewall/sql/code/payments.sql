@@ -21,6 +21,54 @@ CREATE FUNCTION private.counts_more(p_cents bigint, p_currency text, p_known_cen
 LANGUAGE sql IMMUTABLE
 RETURN (p_cents, p_currency <> 'usd', p_currency) > (p_known_cents, p_known_currency <> 'usd', p_known_currency);
 
+-- Money that goes back --------------------------------------------------------------------------------------------
+
+-- What is reported without one is our own answer: of the payment's.
+CREATE FUNCTION private.currency_of(p_fact jsonb, p_of_payment text) RETURNS text
+LANGUAGE sql IMMUTABLE
+RETURN coalesce(lower(p_fact ->> 'currency'), p_of_payment);
+
+-- Refunds and disputes in the currency of the payment; 999 won are not 999 cents. Counted anew from what was reported, so
+-- that it does not matter whether they or the payment were heard of first. What is open counts before what is lost; the
+-- names happen to sort that way.
+CREATE FUNCTION private.count_what_went_back(p_purchase_id uuid) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    UPDATE public.coin_purchases AS c
+    SET refunded_cents = (
+            SELECT coalesce(sum(r.amount_cents), 0) FROM private.refunds AS r
+            WHERE r.purchase_id = c.id AND r.currency = c.currency AND r.status = 'succeeded'),
+        (disputed_cents, dispute_state) = (
+            SELECT coalesce(sum(d.amount_cents), 0), max(d.status) FROM private.disputes AS d
+            WHERE d.purchase_id = c.id AND d.currency = c.currency AND d.status <> 'won')
+    WHERE c.id = p_purchase_id;
+END;
+
+-- A refund or dispute is of one payment: one that is said to be of another, too, changes neither.
+CREATE FUNCTION private.refuse_another_purchase(p_purchase_id uuid, p_fact jsonb, p_known_id uuid) RETURNS void
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF p_known_id <> p_purchase_id THEN
+        PERFORM private.fail('LW076', 'This was reported of another payment before.', 'Look at both reports before anything else.',
+            p_fact || jsonb_build_object('purchase_id', p_known_id));
+    END IF;
+END;
+$$;
+
+-- Money that went, but not of the money that came: somebody has to look.
+CREATE FUNCTION private.audit_other_currency(
+    p_purchase public.coin_purchases, p_fact jsonb, p_is_news boolean, p_currency text) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF p_is_news AND p_purchase.captured_cents > 0 AND p_currency <> p_purchase.currency THEN
+        PERFORM private.audit(NULL, 'other_currency_not_counted', p_purchase.id::text,
+            p_fact - 'card_country' || jsonb_build_object('currency_of_payment', p_purchase.currency));
+    END IF;
+END;
+$$;
+
 CREATE FUNCTION private.merge_money(p_purchase_id uuid, p_fact jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -50,42 +98,57 @@ BEGIN
         WHERE c.id = p_purchase_id AND private.counts_more(
             v_cents, v_currency, c.authorized_cents, CASE c.captured_cents WHEN 0 THEN c.currency END);
     END IF;
+    -- Its currency may be another one now.
+    PERFORM private.count_what_went_back(p_purchase_id);
 END;
 $$;
 
 CREATE FUNCTION private.merge_refund(p_purchase public.coin_purchases, p_fact jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    v_currency text := private.currency_of(p_fact, p_purchase.currency);
+    v_is_news boolean;
 BEGIN
-    INSERT INTO private.refunds AS r (payment_provider, refund_id, purchase_id, amount_cents, status)
-    VALUES (p_purchase.payment_provider, p_fact ->> 'refund_id', p_purchase.id, (p_fact ->> 'amount_cents')::bigint, p_fact ->> 'status')
-    ON CONFLICT ON CONSTRAINT refunds_once DO UPDATE SET status = excluded.status
-    WHERE private.finality(excluded.status) > private.finality(r.status);
+    INSERT INTO private.refunds AS r (payment_provider, refund_id, purchase_id, amount_cents, currency, status)
+    VALUES (p_purchase.payment_provider, p_fact ->> 'refund_id', p_purchase.id, (p_fact ->> 'amount_cents')::bigint, v_currency,
+        p_fact ->> 'status')
+    ON CONFLICT ON CONSTRAINT refunds_once DO UPDATE
+    SET status = excluded.status, amount_cents = excluded.amount_cents, currency = excluded.currency
+    WHERE r.purchase_id = excluded.purchase_id AND (private.finality(excluded.status), excluded.amount_cents, excluded.currency)
+        > (private.finality(r.status), r.amount_cents, r.currency);
+    v_is_news := FOUND;
+    PERFORM private.refuse_another_purchase(p_purchase.id, p_fact, (
+        SELECT r.purchase_id FROM private.refunds AS r
+        WHERE r.payment_provider = p_purchase.payment_provider AND r.refund_id = p_fact ->> 'refund_id'));
     -- The buyer still waits for this money, and no status may say so.
-    IF FOUND AND p_fact ->> 'status' IN ('failed', 'canceled') THEN
+    IF v_is_news AND p_fact ->> 'status' IN ('failed', 'canceled') THEN
         PERFORM private.audit(NULL, 'refund_failed', p_purchase.id::text,
             jsonb_build_object('refund_id', p_fact ->> 'refund_id', 'usd_cents', (p_fact ->> 'amount_cents')::bigint));
     END IF;
-    UPDATE public.coin_purchases AS c
-    SET refunded_cents = (SELECT coalesce(sum(r.amount_cents), 0) FROM private.refunds AS r WHERE r.purchase_id = c.id AND r.status = 'succeeded')
-    WHERE c.id = p_purchase.id;
+    PERFORM private.audit_other_currency(p_purchase, p_fact, v_is_news, v_currency), private.count_what_went_back(p_purchase.id);
 END;
 $$;
 
 CREATE FUNCTION private.merge_dispute(p_purchase public.coin_purchases, p_fact jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    v_currency text := private.currency_of(p_fact, p_purchase.currency);
+    v_is_news boolean;
 BEGIN
-    INSERT INTO private.disputes AS d (payment_provider, dispute_id, purchase_id, amount_cents, status)
-    VALUES (p_purchase.payment_provider, p_fact ->> 'dispute_id', p_purchase.id, (p_fact ->> 'amount_cents')::bigint, p_fact ->> 'status')
-    ON CONFLICT ON CONSTRAINT disputes_once DO UPDATE SET status = excluded.status
-    WHERE private.finality(excluded.status) > private.finality(d.status);
-    -- What is open counts before what is lost; the names happen to sort that way.
-    UPDATE public.coin_purchases AS c
-    SET (disputed_cents, dispute_state) = (
-        SELECT coalesce(sum(d.amount_cents), 0), max(d.status)
-        FROM private.disputes AS d WHERE d.purchase_id = c.id AND d.status <> 'won')
-    WHERE c.id = p_purchase.id;
+    INSERT INTO private.disputes AS d (payment_provider, dispute_id, purchase_id, amount_cents, currency, status)
+    VALUES (p_purchase.payment_provider, p_fact ->> 'dispute_id', p_purchase.id, (p_fact ->> 'amount_cents')::bigint, v_currency,
+        p_fact ->> 'status')
+    ON CONFLICT ON CONSTRAINT disputes_once DO UPDATE
+    SET status = excluded.status, amount_cents = excluded.amount_cents, currency = excluded.currency
+    WHERE d.purchase_id = excluded.purchase_id AND (private.finality(excluded.status), excluded.amount_cents, excluded.currency)
+        > (private.finality(d.status), d.amount_cents, d.currency);
+    v_is_news := FOUND;
+    PERFORM private.refuse_another_purchase(p_purchase.id, p_fact, (
+            SELECT d.purchase_id FROM private.disputes AS d
+            WHERE d.payment_provider = p_purchase.payment_provider AND d.dispute_id = p_fact ->> 'dispute_id')),
+        private.audit_other_currency(p_purchase, p_fact, v_is_news, v_currency), private.count_what_went_back(p_purchase.id);
 END;
 $$;
 
@@ -223,15 +286,19 @@ CREATE FUNCTION private.settle_unannounced(p_provider text, p_event_id text, p_f
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+    -- Out here, for what is caught below gives its locks back: nobody leaves between the refusal and what is held for it.
+    PERFORM private.lock_buyer((p_fact ->> 'profile_id')::uuid);
     IF lower(p_fact ->> 'currency') <> 'usd' THEN
         PERFORM private.hold_payment(p_provider, p_event_id, p_fact, 'currency_mismatch');
         RETURN;
     END IF;
-    PERFORM public.process_coin_purchase((p_fact ->> 'profile_id')::uuid, coalesce(p_fact ->> 'platform', 'web'), p_provider, p_event_id,
-        p_fact ->> 'payment_id', (p_fact ->> 'coin_amount')::bigint, (p_fact ->> 'amount_cents')::numeric / 100);
-EXCEPTION
-    WHEN SQLSTATE 'LW004' THEN PERFORM private.hold_payment(p_provider, p_event_id, p_fact, 'buyer_gone');
-    WHEN SQLSTATE 'LW070' THEN PERFORM private.hold_payment(p_provider, p_event_id, p_fact, 'purchase_over_limit');
-    WHEN SQLSTATE 'LW071' THEN PERFORM private.hold_payment(p_provider, p_event_id, p_fact, 'too_many_purchases');
+    BEGIN
+        PERFORM public.process_coin_purchase((p_fact ->> 'profile_id')::uuid, coalesce(p_fact ->> 'platform', 'web'), p_provider,
+            p_event_id, p_fact ->> 'payment_id', (p_fact ->> 'coin_amount')::bigint, (p_fact ->> 'amount_cents')::numeric / 100);
+    EXCEPTION
+        WHEN SQLSTATE 'LW004' THEN PERFORM private.hold_payment(p_provider, p_event_id, p_fact, 'buyer_gone');
+        WHEN SQLSTATE 'LW070' THEN PERFORM private.hold_payment(p_provider, p_event_id, p_fact, 'purchase_over_limit');
+        WHEN SQLSTATE 'LW071' THEN PERFORM private.hold_payment(p_provider, p_event_id, p_fact, 'too_many_purchases');
+    END;
 END;
 $$;

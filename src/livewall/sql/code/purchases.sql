@@ -169,21 +169,27 @@ BEGIN
 END;
 $$;
 
--- All purchases that a batch of events is about, locked in one order before any wallet is: whoever decides about one of
--- them, or moves coins of the same buyer, waits or is waited for, but never both.
-CREATE FUNCTION private.lock_purchases_of(p_events private.payment_events[]) RETURNS void
+-- All purchases that an event is about, locked in one order before any wallet is: whoever decides about one of them, or
+-- moves coins of the same buyer, waits or is waited for, but never both. By its payment, too: an event without facts tells
+-- of its buyer all the same, who may be leaving.
+CREATE FUNCTION private.lock_purchases_of(p_provider text, p_event_id text) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM FROM public.coin_purchases AS c
     WHERE c.id IN (
-        WITH fact AS (
-            SELECT e.payment_provider, f.fact ->> 'payment_id' AS payment_id, f.fact ->> 'purchase_id' AS purchase_id
-            FROM unnest(p_events) AS e
-            CROSS JOIN jsonb_array_elements(CASE WHEN jsonb_typeof(e.facts) = 'array' THEN e.facts ELSE '[]' END) AS f (fact)
+        WITH event AS (
+            SELECT e.payment_id, CASE WHEN jsonb_typeof(e.facts) = 'array' THEN e.facts ELSE '[]' END AS facts
+            FROM private.payment_events AS e
+            WHERE e.payment_provider = p_provider AND e.event_id = p_event_id
+        ), fact AS (
+            SELECT f.fact ->> 'payment_id' AS payment_id, f.fact ->> 'purchase_id' AS purchase_id
+            FROM event AS e CROSS JOIN jsonb_array_elements(e.facts) AS f (fact)
+            UNION
+            SELECT e.payment_id, NULL FROM event AS e
         )
         SELECT p.id FROM fact AS f
-        JOIN public.coin_purchases AS p ON p.payment_provider = f.payment_provider AND p.provider_payment_id = f.payment_id
+        JOIN public.coin_purchases AS p ON p.payment_provider = p_provider AND p.provider_payment_id = f.payment_id
         UNION
         SELECT f.purchase_id::uuid FROM fact AS f WHERE f.purchase_id ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$')
     ORDER BY c.id FOR NO KEY UPDATE;

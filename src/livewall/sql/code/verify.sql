@@ -82,10 +82,13 @@ CREATE FUNCTION private.unfounded_purchases() RETURNS text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     WITH refunded AS (
-        SELECT r.purchase_id, sum(r.amount_cents) AS cents FROM private.refunds AS r WHERE r.status = 'succeeded' GROUP BY r.purchase_id
+        SELECT r.purchase_id, sum(r.amount_cents) AS cents
+        FROM private.refunds AS r JOIN public.coin_purchases AS c ON c.id = r.purchase_id AND c.currency = r.currency
+        WHERE r.status = 'succeeded' GROUP BY r.purchase_id
     ), disputed AS (
         SELECT d.purchase_id, sum(d.amount_cents) AS cents, max(d.status) AS state
-        FROM private.disputes AS d WHERE d.status <> 'won' GROUP BY d.purchase_id
+        FROM private.disputes AS d JOIN public.coin_purchases AS c ON c.id = d.purchase_id AND c.currency = d.currency
+        WHERE d.status <> 'won' GROUP BY d.purchase_id
     )
     SELECT string_agg(format('purchase P-%s is %s with %s coins, its facts say %s with %s',
         drift.number, drift.status, drift.posted_coins, drift.status_due, drift.coins_due), '; ')
