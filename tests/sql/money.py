@@ -168,9 +168,7 @@ def captured(payment: str, cents: int = CENTS, **more: object) -> Fact:
     return fact("captured", payment, cents, **more)
 
 
-def refund(
-    payment: str, name: str, cents: int, status: str = "succeeded", **more: object
-) -> Fact:
+def refund(payment: str, name: str, cents: int, status: str = "succeeded", **more: object) -> Fact:
     """Money goes back to the buyer, or does not."""
     return fact("refund", payment, cents, refund_id=f"{payment} {name}", status=status, **more)
 

@@ -8,7 +8,7 @@ THRESHOLD = 2_500_000
 GIFTS = {"rose": 10, "aurora": 500, "crown": 5000}
 FINALITY = ["pending", "open", "succeeded", "lost", "won", "canceled", "failed"]
 
-Claim = tuple[int, str]  # cents, status
+Claim = tuple[int, str, str]  # cents, status, currency
 Money = tuple[int, str]  # cents, currency
 
 
@@ -57,11 +57,10 @@ class Purchase:
         return max((cents for cents, _ in self.came), default=0)
 
     @property
-    def currencies(self) -> set[str]:
-        """Return the currencies of the most that came, or else of the most that was set aside."""
+    def currency(self) -> str:
+        """Return the currency of the most that came, or else of the most that was set aside."""
         money = self.came or self.set_aside
-        most = max(money, default=(0, ""))[0]
-        return {currency for cents, currency in money if cents == most}
+        return max(((cents, c != "usd", c) for cents, c in money), default=(0, False, "usd"))[2]
 
     @property
     def fits(self) -> bool:
@@ -73,7 +72,7 @@ class Purchase:
     @property
     def is_foreign(self) -> bool:
         """Say whether the money that counts may be other than dollars."""
-        return bool(self.currencies - {"usd"})
+        return self.currency != "usd"
 
     @property
     def needs_decision(self) -> bool:
@@ -89,12 +88,15 @@ class Purchase:
     @property
     def refunded(self) -> int:
         """Return the cents that have gone back."""
-        return sum(cents for cents, status in self.refunds.values() if status == "succeeded")
+        return sum(cents for cents, status in self._counted(self.refunds) if status == "succeeded")
+
+    def _counted(self, claims: dict[str, Claim]) -> list[tuple[int, str]]:
+        return [(cents, status) for cents, status, c in claims.values() if c == self.currency]
 
     @property
     def taken(self) -> int:
         """Return the cents that are gone again."""
-        disputed = sum(cents for cents, status in self.disputes.values() if status != "won")
+        disputed = sum(cents for cents, status in self._counted(self.disputes) if status != "won")
         return min(self.captured, self.refunded + disputed)
 
     @property
@@ -124,7 +126,7 @@ class Purchase:
         return "held" if self.set_aside and self.needs_decision else "pending"
 
     def _paid_status(self) -> str:
-        states = [status for _, status in self.disputes.values()]
+        states = [status for _, status in self._counted(self.disputes)]
         if self.refunded >= self.captured:
             return "refunded"
         if "open" in states:
@@ -177,10 +179,10 @@ class Model:
         self.settle(purchase)
 
     def claim(self, claims: dict[str, Claim], name: str, claim: Claim) -> None:
-        """A refund or dispute is reported; the more final report stands."""
-        known = claims.get(name)
-        if known is None or FINALITY.index(claim[1]) > FINALITY.index(known[1]):
-            claims[name] = claim if known is None else (known[0], claim[1])
+        """A refund or dispute is reported; the more final report stands, then the greater."""
+        claims[name] = max(
+            claim, claims.get(name, claim), key=lambda c: (FINALITY.index(c[1]), c[0], c[2])
+        )
 
     # -- decisions
 

@@ -142,8 +142,8 @@ TAMPERS = [
     ),
     Tamper(
         "a refund that was never reported",
-        "INSERT INTO private.refunds SELECT 'sandbox', 'r', id, 1, 'succeeded' FROM coin_purchases"
-        " WHERE number = 1",
+        "INSERT INTO private.refunds SELECT 'sandbox', 'r', id, 1, 'succeeded', currency"
+        " FROM coin_purchases WHERE number = 1",
         "DELETE FROM private.refunds",
         {"purchases_follow_from_facts"},
     ),

@@ -174,5 +174,5 @@ async def test_an_approval_of_dollars_credits_nothing_else(world: World) -> None
     assert (await wallet(world, buyer))["coins"] == 0
     await decide(world, clerk, purchase, "reject")
     assert await calls(world, purchase) == [("capture", LARGE_CENTS), ("refund", LARGE_CENTS)]
-    await report(world, refund(payment, "all", LARGE_CENTS))
+    await report(world, refund(payment, "all", LARGE_CENTS, currency="jpy"))
     await assert_all_is_back(world)

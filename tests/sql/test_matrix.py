@@ -27,7 +27,7 @@ TABLES = """
 public.profiles         select:aus delete:-  insert:-  update:name,display_name,bio
 public.user_links       select:aus delete:u  insert:profile_id,position,label,url  update:position,label,url
 public.follows          select:aus delete:u  insert:follower_id,followee_id  update:-
-public.blocks           select:u   delete:u  insert:blocker_id,blocked_id  update:-
+public.blocks           select:u   delete:-  insert:blocker_id,blocked_id  update:-
 public.live_streams     select:aus delete:-  insert:-  update:live_available,title,slow_mode_seconds
 public.user_grid_slots  select:u   delete:u  insert:viewer_id,slot_index,streamer_id,is_pinned,is_muted,is_active,volume  update:slot_index,streamer_id,is_pinned,is_muted,is_active,volume
 public.active_viewers   select:u   delete:u  insert:live_stream_id,viewer_id,session_id,is_active,is_unmuted,is_visible,is_subscribed  update:is_active,is_unmuted,is_visible,is_subscribed

@@ -152,8 +152,9 @@ class MoneyMachine(RuleBasedStateMachine):
         """A refund is reported; the third is of everything."""
         purchase, payment, _ = self.pick(number)
         cents = purchase.cents if name == 3 else purchase.cents * name // 7
-        self.history.tell(refund(payment, f"r{name}", cents, status))
-        self.model.claim(purchase.refunds, f"r{name}", (cents, status))
+        currency = purchase.currency
+        self.history.tell(refund(payment, f"r{name}", cents, status, currency=currency))
+        self.model.claim(purchase.refunds, f"r{name}", (cents, status, currency))
         self.model.settle(purchase)
         self.history.look()
 
@@ -163,8 +164,9 @@ class MoneyMachine(RuleBasedStateMachine):
         """A dispute is reported; the second is about everything."""
         purchase, payment, _ = self.pick(number)
         cents = purchase.cents if name == 2 else purchase.cents // 3
-        self.history.tell(dispute(payment, f"d{name}", cents, status))
-        self.model.claim(purchase.disputes, f"d{name}", (cents, status))
+        currency = purchase.currency
+        self.history.tell(dispute(payment, f"d{name}", cents, status, currency=currency))
+        self.model.claim(purchase.disputes, f"d{name}", (cents, status, currency))
         self.model.settle(purchase)
         self.history.look()
 
@@ -211,7 +213,7 @@ class MoneyMachine(RuleBasedStateMachine):
             facts = {
                 "capture": captured(payment, cents),
                 "cancel": fact("canceled", payment),
-                "refund": refund(payment, name, cents),
+                "refund": refund(payment, name, cents, currency=purchase.currency),
             }
             self.history.service(
                 "finish_provider_call", p_call_id=call["id"], p_facts=[facts[call["call"]]]
@@ -221,7 +223,7 @@ class MoneyMachine(RuleBasedStateMachine):
             elif call["call"] == "cancel":
                 purchase.canceled = True
             else:
-                self.model.claim(purchase.refunds, name, (cents, "succeeded"))
+                self.model.claim(purchase.refunds, name, (cents, "succeeded", purchase.currency))
                 self.model.settle(purchase)
         self.history.look()
 

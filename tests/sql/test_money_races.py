@@ -304,6 +304,43 @@ async def test_gifts_and_a_refund_of_their_coins_race(database: Database) -> Non
     await assert_well(database)
 
 
+@pytest.mark.spec("S26", "D5")
+@pytest.mark.abuse("A33")
+async def test_gifts_given_together_and_events_acted_on_meanwhile_never_deadlock(
+    database: Database,
+) -> None:
+    service, giver = [await database.as_role("service_role") for _ in range(2)]
+    streamer = await database.person("streamer")
+    fans = [await database.person(f"fan.{number}") for number in range(10)]
+    for fan in fans:
+        await coins_for(service, fan, 100_000)
+    await (await database.as_person(fans[0])).execute(GIFT, streamer.id, key())
+    admin = await database.admin()
+    await admin.execute("UPDATE private.money_settings SET purchases_per_minute = 100000")
+    busy = True
+
+    async def give() -> None:
+        wish = {"recipient_id": str(streamer.id), "gift_type_id": "rose", "slot_index": 1}
+        while busy:
+            gifts = [wish | {"sender_id": str(f.id), "idempotency_key": key()} for f in fans]
+            await giver.execute("SELECT public.process_gifts($1)", json.dumps(gifts))
+
+    giving = asyncio.create_task(give())
+    for _ in range(10):
+        # Whoever came last to the shop is told of first.
+        for fan in reversed(fans):
+            facts = [captured(payment_id(), profile_id=str(fan.id), coin_amount=COINS)]
+            await service.execute(TELL, key(), json.dumps(facts))
+        while await act_on_some(service):
+            pass
+    busy = False
+    await giving
+    await admin.execute(ACT_ON_THE_LEFT)
+    failed = "SELECT error FROM private.payment_events WHERE outcome <> 'applied'"
+    assert [row["error"] for row in await admin.fetch(failed)] == []
+    await assert_well(database)
+
+
 @pytest.mark.spec("S26")
 @pytest.mark.abuse("A28")
 async def test_servers_that_act_on_the_same_payments_never_deadlock(database: Database) -> None:

@@ -20,6 +20,7 @@ from tests.sql.money import (
     held,
     look_up,
     order_refund,
+    outcome,
     paid,
     refund,
     report,
@@ -248,3 +249,38 @@ async def test_a_refund_is_ordered_once_per_key(world: World) -> None:
         await order_refund(world, boss, own, 100)
     with refused("LW003"):
         await order_refund(world, buyer, purchase, 100)
+
+
+@pytest.mark.spec("D4", "S26")
+@pytest.mark.abuse("A26", "A28")
+@pytest.mark.parametrize("kind", ["refund", "dispute"])
+async def test_money_that_goes_back_in_another_currency_is_not_counted_but_on_record(
+    world: World, kind: str
+) -> None:
+    buyer = await world.person("buyer")
+    purchase, payment = await paid(world, buyer)
+    make = {"refund": refund, "dispute": dispute}[kind]
+    # 999 won are 70 cents.
+    await report(world, make(payment, "x", CENTS, currency="krw"))
+    assert (await wallet(world, buyer))["coins"] == COINS
+    [(_, subject, details)] = await audit(world, "other_currency_not_counted")
+    assert (subject, details["kind"], details["currency"]) == (purchase["id"], kind, "krw")
+    await fold(world)
+    assert await verify(world) == {}
+
+
+@pytest.mark.spec("S26")
+@pytest.mark.abuse("A21", "A28")
+@pytest.mark.parametrize("kind", ["refund", "dispute"])
+async def test_what_goes_back_of_one_payment_never_changes_another(world: World, kind: str) -> None:
+    one, other = await world.people("one", "other")
+    (_, first), (_, second) = await paid(world, one), await paid(world, other)
+    taken = {"refund": refund(first, "x", 100), "dispute": dispute(first, "x", 100)}[kind]
+    await report(world, taken)
+    wrong = await report(world, taken | {"payment_id": second, "amount_cents": 900})
+    state, error = await outcome(world, wrong)
+    assert (state, (error or "")[:5]) == ("failed", "LW076")
+    assert (await wallet(world, one))["coins"] == COINS - 70
+    assert (await wallet(world, other))["coins"] == COINS
+    await fold(world)
+    assert await verify(world) == {}

@@ -15,7 +15,7 @@ BEHAVIOUR = {
     "profiles": ("id", "bio", 2, 2, 2, 1, "no"),
     "user_links": ("profile_id", "label", 2, 2, 2, 1, 1),
     "follows": ("follower_id", "created_at", 2, 2, 2, "no", 1),
-    "blocks": ("blocker_id", "created_at", "no", 1, "no", "no", 1),
+    "blocks": ("blocker_id", "created_at", "no", 1, "no", "no", "no"),
     "live_streams": ("streamer_id", "title", 2, 2, 2, 1, "no"),
     "user_grid_slots": ("viewer_id", "volume", "no", 1, "no", 1, 1),
     "active_viewers": ("viewer_id", "is_visible", "no", 1, "no", 1, 1),

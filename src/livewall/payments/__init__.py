@@ -239,7 +239,7 @@ def read_payload(body: bytes) -> dict[str, object]:
     said = ESCAPE.sub(_storable, body).decode(errors="replace")
     try:
         payload: object = json.loads(
-            said, parse_int=_integer, parse_float=_number, parse_constant=str
+            said, parse_int=_integer, parse_float=_number, parse_constant=_refuse
         )
     except (ValueError, RecursionError):
         payload = None
@@ -254,6 +254,10 @@ def _storable(escape: re.Match[bytes]) -> bytes:
 
 def _integer(digits: str) -> int | str:
     return int(digits) if len(digits) <= MOST_DIGITS else digits
+
+
+def _refuse(word: str) -> None:
+    raise ValueError(word)  # NaN and Infinity are no JSON.
 
 
 def _number(digits: str) -> float | str:

@@ -4,6 +4,7 @@ from tests.sql.mutations import (
     access,
     camera,
     money_gifts,
+    money_inbox,
     money_ledger,
     money_payments,
     money_purchases,
@@ -21,5 +22,6 @@ MUTATIONS = [
     *money_ledger.MUTATIONS,
     *money_purchases.MUTATIONS,
     *money_payments.MUTATIONS,
+    *money_inbox.MUTATIONS,
     *money_gifts.MUTATIONS,
 ]

@@ -211,8 +211,9 @@ MUTATIONS = [
         edit(
             PAYMENTS,
             (
-                "    WHERE private.finality(excluded.status) > private.finality(r.status);\n",
-                "    WHERE true;\n",
+                "(private.finality(excluded.status), excluded.amount_cents, excluded.currency)\n"
+                "        > (private.finality(r.status), r.amount_cents, r.currency);\n",
+                "true;\n",
             ),
         ),
         orders,
@@ -412,7 +413,7 @@ MUTATIONS = [
     ),
     Mutation(
         "forgetting: what comes later stays",
-        edit(INBOX, ("AND NOT private.has_profile(c.profile_id);", "AND false;")),
+        edit(INBOX, ("AND NOT private.has_profile(c.profile_id));", "AND false);")),
         test_forgetting.test_what_is_heard_later_is_applied_and_tells_nothing,
     ),
     Mutation(

@@ -1,0 +1,129 @@
+"""Damage to how events of providers are taken, kept apart and kept, and to money that goes back."""
+
+# ruff: noqa: E501 - SQL is quoted as it stands there, in longer lines
+
+from tests.sql import test_inbox, test_payment_orders, test_refunds
+from tests.sql.mutations.damage import Mutation, edit
+
+PAYMENTS = "code/payments"
+FORGETTING = "code/forgetting"
+INBOX = "code/inbox"
+SCENARIO = {scenario.name: {"scenario": scenario} for scenario in test_payment_orders.SCENARIOS}
+orders = test_payment_orders.test_every_order_of_a_payments_events_comes_to_one_state
+
+MUTATIONS = [
+    Mutation(
+        "inbox: an attempt that breaks is not counted",
+        edit(
+            INBOX,
+            (
+                "next_attempt_at = v_now + least(interval '1 hour', interval '1 second' * 2 ^ least(e.attempts, 12))",
+                "next_attempt_at = e.next_attempt_at",
+            ),
+        ),
+        test_inbox.test_an_event_that_breaks_whatever_acts_on_it_is_behind_the_others,
+    ),
+    Mutation(
+        "inbox: each event of who left redacts all of theirs",
+        edit(
+            INBOX,
+            (
+                "    v_is_of_nobody := private.is_payment_of_nobody(p_event.payment_provider, p_event.payment_id);\n",
+                "    v_is_of_nobody := private.is_payment_of_nobody(p_event.payment_provider, p_event.payment_id);\n"
+                "    UPDATE private.payment_events SET payload = private.redacted() WHERE payment_id = p_event.payment_id;\n",
+            ),
+        ),
+        test_inbox.test_what_is_forgotten_already_is_not_written_again_for_each_later_event,
+    ),
+    Mutation(
+        "inbox: an event is acted on again and again",
+        edit(
+            INBOX,
+            (
+                "e.event_id = p_event_id AND e.outcome IN ('waiting', 'failed', 'parked')",
+                "e.event_id = p_event_id",
+            ),
+        ),
+        test_inbox.test_an_event_is_acted_on_once,
+    ),
+    Mutation(
+        "inbox: what is locked is waited for",
+        edit(INBOX, (" SET lock_timeout = '250ms'", "")),
+        test_inbox.test_who_leaves_and_does_not_commit_keeps_only_their_own_payments,
+    ),
+    Mutation(
+        "inbox: what is locked has failed",
+        edit(
+            INBOX, ("WHEN lock_not_available THEN RETURN NULL;", "WHEN no_data THEN RETURN NULL;")
+        ),
+        test_inbox.test_who_leaves_and_does_not_commit_keeps_only_their_own_payments,
+    ),
+    Mutation(
+        "inbox: what has failed is not old",
+        edit(INBOX, ("'failed', private.oldest_event_seconds('failed')", "'failed', NULL")),
+        test_inbox.test_how_long_the_oldest_event_waits_is_told,
+    ),
+    Mutation(
+        "inbox: refused cards are kept for ever",
+        edit(FORGETTING, ("AND received_at < v_steps_until", "AND false")),
+        test_inbox.test_refused_cards_are_not_kept_for_ever_and_money_is,
+    ),
+    Mutation(
+        "inbox: reports of money are not kept",
+        edit(
+            FORGETTING, ("AND private.is_without_money(facts) AND received_at", "AND received_at")
+        ),
+        test_inbox.test_refused_cards_are_not_kept_for_ever_and_money_is,
+    ),
+    Mutation(
+        "blocks: who may lift one may lock them all",
+        "GRANT DELETE ON public.blocks TO authenticated",
+        test_inbox.test_nobody_locks_a_table_that_gifts_look_into,
+    ),
+    *(
+        Mutation(
+            f"refunds: any currency counts for a {kind}",
+            edit(PAYMENTS, (f"AND {letter}.currency = c.currency ", "")),
+            test_refunds.test_money_that_goes_back_in_another_currency_is_not_counted_but_on_record,
+            {"kind": kind},
+        )
+        for kind, letter in (("refund", "r"), ("dispute", "d"))
+    ),
+    Mutation(
+        "refunds: another currency leaves no trace",
+        edit(PAYMENTS, ("IF p_is_news AND p_purchase.captured_cents > 0", "IF false")),
+        test_refunds.test_money_that_goes_back_in_another_currency_is_not_counted_but_on_record,
+        {"kind": "refund"},
+    ),
+    Mutation(
+        "refunds: the payment that is heard of later counts what went before",
+        edit(PAYMENTS, ("    PERFORM private.count_what_went_back(p_purchase_id);\n", "")),
+        orders,
+        SCENARIO["one amount in two currencies"],
+    ),
+    *(
+        Mutation(
+            f"refunds: the first amount of a {kind} counts",
+            edit(
+                PAYMENTS,
+                (
+                    "SET status = excluded.status, amount_cents = excluded.amount_cents, currency = excluded.currency\n"
+                    f"    WHERE {letter}.purchase_id",
+                    f"SET status = excluded.status\n    WHERE {letter}.purchase_id",
+                ),
+            ),
+            orders,
+            SCENARIO[scenario],
+        )
+        for kind, letter, scenario in (
+            ("refund", "r", "the amount of a refund is corrected, and its currency"),
+            ("dispute", "d", "the amount of a dispute is corrected as it is lost"),
+        )
+    ),
+    Mutation(
+        "refunds: of any payment",
+        edit(PAYMENTS, ("IF p_known_id <> p_purchase_id THEN", "IF false THEN")),
+        test_refunds.test_what_goes_back_of_one_payment_never_changes_another,
+        {"kind": "refund"},
+    ),
+]
