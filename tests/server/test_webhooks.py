@@ -164,6 +164,55 @@ async def test_a_character_that_can_not_be_stored_drops_no_event(shop: Live) -> 
     }
 
 
+@pytest.mark.spec("S26")
+@pytest.mark.abuse("A24")
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        (rb'"\ud83d"', "\ufffd"),
+        (rb'"a\ude00b \ud83d\ude00"', "a\ufffdb \U0001f600"),
+        (b"-1e400", "-1e400"),
+        (b"9" * 5000, "9" * 5000),
+        (b'"\xff"', "\ufffd"),
+    ],
+    ids=["half a character", "the other half", "too great", "too long", "no text"],
+)
+async def test_what_fits_no_type_of_ours_drops_no_event(
+    shop: Live, said: bytes, kept: object
+) -> None:
+    body = report(kind="news", event_id="evt_odd", said="odd").replace(b'"odd"', said)
+    for is_new in (True, False):
+        answer = await send(shop, body)
+        assert (answer.status_code, answer.json()) == (200, {"is_new": is_new})
+    admin = await shop.database.admin()
+    payload = await admin.fetchval("SELECT payload FROM private.payment_events")
+    assert msgspec.json.decode(payload)["said"] == kept
+
+
+@pytest.mark.spec("S26", "D7")
+@pytest.mark.abuse("A21")
+async def test_an_event_that_breaks_keeps_none_behind_it(
+    shop: Live, provider: FakeProvider
+) -> None:
+    ada, eve = await shop.account("ada"), await shop.account("eve")
+    bad, good = await bought(eve), await bought(ada)
+    admin = await shop.database.admin()
+    # What no block of the database catches, as if the statement had taken too long.
+    await admin.execute(
+        "CREATE FUNCTION private.test_break() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " RAISE SQLSTATE '57014'; END $$;"
+        " CREATE TRIGGER test_break BEFORE UPDATE ON public.coin_purchases FOR EACH ROW"
+        f" WHEN (OLD.id = '{bad['id']}') EXECUTE FUNCTION private.test_break()"
+    )
+    for purchase in (bad, good):
+        assert (await send(shop, report(captured(provider, purchase)))).status_code == 200
+    await eventually(lambda: status(ada, good), lambda found: found == "completed")
+    assert await coins(ada) == 700
+    counted = (await shop.visitor().http.get("/metrics")).text
+    assert 'livewall_payment_events_total{outcome="broke",provider="fake"}' in counted
+    assert 'livewall_payment_event_oldest_seconds{outcome="waiting"}' in counted
+
+
 async def test_an_unknown_event_is_kept_and_can_be_replayed(
     shop: Live, provider: FakeProvider
 ) -> None:

@@ -107,7 +107,7 @@ class Settlement:
             )
         except Refusal as refusal:
             outcome = "broke"
-            log.warning("payment_event_broke", code=refusal.code, event=event.event_id)
+            log.warning("payment_event_broke", code=refusal.code, event_id=event.event_id)
         metrics.PAYMENT_EVENTS.labels(event.provider, outcome or "left").inc()
 
     async def perform_calls(self) -> None:

@@ -29,8 +29,10 @@ MUTATIONS = [
             INBOX,
             (
                 "    v_is_of_nobody := private.is_payment_of_nobody(p_event.payment_provider, p_event.payment_id);\n",
-                "    v_is_of_nobody := private.is_payment_of_nobody(p_event.payment_provider, p_event.payment_id);\n"
-                "    UPDATE private.payment_events SET payload = private.redacted() WHERE payment_id = p_event.payment_id;\n",
+                (
+                    "    v_is_of_nobody := private.is_payment_of_nobody(p_event.payment_provider, p_event.payment_id);\n"
+                    "    UPDATE private.payment_events SET payload = private.redacted() WHERE payment_id = p_event.payment_id;\n"
+                ),
             ),
         ),
         test_inbox.test_what_is_forgotten_already_is_not_written_again_for_each_later_event,
@@ -107,8 +109,10 @@ MUTATIONS = [
             edit(
                 PAYMENTS,
                 (
-                    "SET status = excluded.status, amount_cents = excluded.amount_cents, currency = excluded.currency\n"
-                    f"    WHERE {letter}.purchase_id",
+                    (
+                        "SET status = excluded.status, amount_cents = excluded.amount_cents, currency = excluded.currency\n"
+                        f"    WHERE {letter}.purchase_id"
+                    ),
                     f"SET status = excluded.status\n    WHERE {letter}.purchase_id",
                 ),
             ),

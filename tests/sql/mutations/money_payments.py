@@ -211,8 +211,10 @@ MUTATIONS = [
         edit(
             PAYMENTS,
             (
-                "(private.finality(excluded.status), excluded.amount_cents, excluded.currency)\n"
-                "        > (private.finality(r.status), r.amount_cents, r.currency);\n",
+                (
+                    "(private.finality(excluded.status), excluded.amount_cents, excluded.currency)\n"
+                    "        > (private.finality(r.status), r.amount_cents, r.currency);\n"
+                ),
                 "true;\n",
             ),
         ),
