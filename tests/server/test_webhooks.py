@@ -206,7 +206,7 @@ async def test_an_event_that_breaks_keeps_none_behind_it(
     )
     for purchase in (bad, good):
         assert (await send(shop, report(captured(provider, purchase)))).status_code == 200
-    await eventually(lambda: status(ada, good), lambda found: found == "completed")
+    await status(ada, good, "completed")
     assert await coins(ada) == 700
     counted = (await shop.visitor().http.get("/metrics")).text
     assert 'livewall_payment_events_total{outcome="broke",provider="fake"}' in counted

@@ -5,7 +5,7 @@ dies in between leaves it to the next one, who makes the same call by the same i
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Literal
 
 import msgspec
@@ -23,8 +23,9 @@ from livewall.payments import (
 )
 
 AT_ONCE = 10
-# Of the pool's ten connections, so that events that take long leave some to everybody else.
+# So few of the pool's ten connections that events which take long leave some to everybody else.
 EVENTS_AT_ONCE = 3
+EVENTS_TAKEN = 30
 log = structlog.get_logger()
 
 
@@ -85,15 +86,20 @@ class Settlement:
 
     async def process_events(self) -> None:
         """Act on every stored event that is due, each by itself. Raises Refusal."""
-        taken = EVENTS_AT_ONCE
-        while taken == EVENTS_AT_ONCE:
+        taken = EVENTS_TAKEN
+        while taken == EVENTS_TAKEN:
             due = await self._database.call(
-                SERVICE, "take_payment_events", _Due, p_limit=EVENTS_AT_ONCE
+                SERVICE, "take_payment_events", _Due, p_limit=EVENTS_TAKEN
             )
             for outcome, seconds in due.oldest_seconds.items():
                 metrics.OLDEST_EVENT.labels(outcome).set(seconds or 0)
-            await asyncio.gather(*(self._process(event) for event in due.events))
+            events = iter(due.events)
+            await asyncio.gather(*(self._process_all(events) for _ in range(EVENTS_AT_ONCE)))
             taken = len(due.events)
+
+    async def _process_all(self, events: Iterator[_Event]) -> None:
+        for event in events:
+            await self._process(event)
 
     async def _process(self, event: _Event) -> None:
         """Act on one event; whatever it breaks, those behind it are acted on, too."""

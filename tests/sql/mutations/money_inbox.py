@@ -56,7 +56,8 @@ MUTATIONS = [
     Mutation(
         "inbox: what is locked has failed",
         edit(
-            INBOX, ("WHEN lock_not_available THEN RETURN NULL;", "WHEN no_data THEN RETURN NULL;")
+            INBOX,
+            ("WHEN lock_not_available THEN RETURN NULL;", "WHEN no_data_found THEN RETURN NULL;"),
         ),
         test_inbox.test_who_leaves_and_does_not_commit_keeps_only_their_own_payments,
     ),
