@@ -7,7 +7,9 @@ UPDATE private.refunds AS r SET currency = c.currency FROM public.coin_purchases
 WHERE c.id = r.purchase_id AND c.currency <> r.currency;
 UPDATE private.disputes AS d SET currency = c.currency FROM public.coin_purchases AS c
 WHERE c.id = d.purchase_id AND c.currency <> d.currency;
+-- squawk-ignore ban-drop-default
 ALTER TABLE private.refunds ALTER COLUMN currency DROP DEFAULT;
+-- squawk-ignore ban-drop-default
 ALTER TABLE private.disputes ALTER COLUMN currency DROP DEFAULT;
 
 ALTER TABLE private.settings ADD COLUMN payment_steps_kept interval NOT NULL DEFAULT '90 days';
