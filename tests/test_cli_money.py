@@ -326,12 +326,23 @@ async def test_rules(database: Database, shell: Shell) -> None:
     rules |= {"daily_threshold_cents": 5_000_000, "velocity": 4}
     assert shell.read("purchases", "settings") == rules
     shell.ok("purchases", "settings", "daily_threshold_cents=none", *why, "--as", "eve")
-    assert shell.read("purchases", "settings")["daily_threshold_cents"] is None
+    removed = shell.read("purchases", "settings")
+    assert removed["daily_threshold_cents"] is None
+    assert removed["raises_apply_at"].startswith("20")
+    shown = shell.run("purchases", "settings")
+    assert "What was raised applies from 20" in shown.stderr
     share = shell.refused(
         "purchases", "settings", "streamer_share_percent=150", *why, "--as", "eve"
     )
     assert "streamer_share_percent is a whole number from 0 to 100." in share
-    for wrong in ("speed=3", "velocity=fast", "velocity", "limit_cents=none", "velocity=-1"):
+    for wrong in (
+        "speed=3",
+        "velocity=fast",
+        "velocity",
+        "limit_cents=none",
+        "velocity=-1",
+        "raises_apply_at=1",
+    ):
         assert "livewall" in shell.refused("purchases", "settings", wrong, *why, "--as", "eve")
 
 

@@ -35,7 +35,7 @@ app = typer.Typer(help="Purchases of coins that somebody has to look at.", no_ar
 
 T = TypeVar("T")
 Reason = Annotated[str, typer.Option(help="Why, for the audit log.")]
-RULES = PurchaseSettings.__struct_fields__
+RULES = tuple(name for name in PurchaseSettings.__struct_fields__ if name != "raises_apply_at")
 # Refusals with such a status come from a server that could not answer.
 NO_ANSWER = 500
 
@@ -247,7 +247,8 @@ def settings(
     limit_cents: larger purchases are refused. threshold_cents: larger ones wait for approval.
     daily_threshold_cents: so does whatever exceeds this in 24 hours; none: no such rule.
     velocity: purchases of one person a minute. streamer_share_percent: the streamer's part of a
-    gift, the platform gets the rest.
+    gift, the platform gets the rest. A limit or threshold that is raised or removed applies 24
+    hours later; whatever is lowered applies at once.
 
     livewall purchases settings daily_threshold_cents=5000000 --as ada --reason "five at once"
     """
@@ -295,3 +296,9 @@ def _print_settings(rules: PurchaseSettings, *, as_json: bool) -> None:
         in_dollars = dollars(value) if value is not None and rule.endswith("_cents") else ""
         listed.add_row(rule, "none" if value is None else str(value), in_dollars)
     show(listed)
+    if rules.raises_apply_at is not None:
+        print(
+            f"What was raised applies from {moment(rules.raises_apply_at)}; until then purchases"
+            " keep to the lowest of the last 24 hours.",
+            file=sys.stderr,
+        )

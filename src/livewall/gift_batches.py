@@ -28,11 +28,15 @@ log = structlog.get_logger()
 
 
 class NewGift(msgspec.Struct, forbid_unknown_fields=True):
-    """Whom to give what, seen in which tile (1 to 12) and stream; the price is the catalogue's."""
+    """Whom to give what, seen in which tile (1 to 12) and stream; the price is the catalogue's.
+
+    The database says what is wrong with a gift. What it could not even read is refused here:
+    that would end the call, and with it the gifts of everybody who shares it.
+    """
 
     recipient_id: UUID
-    gift_type_id: Annotated[str, Meta(max_length=100)]
-    slot_index: int
+    gift_type_id: Annotated[str, Meta(max_length=100, pattern="^[!-~]+$")]
+    slot_index: Annotated[int, Meta(ge=-(2**31), lt=2**31)]
     stream_id: UUID
     idempotency_key: IdempotencyKey
 
@@ -120,13 +124,22 @@ class GiftBatches:
             )
         except Refusal as refusal:
             if refusal.code != "database_away":
-                return list(batch)
+                return await self._give_by_halves(batch)
             for waiting in batch:
                 _refuse(waiting, refusal)
             return []
         for position, answer in sent.items():
             _answer(batch[position - 1], answer)
         return [waiting for n, waiting in enumerate(batch, 1) if n not in sent]
+
+    async def _give_by_halves(self, batch: Sequence[_Waiting]) -> list[_Waiting]:
+        """Give again what failed as a whole: one bad gift must not scatter all the others."""
+        middle = len(batch) // 2
+        return [
+            waiting
+            for half in (batch[:middle], batch[middle:])
+            for waiting in (half if len(half) == 1 else await self._give_together(half))
+        ]
 
     async def _give_alone(self, waiting: _Waiting) -> None:
         arguments = {f"p_{name}": value for name, value in waiting.arguments().items()}

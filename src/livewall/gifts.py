@@ -4,6 +4,7 @@ import msgspec
 from litestar import get, post
 from litestar.params import JSONBody
 
+from livewall.errors import Refusal
 from livewall.gift_batches import NewGift, SentGift
 from livewall.routing import Anybody, SignedInCaller, TheServer, problems
 
@@ -42,11 +43,23 @@ async def list_gift_types(caller: Anybody, server: TheServer) -> GiftTypes:
         "spending_frozen",
         "idempotency_conflict",
         "invalid_argument",
+        "rate_limited",
     ),
 )
 async def send_gift(data: JSONBody[NewGift], person: SignedInCaller, server: TheServer) -> SentGift:
     """Give something to a streamer; chat and tiles hear of it within a second."""
-    return await server.gifts.give(person, data)
+    # Refusals and repeats are asked for one by one (gift_batches.py) and cost whoever asks nothing.
+    limiter, key = server.limiters.idle_gifts, str(person.profile_id)
+    limiter.check(key)
+    try:
+        sent = await server.gifts.give(person, data)
+    except Refusal as refusal:
+        if refusal.entry.status >= 500:
+            limiter.give_back(key)
+        raise
+    if not sent.is_repeat:
+        limiter.give_back(key)
+    return sent
 
 
 ROUTES = [list_gift_types, send_gift]

@@ -33,6 +33,10 @@ class Bucket:
         self._tokens -= amount
         return 0.0
 
+    def give_back(self) -> None:
+        """Count one use less: it turned out to be none of those that are limited."""
+        self._tokens = min(self._burst, self._tokens + 1)
+
 
 class Limiter:
     """A bucket for each key. The keys used longest ago are forgotten first."""
@@ -63,6 +67,11 @@ class Limiter:
             raise Refusal(
                 "rate_limited", f"Try again in {seconds} s.", fields={"retry_after": seconds}
             )
+
+    def give_back(self, key: str) -> None:
+        """Count one use less of those that `check` let pass."""
+        if bucket := self._buckets.get(key):
+            bucket.give_back()
 
 
 class Recent:

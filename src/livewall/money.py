@@ -126,13 +126,18 @@ class PurchaseRecord(msgspec.Struct, frozen=True):
 
 
 class PurchaseSettings(msgspec.Struct, frozen=True):
-    """What is refused, what waits for approval, and how a gift is split."""
+    """What is refused, what waits for approval, and how a gift is split.
+
+    Before `raises_apply_at` purchases are still held to the lowest limit and thresholds of the
+    last 24 hours; null: everything applies as it stands.
+    """
 
     limit_cents: int
     threshold_cents: int
     velocity: int
     daily_threshold_cents: int | None
     streamer_share_percent: int
+    raises_apply_at: datetime | None
 
 
 class PaymentEvent(msgspec.Struct, frozen=True):

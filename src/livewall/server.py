@@ -35,6 +35,7 @@ class Limiters:
     blocks: Limiter
     previews: Limiter
     leaves: Limiter
+    idle_gifts: Limiter
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,8 @@ def assemble(settings: Settings) -> Server:
         blocks=Limiter(rate=0.2, burst=20),
         previews=Limiter(rate=1.5, burst=8),
         leaves=Limiter(rate=2, burst=40),
+        # Of those under way, and of those that gave nothing: what is given costs coins.
+        idle_gifts=Limiter(rate=2, burst=100),
     )
     return Server(
         id=uuid4(),

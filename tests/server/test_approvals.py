@@ -1,5 +1,6 @@
 """Large purchases: held, decided by a second person, carried out at the provider; and refunds."""
 
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import httpx
@@ -246,13 +247,17 @@ async def test_rules_change_only_by_admins_and_with_a_trail(shop: Live) -> None:
         "velocity": 5,
         "daily_threshold_cents": None,
         "streamer_share_percent": 70,
+        "raises_apply_at": None,
     }
     wish = {"daily_threshold_cents": 5_000_000, "reason": "five at once"}
     assert (await fin.http.put(path, json=wish)).json()["code"] == "not_allowed"
     after = (await admin.http.put(path, json=wish)).json()
     assert after == before | {"daily_threshold_cents": 5_000_000}
     back = {"daily_threshold_cents": None, "reason": "not needed"}
-    assert (await admin.http.put(path, json=back)).json() == before
+    removed = (await admin.http.put(path, json=back)).json()
+    assert removed | {"raises_apply_at": None} == before
+    waits = datetime.fromisoformat(removed["raises_apply_at"]) - datetime.now(UTC)
+    assert timedelta(hours=23) < waits <= timedelta(hours=24)
     for wrong in ({"reason": "x", "nonsense": 1}, {"velocity": 5}):
         answer = await admin.http.put(path, json=wrong)
         assert answer.status_code == 400, wrong

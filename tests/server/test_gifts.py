@@ -179,6 +179,62 @@ async def test_a_gift_whose_answer_was_lost_is_repeated_by_its_key(
     assert [await coins(vera), await coins(bob)] == [890, 890]
 
 
+@pytest.mark.abuse("A27")
+@pytest.mark.parametrize(
+    "more",
+    [{"slot_index": 2**40}, {"gift_type_id": "ro\0se"}, {"gift_type_id": "ros\u00e9"}],
+    ids=["slot", "nul", "letter"],
+)
+async def test_what_the_database_can_not_read_is_in_nobodys_call(
+    live: Live, monkeypatch: pytest.MonkeyPatch, more: Json
+) -> None:
+    ada, mallory = await live.account("ada"), await live.guest("mallory")
+    _, stream_id = await ada.go_live()
+    # No call takes off: whoever is answered has not waited for one.
+    monkeypatch.setattr(gift_batches, "CALLS", 0)
+    refused = await give(mallory, ada, stream_id, more=more)
+    assert (refused.status_code, refused.json()["code"]) == (400, "invalid_message")
+
+
+@pytest.mark.spec("S26")
+@pytest.mark.abuse("A27")
+async def test_one_gift_that_breaks_a_call_does_not_scatter_the_others(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await live.account("ada")
+    _, stream_id = await ada.go_live()
+    fans = [await live.account(f"fan.{number}") for number in range(9)]
+    for fan in fans:
+        await give_coins(live, fan, 100)
+    await give(fans[0], ada, stream_id, "rose")
+    gifts = [
+        gift_batches.NewGift(ada.id, "rose", 3, stream_id, f"gift-{number:04}")
+        for number in range(len(fans))
+    ]
+    called: list[str] = []
+    real = live.app.server.database.call_json
+
+    async def breaking(caller: Caller, function: str, arguments: dict[str, Argument]) -> str:
+        called.append(function)
+        if function == "process_gifts" and gifts[4].idempotency_key in str(arguments):
+            raise Refusal("internal")
+        return await real(caller, function, arguments)
+
+    monkeypatch.setattr(live.app.server.database, "call_json", breaking)
+    monkeypatch.setattr(gift_batches, "CALLS", 1)
+    # The first is given at once, and eight wait for it.
+    sent = await asyncio.gather(
+        *(
+            live.app.server.gifts.give(Caller("authenticated", fan.id), gift)
+            for fan, gift in zip(fans, gifts, strict=True)
+        )
+    )
+    assert [gift.coins for gift in sent] == [80] + [90] * 8
+    alone = called.count("process_gift")
+    assert alone == 3, "the first, the one that breaks calls, and one beside it"
+    assert called.count("process_gifts") == 5, "eight, four and four, two and two"
+
+
 @pytest.mark.abuse("A33")
 async def test_two_gifts_that_exceed_the_balance(live: Live) -> None:
     ada, vera = await live.account("ada"), await live.account("vera")
@@ -202,11 +258,14 @@ async def test_what_is_no_gift(live: Live) -> None:
     wrong: tuple[tuple[Visitor, Json, str], ...] = (
         (ada, {}, "gift_to_oneself"),
         (vera, {"gift_type_id": "moon"}, "not_found"),
+        (vera, {"gift_type_id": ""}, "invalid_message"),
         (vera, {"recipient_id": str(uuid4())}, "not_found"),
         (vera, {"stream_id": str(uuid4())}, "not_found"),
         (vera, {"slot_index": 0}, "slot_invalid"),
         (vera, {"slot_index": 13}, "slot_invalid"),
-        (vera, {"slot_index": 2**40}, "invalid_argument"),
+        (vera, {"slot_index": 2**31 - 1}, "slot_invalid"),
+        (vera, {"slot_index": -(2**31)}, "slot_invalid"),
+        (vera, {"slot_index": 2**31}, "invalid_message"),
         (vera, {"slot_index": 1.5}, "invalid_message"),
         (vera, {"slot_index": None}, "invalid_message"),
         (vera, {"price": 1}, "invalid_message"),

@@ -12,6 +12,8 @@ from livewall.addresses import subscriber
 from livewall.errors import Refusal
 from livewall.limits import Workbench
 from tests.databases import Database
+from tests.server.money import give_coins
+from tests.server.test_gifts import give
 from tests.server.world import PASSWORD, Live, serving, settings_for
 
 GUESS = "a guess"
@@ -139,3 +141,21 @@ async def test_a_place_is_given_back_whatever_happens() -> None:
         with pytest.raises(Refusal, match="busy"):
             async with bench.place():
                 pass
+
+
+@pytest.mark.abuse("A12", "A27")
+async def test_gifts_that_give_nothing_are_counted_and_others_are_not(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, vera, mallory = [await live.account(name) for name in ("ada", "vera", "mallory")]
+    _, stream_id = await ada.go_live()
+    await give_coins(live, vera, 100)
+    limiter = live.app.server.limiters.idle_gifts
+    monkeypatch.setattr(limiter, "_burst", 2)
+    monkeypatch.setattr(limiter, "_rate", 0.001)
+    broke = [await give(mallory, ada, stream_id, "rose") for _ in range(3)]
+    assert [answer.status_code for answer in broke] == [409, 409, 429]
+    key = {"idempotency_key": "the-same-again"}
+    codes = [(await give(vera, ada, stream_id, "rose")).status_code for _ in range(3)]
+    codes += [(await give(vera, ada, stream_id, "rose", key)).status_code for _ in range(4)]
+    assert codes == [201] * 6 + [429], "three, a fourth, and two of its repeats"

@@ -126,10 +126,15 @@ TAMPERS = [
             ("coin_purchases", "number = 2", "disputed_cents = 978", "disputed_cents = 979"),
             ("coin_purchases", "number = 2", "dispute_state = 'lost'", "dispute_state = 'open'"),
             ("coin_purchases", "number = 3", "captured_cents = 3250000", "captured_cents = 0"),
-            ("coin_purchases", "number = 3", "decision = 'approve'", "decision = NULL"),
             ("private.disputes", "true", "amount_cents = 978", "amount_cents = 979"),
             ("private.disputes", "true", "status = 'won'", "status = 'open'"),
         )
+    ),
+    Tamper(
+        "a fact: a decision",
+        "UPDATE coin_purchases SET decision = 'approve' WHERE number = 3",
+        "UPDATE coin_purchases SET decision = NULL WHERE number = 3",
+        {"purchases_follow_from_facts", "decisions_are_on_record"},
     ),
     *(
         Tamper(

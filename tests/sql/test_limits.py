@@ -101,6 +101,7 @@ async def test_the_rules_are_settings_with_a_trail(world: World) -> None:
         "velocity": 5,
         "daily_threshold_cents": None,
         "streamer_share_percent": 70,
+        "raises_apply_at": None,
     }
     changes = {"limit_cents": 1000, "threshold_cents": 500, "velocity": 2}
     assert await configure(world, boss, **changes) == before | changes
@@ -143,7 +144,7 @@ async def test_only_admins_change_the_rules_and_say_why(world: World) -> None:
         await world.call(buyer, "get_purchase_settings")
     with refused("LW077"):
         await world.call(boss, "configure_purchases", p_changes={"velocity": 9}, p_reason=" ")
-    for changes in ({"limit": 1}, [1], None, 7):
+    for changes in ({"limit": 1}, {"raises_apply_at": None}, [1], None, 7):
         with refused("LW006"):
             await world.call(boss, "configure_purchases", p_changes=changes, p_reason="why not")
     for name, value, rule in (

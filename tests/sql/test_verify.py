@@ -1,9 +1,15 @@
 """`private.verify_ledger`: every check turns red by the damage it is there for, and green again."""
 
+from uuid import UUID
+
 import pytest
 
 from tests.databases import Person
 from tests.sql.money import (
+    CENTS,
+    LARGE_CENTS,
+    LARGE_COINS,
+    captured,
     dispute,
     fold,
     gift,
@@ -12,7 +18,10 @@ from tests.sql.money import (
     held,
     paid,
     report,
+    rich_fan,
+    staff,
     verify,
+    wallet,
 )
 from tests.sql.tampering import TAMPERS, Tamper
 from tests.sql.world import World, refused
@@ -63,6 +72,159 @@ async def test_coins_that_nobody_paid_for_are_seen_though_every_guard_stands(wor
         "purchases_follow_from_facts": "purchase P-1 is held with 2275000 coins,"
         " its facts say held with 0"
     }
+
+
+async def post(world: World, kind: str, source: object, *entries: tuple[str, str, int]) -> None:
+    """Post what nothing is behind, as the owner could: SQL for each account, currency, amount."""
+    accounts, currencies, amounts = zip(*entries, strict=True)
+    await world.admin.execute(
+        f"SELECT private.post('{kind}', '{source}', ARRAY[{','.join(accounts)}]::bigint[],"
+        f" ARRAY{list(currencies)}, ARRAY{list(amounts)})"
+    )
+    for account, currency, amount in entries:
+        if currency == "coins":
+            await world.admin.execute(
+                "SELECT private.move(id, $1) FROM private.ledger_accounts"
+                f" WHERE id = {account} AND kind IN ('wallet', 'debt')",
+                amount,
+            )
+    await fold(world)
+
+
+def account(of: Person, kind: str) -> str:
+    """Return SQL for the account of somebody."""
+    currency = "earnings" if kind == "earnings" else "coins"
+    return f"private.account_of('{of.id}', '{kind}', '{currency}')"
+
+
+@pytest.mark.spec("S2", "S26")
+@pytest.mark.parametrize(
+    ("kind", "currency", "platform"), [("wallet", "coins", 5), ("earnings", "earnings", 6)]
+)
+async def test_coins_from_nowhere_behind_the_purchase_of_another_are_seen(
+    world: World, kind: str, currency: str, platform: int
+) -> None:
+    fan, thief = await world.people("fan", "thief")
+    purchase, _ = await paid(world, fan)
+    mine = account(thief, kind)
+    minted = (str(platform), currency, -1_000_000), (mine, currency, 1_000_000)
+    await post(world, "refund", purchase["id"], *minted)
+    assert (await wallet(world, thief))[currency] == 1_000_000
+    found = await verify(world)
+    assert set(found) == {"purchases_match_entries"}
+    [(thiefs,)] = await world.rows(f"SELECT {mine}")
+    assert found["purchases_match_entries"] == (
+        f"purchase P-1 has 700 coins, its entries 700, and they touch account {platform}, {thiefs}"
+    )
+    # Given back they were there all the same, and may have been spent meanwhile.
+    await post(world, "refund", purchase["id"], *((a, c, -n) for a, c, n in minted))
+    assert set(await verify(world)) == {"purchases_match_entries"}
+
+
+@pytest.mark.spec("S26")
+async def test_money_in_a_currency_that_never_came_is_seen(world: World) -> None:
+    purchase, _ = await paid(world, await world.person("fan"))
+    for currency, amount in (("eur", 5), ("jpy", -5)):
+        suspense, sold = [
+            f"private.platform_account('{kind}', '{currency}')"
+            for kind in ("suspense", "money_to_coins")
+        ]
+        if amount < 0:
+            suspense = f"private.platform_account('provider', '{currency}')"
+        await post(
+            world, "hold", purchase["id"], (suspense, currency, amount), (sold, currency, -amount)
+        )
+    assert set(await verify(world)) == {"purchases_match_entries"}
+
+
+@pytest.mark.spec("S2", "S26")
+@pytest.mark.abuse("A29")
+async def test_a_debt_that_nobody_paid_is_seen(world: World) -> None:
+    fan, streamer = await rich_fan(world)
+    debtor = await world.person("debtor")
+    _, payment = await paid(world, debtor)
+    await gift(world, debtor, streamer, "aurora")
+    await report(world, dispute(payment, "d", CENTS))
+    assert (await wallet(world, debtor))["debt"] == 500
+    sent = await gift(world, fan, streamer)
+    forgiven = ("5", "coins", -500), (account(debtor, "debt"), "coins", 500)
+    await post(world, "gift", sent["gift_id"], *forgiven)
+    assert (await wallet(world, debtor))["debt"] == 0
+    assert set(await verify(world)) == {"gifts_match_entries"}
+
+
+@pytest.mark.spec("S2", "S26")
+async def test_a_gift_that_was_paid_for_twice_is_seen(world: World) -> None:
+    fan, streamer = await rich_fan(world)
+    sent = await gift(world, fan, streamer)
+    await post(
+        world,
+        "gift",
+        sent["gift_id"],
+        (account(fan, "wallet"), "coins", -10),
+        ("5", "coins", 10),
+        ("6", "earnings", -10),
+        (account(streamer, "earnings"), "earnings", 7),
+        ("7", "earnings", 3),
+    )
+    assert await verify(world) == {
+        "gifts_match_entries": f"gift {sent['gift_id']} has 2 transactions"
+    }
+
+
+@pytest.mark.spec("S2", "S26")
+async def test_what_hides_in_the_transaction_of_a_gift_is_seen(world: World) -> None:
+    fan, streamer = await rich_fan(world)
+    thief = await world.person("thief")
+    await fold(world)
+    sent = await gift(world, fan, streamer)
+    await world.admin.execute(
+        "INSERT INTO ledger_entries SELECT t.id, e.* FROM private.ledger_transactions AS t,"
+        f" (VALUES (6, {account(fan, 'wallet')}, 'coins', -500),"
+        f" (7, {account(thief, 'wallet')}, 'coins', 500)) AS e"
+        " WHERE t.kind = 'gift'"
+    )
+    for whose, coins in ((fan, -500), (thief, 500)):
+        await world.admin.execute(f"SELECT private.move({account(whose, 'wallet')}, {coins})")
+    await fold(world)
+    assert await verify(world) == {
+        "gifts_match_entries": f"gift {sent['gift_id']} and its transaction disagree"
+    }
+
+
+@pytest.mark.spec("S25")
+@pytest.mark.abuse("A34")
+async def test_a_decision_that_nobody_made_who_may_is_seen(world: World) -> None:
+    buyer, clerk = await world.person("buyer"), await staff(world)
+    purchase, payment = await held(world, buyer)
+    decided = "UPDATE coin_purchases SET decision = $2, decided_at = now() WHERE id = $1"
+    await world.admin.execute(decided, UUID(purchase["id"]), "approve")
+    await report(world, captured(payment, LARGE_CENTS))
+    await fold(world)
+    assert (await wallet(world, buyer))["coins"] == LARGE_COINS
+    line = "SELECT private.audit($1, $2, $3)"
+    for actor, action in (
+        (None, "purchase_approved"),
+        (buyer.id, "purchase_approved"),
+        (clerk.id, "purchase_rejected"),
+    ):
+        await world.admin.execute(line, actor, action, purchase["id"])
+        assert await verify(world) == {
+            "decisions_are_on_record": "no line of the audit log names who may have decided"
+            " purchase P-1: approve"
+        }
+    await world.admin.execute(line, clerk.id, "purchase_approved", purchase["id"])
+    assert await verify(world) == {}
+    for decision, action, actor in (
+        # Only for a buyer who is gone does the server reject by itself.
+        ("reject", "purchase_rejected", None),
+        ("expire", "purchase_expired", clerk.id),
+    ):
+        other, _ = await held(world, buyer)
+        await world.admin.execute(decided, UUID(other["id"]), decision)
+        await world.admin.execute(line, actor, action, other["id"])
+        found = (await verify(world)).get("decisions_are_on_record", "")
+        assert f"P-{other['number']}: {decision}" in found
 
 
 @pytest.mark.spec("S26")

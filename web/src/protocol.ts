@@ -350,6 +350,8 @@ export interface PurchaseSettings {
   velocity: number;
   daily_threshold_cents: number | null;
   streamer_share_percent: number;
+  /** Until then the lowest limit and thresholds of the last 24 hours count; null: all apply as they stand. */
+  raises_apply_at: string | null;
 }
 
 export type ServerMessage =

@@ -174,12 +174,58 @@ MUTATIONS = [
         edit(
             VERIFY,
             (
-                ", ARRAY[g.sender_id], CASE WHEN g.streamer_share > 0 THEN ARRAY[g.recipient_id] END)",
-                ")",
+                "(g.sender_id, CASE WHEN g.streamer_share > 0 THEN g.recipient_id END, -g.price,",
+                "(-g.price,",
             ),
-            (", p.senders, p.recipients)", ")"),
+            ("(p.sender_id, p.recipient_id, p.paid,", "(p.paid,"),
         ),
         test_verify.test_tampering_is_seen_and_undoing_it_is_well,
         TAMPER["a gift to somebody else"],
+    ),
+    Mutation(
+        "verify: a gift may have more entries",
+        edit(
+            VERIFY,
+            (
+                ", 3 + (g.streamer_share > 0)::integer + (g.platform_share > 0)::integer)",
+                ")",
+            ),
+            ("p.earned, p.revenue, p.entries)", "p.earned, p.revenue)"),
+        ),
+        test_verify.test_what_hides_in_the_transaction_of_a_gift_is_seen,
+    ),
+    Mutation(
+        "verify: a gift may be posted twice",
+        edit(VERIFY, ("t.source_id HAVING count(*) > 1", "t.source_id HAVING false")),
+        test_verify.test_a_gift_that_was_paid_for_twice_is_seen,
+    ),
+    *(
+        Mutation(
+            f"verify: a purchase may touch anybody's accounts, {kind}",
+            edit(VERIFY, ("coalesce(p.held, 0), p.strangers)", "coalesce(p.held, 0), NULL)")),
+            test_verify.test_coins_from_nowhere_behind_the_purchase_of_another_are_seen,
+            {"kind": kind, "currency": currency, "platform": platform},
+        )
+        for kind, currency, platform in (("wallet", "coins", 5), ("earnings", "earnings", 6))
+    ),
+    Mutation(
+        "verify: other currencies are not looked at",
+        edit(VERIFY, ("WHEN n.amount <> 0 THEN 'stranger' END", "END")),
+        test_verify.test_money_in_a_currency_that_never_came_is_seen,
+    ),
+    Mutation(
+        "verify: decisions need no line",
+        edit(VERIFY, ("private.unnamed_decisions()\n", "NULL::text\n")),
+        test_verify.test_a_decision_that_nobody_made_who_may_is_seen,
+    ),
+    Mutation(
+        "verify: buyers may decide about their own",
+        edit(VERIFY, ("l.actor_id <> c.profile_id OR (", "l.actor_id IS NOT NULL OR (")),
+        test_verify.test_a_decision_that_nobody_made_who_may_is_seen,
+    ),
+    Mutation(
+        "verify: the server may reject by itself",
+        edit(VERIFY, (" AND l.actor_id IS NULL AND p.id IS NULL)", " AND l.actor_id IS NULL)")),
+        test_verify.test_a_decision_that_nobody_made_who_may_is_seen,
     ),
 ]

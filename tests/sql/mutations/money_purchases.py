@@ -2,7 +2,7 @@
 
 # ruff: noqa: E501 - SQL is quoted as it stands there, in longer lines
 
-from tests.sql import test_limits, test_purchases
+from tests.sql import test_limits, test_money_settings, test_purchases
 from tests.sql.mutations.damage import Mutation, edit, everybody
 
 PURCHASES = "code/purchases"
@@ -221,5 +221,54 @@ MUTATIONS = [
         "settings: no trail",
         "DROP TRIGGER money_settings_record ON private.money_settings",
         test_limits.test_the_rules_are_settings_with_a_trail,
+    ),
+    Mutation(
+        "settings: a raised threshold applies at once",
+        edit(
+            SETTINGS,
+            (
+                "least(m.approval_threshold, min((l.details -> 'before' ->> 'approval_threshold')::numeric))",
+                "m.approval_threshold",
+            ),
+        ),
+        test_money_settings.test_nobody_lifts_a_threshold_for_a_purchase_of_their_own,
+        {"before": {}, "lifted": {"threshold_cents": 5_000_000}},
+    ),
+    Mutation(
+        "settings: no daily threshold applies at once",
+        edit(
+            SETTINGS,
+            (
+                "least(m.daily_threshold, min((l.details -> 'before' ->> 'daily_threshold')::numeric))",
+                "m.daily_threshold",
+            ),
+        ),
+        test_money_settings.test_nobody_lifts_a_threshold_for_a_purchase_of_their_own,
+        {
+            "before": {"threshold_cents": 5_000_000, "daily_threshold_cents": 2_500_000},
+            "lifted": {"daily_threshold_cents": None},
+        },
+    ),
+    Mutation(
+        "settings: a raised limit applies at once",
+        edit(
+            SETTINGS,
+            (
+                "least(m.purchase_limit, min((l.details -> 'before' ->> 'purchase_limit')::numeric))",
+                "m.purchase_limit",
+            ),
+        ),
+        test_money_settings.test_a_raise_applies_a_day_later_and_what_is_lowered_at_once,
+    ),
+    Mutation(
+        "settings: every change is said to wait",
+        edit(
+            SETTINGS,
+            (
+                "'approval_threshold')::numeric < m.approval_threshold",
+                "'approval_threshold')::numeric <> m.approval_threshold",
+            ),
+        ),
+        test_money_settings.test_what_is_no_raise_waits_for_nothing,
     ),
 ]

@@ -7,6 +7,7 @@ import { account } from "../state";
 import { say } from "../status";
 import { LinesSkeleton, Trouble } from "../ui/trouble";
 import { changesOf, draftOf, fieldProblem, thresholdHint, type Draft } from "./settings-draft";
+import { dateAndTime } from "../ui/words";
 
 /** What is refused, what waits for a second person, and how gifts are split. */
 export function MoneySettings() {
@@ -23,7 +24,8 @@ export function MoneySettings() {
   return (
     <>
       <h1>Settings</h1>
-      <p class="quiet">{isAdmin ? "Changes take effect at once and stay in the audit log." : "Only an admin can change these."}</p>
+      <p class="quiet">{isAdmin ? "A limit or threshold that you raise or remove applies 24 hours later, every other change at once. All stay in the audit log." : "Only an admin can change these."}</p>
+      {settings.value?.raises_apply_at && <p>What was raised applies from {dateAndTime(settings.value.raises_apply_at)}. Until then the lowest of the last 24 hours counts.</p>}
       {problem.value && <Trouble words={problem.value} retry={load} />}
       {settings.value === null && !problem.value && <LinesSkeleton label="Loading the settings" lines={5} />}
       {settings.value !== null && <Form key={JSON.stringify(settings.value)} settings={settings.value} isAdmin={isAdmin} saved={(now) => (settings.value = now)} />}

@@ -16,6 +16,33 @@ CREATE TRIGGER money_settings_record AFTER UPDATE ON private.money_settings
 CREATE TRIGGER money_settings_stay BEFORE DELETE OR TRUNCATE ON private.money_settings
     FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
+-- What a purchase is admitted by: of limit and thresholds the lowest that was in force at any time in the last 24 hours, as
+-- the trail has it. So whoever lowers one is obeyed at once, and nobody raises one for a purchase that nobody else looks at.
+CREATE FUNCTION private.rules_in_force(p_now timestamptz) RETURNS private.money_settings
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT m.only_row, least(m.purchase_limit, min((l.details -> 'before' ->> 'purchase_limit')::numeric)),
+        least(m.approval_threshold, min((l.details -> 'before' ->> 'approval_threshold')::numeric)),
+        -- None is higher than any: LEAST passes over what is null.
+        least(m.daily_threshold, min((l.details -> 'before' ->> 'daily_threshold')::numeric)),
+        m.purchases_per_minute, m.streamer_share_percent
+    FROM private.money_settings AS m
+    LEFT JOIN private.audit_log AS l ON l.action = 'money_settings_changed' AND l.at > p_now - interval '24 hours'
+    GROUP BY m.only_row;
+END;
+
+-- When all of limit and thresholds are in force as they stand; null if they are.
+CREATE FUNCTION private.raises_apply_at(p_now timestamptz) RETURNS timestamptz
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT max(l.at) + interval '24 hours'
+    FROM private.money_settings AS m
+    JOIN private.audit_log AS l ON l.action = 'money_settings_changed' AND l.at > p_now - interval '24 hours'
+    WHERE (l.details -> 'before' ->> 'purchase_limit')::numeric < m.purchase_limit
+        OR (l.details -> 'before' ->> 'approval_threshold')::numeric < m.approval_threshold
+        OR (l.details -> 'before' ->> 'daily_threshold')::numeric < coalesce(m.daily_threshold, 'Infinity');
+END;
+
 CREATE FUNCTION private.money_settings_json() RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
@@ -26,15 +53,19 @@ BEGIN ATOMIC
     FROM private.money_settings AS m;
 END;
 
+CREATE FUNCTION private.settings_answer() RETURNS jsonb
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+RETURN private.money_settings_json() || jsonb_build_object('raises_apply_at', private.raises_apply_at(private.clock()));
+
 CREATE FUNCTION public.get_purchase_settings() RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM private.require_operator();
-    RETURN private.money_settings_json();
+    RETURN private.settings_answer();
 END;
 $$;
-COMMENT ON FUNCTION public.get_purchase_settings IS 'For finance: {limit_cents, threshold_cents, velocity, daily_threshold_cents, streamer_share_percent}.';
+COMMENT ON FUNCTION public.get_purchase_settings IS 'For finance: {limit_cents, threshold_cents, velocity, daily_threshold_cents, streamer_share_percent, raises_apply_at}.';
 GRANT EXECUTE ON FUNCTION public.get_purchase_settings TO authenticated, service_role;
 
 -- The ranges of the table's own rules, in the words and units of whoever sets them. An amount has ten digits, two of them cents.
@@ -79,8 +110,8 @@ BEGIN
     SET purchase_limit = (v_changes ->> 'limit_cents')::bigint / 100.0, approval_threshold = (v_changes ->> 'threshold_cents')::bigint / 100.0,
         purchases_per_minute = (v_changes ->> 'velocity')::integer, daily_threshold = (v_changes ->> 'daily_threshold_cents')::bigint / 100.0,
         streamer_share_percent = (v_changes ->> 'streamer_share_percent')::integer;
-    RETURN private.money_settings_json();
+    RETURN private.settings_answer();
 END;
 $$;
-COMMENT ON FUNCTION public.configure_purchases IS 'For admins: changes what is named, with a reason for the audit log: the settings after it.';
+COMMENT ON FUNCTION public.configure_purchases IS 'For admins: changes what is named, with a reason for the audit log: the settings after it. Raises apply after 24 hours.';
 GRANT EXECUTE ON FUNCTION public.configure_purchases TO authenticated;

@@ -208,13 +208,12 @@ CREATE FUNCTION private.admit_purchase(p_profile_id uuid, p_usd_amount numeric, 
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_rule private.money_settings;
     v_now timestamptz := private.clock();
+    v_rule private.money_settings := private.rules_in_force(v_now);
     v_recent bigint;
     v_oldest timestamptz;
     v_day numeric;
 BEGIN
-    SELECT * INTO v_rule FROM private.money_settings;
     IF p_usd_amount > v_rule.purchase_limit THEN
         PERFORM private.fail('LW070', format('One purchase can be up to $%s.', to_char(v_rule.purchase_limit, 'FM999,999,990.00')),
             'Choose a smaller pack.', jsonb_build_object('limit', v_rule.purchase_limit));
