@@ -200,6 +200,15 @@ async def test_an_admin_changes_from_where_on_a_second_person_is_asked(
     await expect(newest_purchase(ben)).to_contain_text("Held for approval")
     await expect(page.get_by_role("link", name="1 waiting")).to_be_visible()
 
+    await page.get_by_role("link", name="Settings", exact=True).click()
+    await expect(page.get_by_text("What was raised applies from")).to_have_count(0)
+    await page.get_by_label("Approval over, in US dollars").fill("25,000")
+    await page.get_by_label("Reason").fill("A loud week")
+    await save.click()
+    await expect(page.get_by_text("What was raised applies from")).to_be_visible()
+    await buy(ben, "700 coins for $9.99")
+    await expect(page.get_by_role("link", name="2 waiting")).to_be_visible()
+
 
 @pytest.mark.spec("D4")
 async def test_what_was_paid_while_the_line_was_cut_is_there_after_it(

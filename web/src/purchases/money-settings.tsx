@@ -21,11 +21,14 @@ export function MoneySettings() {
   };
   useEffect(load, []);
   const isAdmin = account.value?.roles.includes("admin") === true;
+  const waitsUntil = settings.value?.raises_apply_at;
   return (
     <>
       <h1>Settings</h1>
-      <p class="quiet">{isAdmin ? "A limit or threshold that you raise or remove applies 24 hours later, every other change at once. All stay in the audit log." : "Only an admin can change these."}</p>
-      {settings.value?.raises_apply_at && <p>What was raised applies from {dateAndTime(settings.value.raises_apply_at)}. Until then the lowest of the last 24 hours counts.</p>}
+      <p class="quiet">
+        {isAdmin ? "A limit or threshold that you raise or remove applies 24 hours later, every other change at once. All stay in the audit log." : "Only an admin can change these."}
+        {waitsUntil && <strong> What was raised applies from {dateAndTime(waitsUntil)}; until then the lowest of the last 24 hours counts.</strong>}
+      </p>
       {problem.value && <Trouble words={problem.value} retry={load} />}
       {settings.value === null && !problem.value && <LinesSkeleton label="Loading the settings" lines={5} />}
       {settings.value !== null && <Form key={JSON.stringify(settings.value)} settings={settings.value} isAdmin={isAdmin} saved={(now) => (settings.value = now)} />}
