@@ -225,7 +225,7 @@ MUTATIONS = [
     Mutation(
         "settings: a raised threshold applies at once",
         edit(
-            SETTINGS,
+            PURCHASES,
             (
                 "least(m.approval_threshold, min((l.details -> 'before' ->> 'approval_threshold')::numeric))",
                 "m.approval_threshold",
@@ -237,7 +237,7 @@ MUTATIONS = [
     Mutation(
         "settings: no daily threshold applies at once",
         edit(
-            SETTINGS,
+            PURCHASES,
             (
                 "least(m.daily_threshold, min((l.details -> 'before' ->> 'daily_threshold')::numeric))",
                 "m.daily_threshold",
@@ -252,7 +252,7 @@ MUTATIONS = [
     Mutation(
         "settings: a raised limit applies at once",
         edit(
-            SETTINGS,
+            PURCHASES,
             (
                 "least(m.purchase_limit, min((l.details -> 'before' ->> 'purchase_limit')::numeric))",
                 "m.purchase_limit",

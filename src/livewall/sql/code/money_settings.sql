@@ -16,21 +16,6 @@ CREATE TRIGGER money_settings_record AFTER UPDATE ON private.money_settings
 CREATE TRIGGER money_settings_stay BEFORE DELETE OR TRUNCATE ON private.money_settings
     FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
--- What a purchase is admitted by: of limit and thresholds the lowest that was in force at any time in the last 24 hours, as
--- the trail has it. So whoever lowers one is obeyed at once, and nobody raises one for a purchase that nobody else looks at.
-CREATE FUNCTION private.rules_in_force(p_now timestamptz) RETURNS private.money_settings
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-    SELECT m.only_row, least(m.purchase_limit, min((l.details -> 'before' ->> 'purchase_limit')::numeric)),
-        least(m.approval_threshold, min((l.details -> 'before' ->> 'approval_threshold')::numeric)),
-        -- None is higher than any: LEAST passes over what is null.
-        least(m.daily_threshold, min((l.details -> 'before' ->> 'daily_threshold')::numeric)),
-        m.purchases_per_minute, m.streamer_share_percent
-    FROM private.money_settings AS m
-    LEFT JOIN private.audit_log AS l ON l.action = 'money_settings_changed' AND l.at > p_now - interval '24 hours'
-    GROUP BY m.only_row;
-END;
-
 -- When all of limit and thresholds are in force as they stand; null if they are.
 CREATE FUNCTION private.raises_apply_at(p_now timestamptz) RETURNS timestamptz
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
