@@ -4,9 +4,19 @@ from datetime import timedelta
 
 import pytest
 
-from tests.sql.money import LARGE, LARGE_CENTS, Purchase, captured, report, staff, started, wallet
+from tests.sql.money import (
+    LARGE,
+    LARGE_CENTS,
+    Purchase,
+    buy,
+    captured,
+    report,
+    staff,
+    started,
+    wallet,
+)
 from tests.sql.test_limits import DAY, buy_for, configure
-from tests.sql.world import START, World, refused
+from tests.sql.world import START, World, refused, rows_read
 
 
 @pytest.mark.spec("S25")
@@ -77,3 +87,19 @@ async def test_what_is_no_raise_waits_for_nothing(world: World) -> None:
     # Raised and put back: nothing is higher than it was.
     await configure(world, boss, threshold_cents=1)
     assert (await configure(world, boss, threshold_cents=0))["raises_apply_at"] is None
+
+
+@pytest.mark.spec("S21")
+async def test_a_purchase_does_not_read_the_audit_log_for_what_is_in_force(world: World) -> None:
+    buyer, boss = await world.person("buyer"), await staff(world, "boss", "admin")
+    await world.admin.execute(
+        "INSERT INTO private.audit_log (action, subject)"
+        " SELECT 'purchase_approved', n FROM generate_series(1, 3000) AS n;"
+        "INSERT INTO private.audit_log (at, action, subject)"
+        " SELECT private.clock() - (1 + n) * interval '1 day', 'money_settings_changed', 'x'"
+        " FROM generate_series(1, 1000) AS n; ANALYZE private.audit_log"
+    )
+    await configure(world, boss, limit_cents=4_000_000)
+    before = await rows_read(world, "private.audit_log")
+    await buy(world, buyer)
+    assert await rows_read(world, "private.audit_log") - before < 50

@@ -271,4 +271,9 @@ MUTATIONS = [
         ),
         test_money_settings.test_what_is_no_raise_waits_for_nothing,
     ),
+    Mutation(
+        "settings: their trail has no index",
+        "DROP INDEX private.audit_log_of_settings",
+        test_money_settings.test_a_purchase_does_not_read_the_audit_log_for_what_is_in_force,
+    ),
 ]
