@@ -147,16 +147,18 @@ async def test_only_admins_change_the_rules_and_say_why(world: World) -> None:
     for changes in ({"limit": 1}, {"raises_apply_at": None}, [1], None, 7):
         with refused("LW006"):
             await world.call(boss, "configure_purchases", p_changes=changes, p_reason="why not")
-    for name, value, rule in (
-        ("limit_cents", 0, "limit_positive"),
-        ("limit_cents", -1, "limit_positive"),
-        ("threshold_cents", -1, "threshold_not_negative"),
-        ("daily_threshold_cents", -1, "daily_threshold_not_negative"),
-        ("velocity", 0, "velocity_positive"),
-        ("streamer_share_percent", 101, "share_is_a_percentage"),
+    for name, value, column, rule in (
+        ("limit_cents", 0, "purchase_limit", "limit_positive"),
+        ("limit_cents", -1, "purchase_limit", "limit_positive"),
+        ("threshold_cents", -1, "approval_threshold", "threshold_not_negative"),
+        ("daily_threshold_cents", -1, "daily_threshold", "daily_threshold_not_negative"),
+        ("velocity", 0, "purchases_per_minute", "velocity_positive"),
+        ("streamer_share_percent", 101, "streamer_share_percent", "share_is_a_percentage"),
     ):
-        with refused(f"money_settings_{rule}"):
+        with refused("LW087"):
             await configure(world, boss, **{name: value})
+        with refused(f"money_settings_{rule}"):
+            await world.admin.execute(f"UPDATE private.money_settings SET {column} = {value}")
     assert await audit(world, "money_settings_changed") == []
 
 
