@@ -57,6 +57,8 @@ async def test_a_raise_applies_a_day_later_and_what_is_lowered_at_once(world: Wo
     with refused("LW070"):
         await buy_for(world, buyer, "50000.01")
     assert (await buy_for(world, buyer, "25000.01"))["requires_approval"]
+    packs = await world.call("anon", "list_coin_packs")
+    assert next(pack for pack in packs if pack["id"] == LARGE)["requires_approval"], "as it is"
     assert (await world.call(clerk, "get_purchase_settings"))["raises_apply_at"] == at
     await world.advance(1)
     assert (await world.call(clerk, "get_purchase_settings"))["raises_apply_at"] is None
