@@ -313,3 +313,8 @@ async def audit(world: World, action: str) -> list[tuple[Any, ...]]:
         action,
     )
     return [(row[0], row[1], json.loads(row[2])) for row in rows]
+
+
+async def expire(world: World) -> int:
+    """Run the job that gives up what nobody decided or paid; return how many that were."""
+    return (await world.call("service_role", "expire_purchases"))["expired"]

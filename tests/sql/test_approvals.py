@@ -1,7 +1,5 @@
 """S25: a second person approves before anything is credited; what is rejected goes back."""
 
-from datetime import datetime, timedelta
-
 import pytest
 
 from tests.sql.money import (
@@ -10,15 +8,13 @@ from tests.sql.money import (
     LARGE,
     LARGE_CENTS,
     LARGE_COINS,
-    Purchase,
     audit,
     authorized,
     buy,
     calls,
     captured,
     decide,
-    deliver,
-    events,
+    expire,
     fact,
     finish,
     fold,
@@ -34,14 +30,9 @@ from tests.sql.money import (
     verify,
     wallet,
 )
-from tests.sql.world import START, World, refused
+from tests.sql.world import World, refused
 
 DAY = 86_400
-
-
-async def expire(world: World) -> int:
-    """Run the job."""
-    return (await world.call("service_role", "expire_purchases"))["expired"]
 
 
 @pytest.mark.spec("S25", "S23")
@@ -204,49 +195,6 @@ async def test_a_decision_says_why(world: World, reason: str | None) -> None:
 
 
 @pytest.mark.spec("S25")
-@pytest.mark.parametrize(
-    ("capture_before", "expected"),
-    [
-        (None, timedelta(days=5)),
-        (timedelta(days=7), timedelta(days=5)),
-        (timedelta(days=5, hours=12, seconds=-1), timedelta(days=5, seconds=-1)),
-        (timedelta(days=2), timedelta(days=1, hours=12)),
-    ],
-)
-async def test_the_deadline_is_five_days_or_half_a_day_before_the_money_is_let_go(
-    world: World, capture_before: timedelta | None, expected: timedelta
-) -> None:
-    buyer = await world.person("buyer")
-    purchase, payment = await started(world, buyer, LARGE)
-    until = None if capture_before is None else (START + capture_before).isoformat()
-    await report(world, authorized(payment, capture_before=until))
-    purchase = await look_up(world, purchase)
-    assert datetime.fromisoformat(purchase["decide_by"]) == START + expected
-    await world.advance(expected.total_seconds())
-    assert await expire(world) == 0
-    await world.advance(1)
-    assert await expire(world) == 1
-    assert (await look_up(world, purchase))["status"] == "expired"
-
-
-@pytest.mark.spec("S25")
-async def test_an_undecided_purchase_goes_back_and_both_sides_hear_of_it(world: World) -> None:
-    buyer = await world.person("buyer")
-    purchase, payment = await held(world, buyer)
-    await report(world, captured(payment, LARGE_CENTS))
-    await deliver(world)
-    last = (await world.call("service_role", "take_events"))["last"]
-    await world.advance(5 * DAY + 1)
-    assert await expire(world) == 1
-    assert await expire(world) == 0
-    assert await calls(world, purchase) == [("refund", LARGE_CENTS)]
-    await deliver(world)
-    told = [(e["kind"], e["profile_id"], e["payload"]["status"]) for e in await events(world, last)]
-    assert told == [("purchase", str(buyer.id), "expired"), ("held", None, "expired")]
-    assert [row[:2] for row in await audit(world, "purchase_expired")] == [(None, purchase["id"])]
-
-
-@pytest.mark.spec("S25")
 async def test_rejecting_money_that_is_set_aside_cancels_it(world: World) -> None:
     buyer, clerk = await world.person("buyer"), await staff(world)
     purchase, payment = await held(world, buyer)
@@ -403,66 +351,3 @@ async def test_staff_sees_what_it_needs_to_decide(world: World) -> None:
     assert listed[0]["history"] == {"purchases": 1, "refunds": 1, "disputes": 0}
     assert listed[0]["buyer"]["name"] == "buyer"
     assert (listed[0]["may_decide"], listed[0]["may_approve"]) == (True, True)
-
-
-@pytest.mark.spec("S25")
-async def test_those_nobody_paid_do_not_keep_the_job_from_the_held(world: World) -> None:
-    buyer = await world.person("buyer")
-    await world.call(
-        await staff(world, "boss", "admin"),
-        "configure_purchases",
-        p_changes={"velocity": 1000},
-        p_reason="a test",
-    )
-    for _ in range(3):
-        await started(world, buyer)
-    await world.advance(DAY)
-    purchase, _ = await held(world, buyer)
-    await world.advance(1)
-    later, _ = await held(world, buyer)
-    await world.advance(5 * DAY + 1)
-    for number, statuses in enumerate((("expired", "held"), ("expired", "expired"))):
-        await world.call("service_role", "expire_purchases", p_limit=1)
-        seen = [(await look_up(world, one))["status"] for one in (purchase, later)]
-        assert tuple(seen) == statuses, number
-    assert await expire(world) == 3
-    assert await expire(world) == 0, "each is cancelled once"
-
-
-@pytest.mark.spec("D4")
-async def test_a_buyer_gives_up_what_is_not_paid(world: World) -> None:
-    buyer, other = await world.people("buyer", "other")
-    unknown, (known, payment) = await buy(world, buyer), await started(world, buyer)
-
-    async def cancel(purchase: Purchase) -> str:
-        answer = await world.call(buyer, "cancel_my_purchase", p_purchase_id=purchase["id"])
-        return answer["status"]
-
-    with refused("LW004"):
-        await world.call(other, "cancel_my_purchase", p_purchase_id=known["id"])
-    for _ in range(2):
-        assert await cancel(unknown) == "canceled"
-        assert await cancel(known) == "pending", "the provider is asked first"
-    assert await calls(world, known) == [("cancel", CENTS)]
-    # It was paid meanwhile: that counts, and now it is too late.
-    await finish(world, await take_call(world, known), captured(payment))
-    assert (await look_up(world, known))["status"] == "completed"
-    for late in (known, (await held(world, buyer))[0]):
-        with refused("LW084"):
-            await cancel(late)
-    assert (await wallet(world, buyer))["coins"] == COINS
-
-
-@pytest.mark.spec("D4")
-async def test_what_was_never_paid_is_given_up_after_a_day(world: World) -> None:
-    buyer = await world.person("buyer")
-    unknown, (known, payment) = await buy(world, buyer), await started(world, buyer)
-    await world.advance(DAY)
-    assert await expire(world) == 0
-    await world.advance(1)
-    assert await expire(world) == 2
-    assert (await look_up(world, unknown))["status"] == "canceled"
-    await finish(world, await take_call(world, known), fact("canceled", payment))
-    assert (await look_up(world, known))["status"] == "canceled"
-    await report(world, captured(payment))
-    assert (await wallet(world, buyer))["coins"] == 700, "money that comes all the same counts"

@@ -2,10 +2,13 @@
 
 # ruff: noqa: E501 - SQL is quoted as it stands there, in longer lines
 
+from datetime import timedelta
+
 from tests.sql import (
     test_approvals,
     test_forgetting,
     test_given_back,
+    test_giving_up,
     test_payment_orders,
     test_payments,
     test_purchase_states,
@@ -316,10 +319,10 @@ MUTATIONS = [
     Mutation(
         "approvals: up to the last moment",
         edit(PURCHASES, ("- interval '12 hours'", "")),
-        test_approvals.test_the_deadline_is_five_days_or_half_a_day_before_the_money_is_let_go,
+        test_giving_up.test_the_deadline_is_five_days_or_half_a_day_before_the_money_is_let_go,
         {
-            "capture_before": test_approvals.timedelta(days=2),
-            "expected": test_approvals.timedelta(days=1, hours=12),
+            "capture_before": timedelta(days=2),
+            "expected": timedelta(days=1, hours=12),
         },
     ),
     Mutation(
@@ -377,7 +380,7 @@ MUTATIONS = [
                 "ORDER BY c.status = 'held', private.decide_by(c)",
             ),
         ),
-        test_approvals.test_those_nobody_paid_do_not_keep_the_job_from_the_held,
+        test_giving_up.test_those_nobody_paid_do_not_keep_the_job_from_the_held,
     ),
     Mutation(
         "approvals: decisions without a trace",

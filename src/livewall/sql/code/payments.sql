@@ -273,7 +273,7 @@ BEGIN
         usd_amount, max_purchase_limit, hold_reason)
     SELECT (p_fact ->> 'profile_id')::uuid, coalesce(p_fact ->> 'platform', 'web'), p_provider, p_event_id, p_fact ->> 'payment_id',
            (p_fact ->> 'coin_amount')::bigint, (p_fact ->> 'amount_cents')::numeric / 100, m.purchase_limit, p_reason
-    FROM private.money_settings AS m
+    FROM private.rules_in_force(private.clock()) AS m
     RETURNING id INTO v_id;
     PERFORM private.apply_facts(v_id, jsonb_build_array(p_fact)),
         private.audit(NULL, 'payment_held', v_id::text, jsonb_build_object('reason', p_reason)),
