@@ -86,7 +86,7 @@ async def test_a_line_cut_for_twenty_seconds_costs_nothing(site: Site, open_in: 
         await throughout(is_published, 20, "the stream is published")
         await ben.expect_moving(ana.name)
         cable.mend()
-        await ben.page.get_by_role("button", name="Try now").click()
+        await ben.try_now()
         await expect(ben.page.get_by_text("Connection lost.")).to_be_hidden()
         await ben.expect_moving(ana.name)
         await throughout(is_published, 2, "the stream is published")
@@ -166,6 +166,6 @@ async def test_who_is_cut_off_for_a_minute_stops_sending(site: Site, open_in: Op
         await ana.expect_studio("idle")
         assert await ana.open_peers() == 0
         cable.mend()
-        await ana.page.get_by_role("button", name="Try now").click()
+        await ana.try_now()
         await ana.expect_studio("sending")
         await ben.expect_moving(ana.name)

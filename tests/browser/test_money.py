@@ -91,7 +91,7 @@ async def test_what_was_paid_while_the_line_was_cut_is_there_after_it(
             paid = await elsewhere.post(f"{site.url}/api/sandbox/payments/{payment}/pay")
         assert paid.status_code == 200
         cable.mend()
-        await ben.page.get_by_role("button", name="Try now").click()
+        await ben.try_now()
         await expect_coins(ben, "70 coins")
         await expect(newest_purchase(ben)).to_contain_text("Completed")
 
@@ -222,7 +222,8 @@ async def test_an_old_purchase_is_followed_and_a_short_failure_goes_by_itself(
 
     rows = page.get_by_test_id("purchases").get_by_role("listitem")
     await expect(rows).to_have_count(5)
-    await page.get_by_role("region", name="Purchases").get_by_role("button").click()
+    older = page.get_by_role("region", name="Purchases").get_by_role("button", name="Show older")
+    await older.click()
     await expect(rows).to_have_count(6)
     oldest = made[0]["purchase"]["provider_payment_id"]
     async with httpx.AsyncClient(trust_env=False) as elsewhere:

@@ -83,6 +83,11 @@ class Window:
         """GET an address of the API as this person."""
         return await self.page.evaluate("path => fetch(path).then(r => r.json())", path)
 
+    async def try_now(self) -> None:
+        """Have a lost line tried at once, unless it has come back by itself already."""
+        button = self.page.get_by_role("button", name="Try now")
+        await button.evaluate_all("found => found.forEach(button => button.click())")
+
     # Chat.
 
     @property
