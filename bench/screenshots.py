@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from uuid import uuid4
 
 from PIL import Image, ImageOps
 from playwright.async_api import Playwright, async_playwright, expect
@@ -37,6 +38,7 @@ TALK = (
     ("rue", "just arrived, the wall is full tonight"),
     ("otto", "the tape hiss is half of it"),
 )
+GIFT_AFTER = "is this the new synth?"
 
 
 def film(path: Path) -> None:
@@ -60,11 +62,27 @@ async def guests(site: Site) -> AsyncGenerator[dict[str, Visitor]]:
         yield {name: await stack.enter_async_context(visitor(site, name)) for name in names}
 
 
-async def talk(people: dict[str, Visitor], stream: object) -> None:
-    """Say a few lines in a chat, as fast as its limits allow."""
+async def talk(site: Site, people: dict[str, Visitor], stream: object) -> None:
+    """Say a few lines in a chat, as fast as its limits allow, with a gift among them."""
+    recipient = await site.admin.fetchval(
+        "SELECT streamer_id FROM public.live_streams WHERE id = $1::text::uuid", str(stream)
+    )
     for name, words in TALK:
         await people[name].say(stream, words)
+        if words == GIFT_AFTER:
+            gift = {"recipient_id": str(recipient), "gift_type_id": "heart", "slot_index": 1}
+            about = {"stream_id": str(stream), "idempotency_key": str(uuid4())}
+            await people[name].api.call("POST", "/api/gifts", gift | about)
         await asyncio.sleep(1.2)
+
+
+async def earn(site: Site, name: str) -> None:
+    """Put coins into somebody's wallet, as if they had paid for them."""
+    await site.admin.execute(
+        "SELECT public.process_coin_purchase(p.id, 'web', 'pictures', 'event ' || p.name,"
+        " 'payment ' || p.name, 7000, 99.99) FROM public.profiles AS p WHERE p.name = $1",
+        name,
+    )
 
 
 async def enter(browser: Chromium, site: Site, *, phone: bool = False) -> Window:
@@ -90,10 +108,12 @@ async def wall_and_phone(site: Site, browser: Chromium, people: dict[str, Visito
     async with demo_streamers(site, 8) as names:
         await _watch(site, people, {"lia": names[:3], "otto": names[:1], "rue": names[1:2]})
         window = await enter(browser, site)
+        for name in ("lia", window.name):
+            await earn(site, name)
         for name in reversed(names[:4]):
             await window.watch(name)
             await window.expect_moving(name)
-        await talk(people, await site.stream_id(names[0]))
+        await talk(site, people, await site.stream_id(names[0]))
         await take(window, "wall")
         await window.context.close()
         window = await enter(browser, site, phone=True)
@@ -130,7 +150,7 @@ async def studio(site: Site, playwright: Playwright, people: dict[str, Visitor])
                     person.viewer.leave(stream)
                 await window.expect_studio("idle", 30)
                 await asyncio.sleep(15)
-        await talk(people, stream)
+        await talk(site, people, stream)
         await asyncio.sleep(30)
         await take(window, "studio")
         await browser.browser.close()
