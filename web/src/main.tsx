@@ -15,6 +15,8 @@ import "./style/chat.css";
 import "./style/studio.css";
 import "./style/pages.css";
 import "./style/money.css";
+import "./style/wallet.css";
+import "./style/paying.css";
 import "./style/gifts.css";
 import "./style/console.css";
 
