@@ -24,8 +24,11 @@ const attempts = 3;
 const pause = 700;
 const walletHelps = new Set(["not_enough_coins", "spending_frozen", "guests_may_not_buy"]);
 
-/** Sends a gift once; null when it has arrived. The balance moves when the server says so. */
-export async function sendGift(gift: GiftType, to: GiftTarget): Promise<GiftTrouble | null> {
+/** Sends a gift once; null when it has arrived, and nothing is sent while another is on its way. The balance moves when the
+ * server says so. */
+export async function sendGift(gift: GiftType, to: GiftTarget): Promise<GiftTrouble | "busy" | null> {
+  // Looked at here, too: whoever calls may have waited for something since they looked.
+  if (sending.value !== null) return "busy";
   sending.value = gift.id;
   const want = `${gift.id} ${to.recipientId} ${to.slotIndex} ${to.streamId}`;
   try {

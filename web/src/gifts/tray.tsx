@@ -64,6 +64,7 @@ function Choices({ to, sent, tell }: ChoicesProps) {
     }
     sure.value = null;
     const trouble = await sendGift(gift, to);
+    if (trouble === "busy") return;
     tell(trouble);
     if (trouble === null) sent?.();
   };
@@ -99,7 +100,7 @@ function GiftButton({ gift, name, isSure, press }: GiftButtonProps) {
   const id = useId();
   const why = obstacle(gift, wallet.value);
   return (
-    <button type="button" class="gift" data-sure={isSure} disabled={sending.value !== null} aria-disabled={why !== null} aria-describedby={why ? id : undefined} onClick={press}>
+    <button type="button" class="gift" data-sure={isSure} disabled={sending.value !== null} data-lacking={why !== null} aria-describedby={why ? id : undefined} onClick={press}>
       <GiftPicture emoji={gift.emoji} />
       <Words gift={gift} name={name} isSure={isSure} />
       <Coins value={gift.price} />
