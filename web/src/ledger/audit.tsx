@@ -6,6 +6,7 @@ import { dateAndExactTime } from "../ui/words";
 import { aboutWords, detailsOf, nobodyToShow } from "./audit-words";
 import { useConsoleChanges } from "./console-changes";
 import type { Pages } from "./paging";
+import { ShowOlder } from "./show-older";
 import { usePages } from "./use-pages";
 
 async function read(before: number | null): Promise<Pages<AuditEntry, number>> {
@@ -14,13 +15,13 @@ async function read(before: number | null): Promise<Pages<AuditEntry, number>> {
 
 /** Who decided what, and why. Nobody can take a line out of it. */
 export function Audit() {
-  const list = usePages({ read, keyOf: (entry: AuditEntry) => `${entry.id}` }, "audit", useConsoleChanges());
+  const list = usePages({ read, keyOf: (entry: AuditEntry) => `${entry.id}` }, "audit", [useConsoleChanges()]);
   const pages = list.pages.value;
   return (
     <>
       <ListHead title="Audit" refresh={() => void list.refresh()} />
       <p class="quiet">Every decision about money, who made it and why, newest first.</p>
-      {list.problem.value && <Trouble words={list.problem.value} retry={() => void list.refresh()} />}
+      {list.problem.value && <Trouble words={list.problem.value} retry={list.retry} />}
       {pages === null && !list.problem.value && <LinesSkeleton label="Loading the audit log" lines={6} />}
       {pages?.entries.length === 0 && <p class="quiet empty-note">Nobody has decided anything yet.</p>}
       {pages !== null && pages.entries.length > 0 && (
@@ -41,11 +42,7 @@ export function Audit() {
           </tbody>
         </table>
       )}
-      {pages?.next != null && (
-        <button type="button" class="button more" disabled={list.isLoading.value} onClick={() => void list.more()}>
-          Show older
-        </button>
-      )}
+      <ShowOlder list={list} />
     </>
   );
 }

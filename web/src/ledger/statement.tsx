@@ -8,6 +8,7 @@ import { LinesSkeleton, Trouble } from "../ui/trouble";
 import { coins, count, dateAndTime, earned } from "../ui/words";
 import type { Pages } from "./paging";
 import { entryWords, receiptOf, signed } from "./statement-words";
+import { ShowOlder } from "./show-older";
 import { usePages } from "./use-pages";
 import { walletChanges } from "./wallet-state";
 
@@ -29,7 +30,7 @@ export function Statement() {
   const currency = useSignal<Currency>("coins");
   const shown = currencies.find((one) => one.currency === currency.value);
   const keyOf = (entry: StatementEntry): string => `${entry.transaction_id}`;
-  const list = usePages({ read: read(currency.value), keyOf }, `${account.value?.profile.id} ${currency.value}`, walletChanges.value);
+  const list = usePages({ read: read(currency.value), keyOf }, `${account.value?.profile.id} ${currency.value}`, [walletChanges.value]);
   const pages = list.pages.value;
   return (
     <section class="card statement" aria-labelledby="statement-title">
@@ -43,15 +44,11 @@ export function Statement() {
           ))}
         </div>
       </header>
-      {list.problem.value && <Trouble words={list.problem.value} retry={() => void list.refresh()} />}
+      {list.problem.value && <Trouble words={list.problem.value} retry={list.retry} />}
       {pages === null && !list.problem.value && <LinesSkeleton label="Loading the statement" />}
       {pages?.entries.length === 0 && <p class="quiet">{shown?.empty}</p>}
       {pages !== null && pages.entries.length > 0 && <Lines entries={pages.entries} currency={currency.value} />}
-      {pages?.next != null && (
-        <button type="button" class="button more" disabled={list.isLoading.value} onClick={() => void list.more()}>
-          Show older
-        </button>
-      )}
+      <ShowOlder list={list} />
     </section>
   );
 }

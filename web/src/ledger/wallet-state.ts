@@ -1,8 +1,7 @@
 import { computed, effect, signal } from "@preact/signals";
-import { stopTrying, tryAgain } from "../again";
 import { get } from "../api";
-import { inWords } from "../problems";
 import type { Wallet } from "../protocol";
+import { reading } from "../reading";
 import { on } from "../socket";
 import { account } from "../state";
 
@@ -12,18 +11,10 @@ export const walletProblem = signal<string | null>(null);
 /** Grows whenever the wallet may have changed: lists that explain it follow. */
 export const walletChanges = signal(0);
 
-export async function loadWallet(): Promise<void> {
-  const who = whoAmI.value;
-  try {
-    const heard = await get<Wallet>("/api/wallet");
-    if (whoAmI.value === who) wallet.value = heard;
-    walletProblem.value = null;
-    stopTrying(wallet);
-  } catch (error) {
-    walletProblem.value = inWords(error);
-    tryAgain(wallet, error, () => void loadWallet());
-  }
-}
+const ofOne = () => reading(() => get<Wallet>("/api/wallet"), { take: (heard) => (wallet.value = heard), problem: walletProblem });
+let current = ofOne();
+
+export const loadWallet = (): Promise<void> => current.refresh();
 
 /** What an answer said is left, before the event about it arrives. */
 export function takeBalance(coins: number): void {
@@ -53,9 +44,11 @@ const whoAmI = computed(() => account.value?.profile.id);
 
 effect(() => {
   void whoAmI.value;
+  // What is on its way is the wallet of whoever was signed in before.
+  current.end();
+  current = ofOne();
   wallet.value = null;
   walletProblem.value = null;
-  stopTrying(wallet);
 });
 
 on("wallet", changed);

@@ -1,6 +1,7 @@
 import { get } from "../api";
 import { deleteMessage } from "../chat/chat-state";
 import type { Pages } from "../ledger/paging";
+import { ShowOlder } from "../ledger/show-older";
 import { usePages } from "../ledger/use-pages";
 import type { ChatReport, Person } from "../protocol";
 import { Link, profilePath } from "../router";
@@ -20,7 +21,7 @@ export function Reports() {
 }
 
 function List() {
-  const list = usePages({ read, keyOf: (report: ChatReport) => `${report.id}` }, "reports", null);
+  const list = usePages({ read, keyOf: (report: ChatReport) => `${report.id}` }, "reports");
   const pages = list.pages.value;
   const remove = async ({ message }: ChatReport): Promise<void> => {
     const known = list.pages.value;
@@ -32,7 +33,7 @@ function List() {
     <div class="page reports">
       <h1>Reported messages</h1>
       <p class="quiet">Newest first. A report keeps the words as they were, also when the message is deleted.</p>
-      {list.problem.value && <Trouble words={list.problem.value} retry={() => void list.refresh()} />}
+      {list.problem.value && <Trouble words={list.problem.value} retry={list.retry} />}
       {pages === null && !list.problem.value && <LinesSkeleton label="Loading reported messages" lines={4} />}
       {pages?.entries.length === 0 && <p class="quiet empty-note">Nobody has reported anything.</p>}
       <ul class="people-list">
@@ -40,11 +41,7 @@ function List() {
           <Row key={report.id} report={report} remove={() => void remove(report)} />
         ))}
       </ul>
-      {pages?.next != null && (
-        <button type="button" class="button more" disabled={list.isLoading.value} onClick={() => void list.more()}>
-          Show older
-        </button>
-      )}
+      <ShowOlder list={list} />
     </div>
   );
 }

@@ -61,4 +61,4 @@ export function standing({ status, last_error }: SandboxPayment): string {
 }
 
 /** While it can still be paid: a second person decides about it. */
-export const isReserved = ({ status, capture }: SandboxPayment): boolean => capture === "manual" && choicesFor(status).length > 1;
+export const willOnlyReserve = ({ status, capture }: SandboxPayment): boolean => capture === "manual" && choicesFor(status).length > 1;

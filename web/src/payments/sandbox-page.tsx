@@ -1,5 +1,4 @@
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
 import { get, post } from "../api";
 import { walletChanges } from "../ledger/wallet-state";
 import { inWords, Refusal } from "../problems";
@@ -10,35 +9,27 @@ import { say } from "../status";
 import { Coins } from "../ui/coin";
 import { LinesSkeleton, Trouble } from "../ui/trouble";
 import { dollars } from "../ui/words";
-import { choicesFor, isReserved, standing, type Choice, type SandboxPayment } from "./sandbox-choices";
+import { useReading } from "../use-reading";
+import { choicesFor, standing, willOnlyReserve, type Choice, type SandboxPayment } from "./sandbox-choices";
+
+interface Shown {
+  payment: SandboxPayment;
+  purchase: Purchase | null;
+}
 
 /** `/sandbox/pay/{payment_id}`: stands for a payment provider's page where no money is meant to move. */
 export function SandboxPage({ paymentId }: { paymentId: string }) {
-  const payment = useSignal<SandboxPayment | null>(null);
-  const purchase = useSignal<Purchase | null>(null);
-  const problem = useSignal<string | null>(null);
   const path = `/api/sandbox/payments/${encodeURIComponent(paymentId)}`;
-  const load = async (): Promise<void> => {
-    try {
-      const found = await get<SandboxPayment>(path);
-      payment.value = found;
-      problem.value = null;
-      // Whoever knows the address may pay, but what is bought is the buyer's to see.
-      if (purchase.value?.id !== found.purchase_id) purchase.value = await readPurchase(found.purchase_id).catch(() => null);
-    } catch (error) {
-      problem.value = troubleWords(error);
-    }
-  };
   // It moves by itself, in another tab, or while the line was cut.
-  useEffect(() => void load(), [paymentId, heardPurchase.value, walletChanges.value]);
+  const { found, problem, refresh } = useReading({ read: () => read(path), words }, paymentId, [heardPurchase.value, walletChanges.value]);
   return (
     <div class="page sandbox">
       <p class="sandbox-mark">
         <strong>Sandbox.</strong> No card, no bank, no money: this page only plays a payment provider.
       </p>
-      {problem.value && <Trouble words={problem.value} retry={() => void load()} />}
-      {payment.value === null && !problem.value && <LinesSkeleton label="Loading the payment" lines={4} />}
-      {payment.value !== null && <Card payment={payment.value} purchase={purchase.value} path={path} moved={(now) => (payment.value = now)} reload={load} />}
+      {problem.value && <Trouble words={problem.value} retry={() => void refresh()} />}
+      {found.value === null && !problem.value && <LinesSkeleton label="Loading the payment" lines={4} />}
+      {found.value !== null && <Card {...found.value} path={path} reload={refresh} />}
       <p class="back">
         <Link href="/wallet">Back to the wallet</Link>
       </p>
@@ -46,20 +37,23 @@ export function SandboxPage({ paymentId }: { paymentId: string }) {
   );
 }
 
-function troubleWords(error: unknown): string {
+/** Whoever knows the address may pay, but what is bought is the buyer's to see. */
+async function read(path: string): Promise<Shown> {
+  const payment = await get<SandboxPayment>(path);
+  return { payment, purchase: await readPurchase(payment.purchase_id).catch(() => null) };
+}
+
+function words(error: unknown): string {
   const isNothing = error instanceof Refusal && (error.code === "not_found" || error.code === "sandbox_only");
   return isNothing ? "There is no such payment in the sandbox." : inWords(error);
 }
 
-interface CardProps {
-  payment: SandboxPayment;
-  purchase: Purchase | null;
+interface CardProps extends Shown {
   path: string;
-  moved: (now: SandboxPayment) => void;
   reload: () => Promise<void>;
 }
 
-function Card({ payment, purchase, path, moved, reload }: CardProps) {
+function Card({ payment, purchase, path, reload }: CardProps) {
   const isBusy = useSignal(false);
   const problem = useSignal<string | null>(null);
   const act = async (choice: Choice): Promise<void> => {
@@ -68,7 +62,7 @@ function Card({ payment, purchase, path, moved, reload }: CardProps) {
     try {
       const now = await post<SandboxPayment>(`${path}/${choice.action}`);
       say(choice.said(now));
-      if (now.status === "requires_action") moved(now);
+      if (now.status === "requires_action") await reload();
       else navigate("/wallet");
     } catch (error) {
       problem.value = hasMovedOn(error) ? "That is not possible any more. This is how the payment stands now." : inWords(error);
@@ -88,7 +82,7 @@ function Card({ payment, purchase, path, moved, reload }: CardProps) {
         )}
         P-{payment.number} · {payment.id}
       </p>
-      {isReserved(payment) && <p class="quiet sandbox-status">The amount is only reserved on your card. It is charged after a second person has approved the purchase.</p>}
+      {willOnlyReserve(payment) && <p class="quiet sandbox-status">The amount is only reserved on your card. It is charged after a second person has approved the purchase.</p>}
       <p class="sandbox-status" role="status">
         {standing(payment)} {purchase && payment.status !== "open" && <Link href={receiptPath(purchase.id)}>Open the receipt</Link>}
       </p>

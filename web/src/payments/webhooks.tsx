@@ -2,6 +2,7 @@ import { useSignal } from "@preact/signals";
 import { get, post } from "../api";
 import { useConsoleChanges } from "../ledger/console-changes";
 import type { Pages } from "../ledger/paging";
+import { ShowOlder } from "../ledger/show-older";
 import { usePages } from "../ledger/use-pages";
 import { inWords } from "../problems";
 import type { PaymentEvent } from "../protocol";
@@ -31,7 +32,7 @@ function read(outcome: string): (before: string | null) => Promise<Pages<Payment
 export function Webhooks() {
   const outcome = useSignal("");
   const keyOf = (event: PaymentEvent): string => `${event.provider} ${event.event_id}`;
-  const list = usePages({ read: read(outcome.value), keyOf, doChange: true }, outcome.value, useConsoleChanges());
+  const list = usePages({ read: read(outcome.value), keyOf, doChange: true }, outcome.value, [useConsoleChanges()]);
   const pages = list.pages.value;
   return (
     <>
@@ -48,15 +49,11 @@ export function Webhooks() {
           ))}
         </select>
       </label>
-      {list.problem.value && <Trouble words={list.problem.value} retry={() => void list.refresh()} />}
+      {list.problem.value && <Trouble words={list.problem.value} retry={list.retry} />}
       {pages === null && !list.problem.value && <LinesSkeleton label="Loading the webhooks" lines={6} />}
       {pages?.entries.length === 0 && <p class="quiet empty-note">Nothing here.</p>}
       {pages !== null && pages.entries.length > 0 && <Table events={pages.entries} replayed={() => void list.refresh()} />}
-      {pages?.next != null && (
-        <button type="button" class="button more" disabled={list.isLoading.value} onClick={() => void list.more()}>
-          Show older
-        </button>
-      )}
+      <ShowOlder list={list} />
     </>
   );
 }

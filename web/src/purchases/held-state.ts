@@ -1,8 +1,7 @@
 import { effect, signal } from "@preact/signals";
-import { stopTrying, tryAgain } from "../again";
 import { get } from "../api";
-import { inWords } from "../problems";
 import type { HeldPurchase } from "../protocol";
+import { reading } from "../reading";
 import { on } from "../socket";
 import { decidesMoney } from "../state";
 
@@ -10,21 +9,21 @@ import { decidesMoney } from "../state";
 export const heldPurchases = signal<readonly HeldPurchase[] | null>(null);
 export const heldProblem = signal<string | null>(null);
 
+const ofOne = () =>
+  reading(() => get<{ purchases: HeldPurchase[] }>("/api/admin/purchases/held"), { take: ({ purchases }) => (heldPurchases.value = purchases), problem: heldProblem });
+let current = ofOne();
+
 export async function loadHeld(): Promise<void> {
-  if (!decidesMoney.value) return;
-  try {
-    heldPurchases.value = (await get<{ purchases: HeldPurchase[] }>("/api/admin/purchases/held")).purchases;
-    heldProblem.value = null;
-    stopTrying(heldPurchases);
-  } catch (error) {
-    heldProblem.value = inWords(error);
-    tryAgain(heldPurchases, error, () => void loadHeld());
-  }
+  if (decidesMoney.value) await current.refresh();
 }
 
 on("held", () => void loadHeld());
 on("snapshot", () => void loadHeld());
 
 effect(() => {
-  if (!decidesMoney.value) heldPurchases.value = null;
+  if (decidesMoney.value) return;
+  current.end();
+  current = ofOne();
+  heldPurchases.value = null;
+  heldProblem.value = null;
 });

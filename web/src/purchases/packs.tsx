@@ -1,39 +1,23 @@
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
-import { stopTrying, tryAgain } from "../again";
 import { get } from "../api";
 import { inWords } from "../problems";
 import type { CoinPack } from "../protocol";
 import { Coins } from "../ui/coin";
 import { Trouble } from "../ui/trouble";
 import { dollars } from "../ui/words";
+import { useReading } from "../use-reading";
 import { buy, buying } from "./buying";
+
+const read = async (): Promise<CoinPack[]> => (await get<{ packs: CoinPack[] }>("/api/coin-packs")).packs;
 
 /** The packs with their prices; pressing one buys it. */
 export function Packs({ mayBuy }: { mayBuy: boolean }) {
-  const packs = useSignal<CoinPack[] | null>(null);
-  const problem = useSignal<string | null>(null);
+  const { found: packs, problem, refresh } = useReading({ read }, "packs");
   const refusal = useSignal<string | null>(null);
   const press = (pack: CoinPack): void => {
     refusal.value = null;
     buy(pack).catch((error: unknown) => (refusal.value = inWords(error)));
   };
-  const load = (): void => {
-    get<{ packs: CoinPack[] }>("/api/coin-packs")
-      .then((answer) => {
-        packs.value = answer.packs;
-        problem.value = null;
-        stopTrying(packs);
-      })
-      .catch((error: unknown) => {
-        problem.value = inWords(error);
-        tryAgain(packs, error, load);
-      });
-  };
-  useEffect(() => {
-    load();
-    return () => stopTrying(packs);
-  }, []);
   return (
     <section aria-labelledby="packs-title">
       <h2 id="packs-title" class="section-title">
@@ -44,7 +28,7 @@ export function Packs({ mayBuy }: { mayBuy: boolean }) {
           {refusal.value}
         </p>
       )}
-      {problem.value && <Trouble words={problem.value} retry={load} />}
+      {problem.value && <Trouble words={problem.value} retry={() => void refresh()} />}
       {packs.value === null && !problem.value && <PacksSkeleton />}
       {packs.value?.length === 0 && <p class="quiet">No coins are sold here at the moment.</p>}
       <ul class="packs">

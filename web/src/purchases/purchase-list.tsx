@@ -1,5 +1,6 @@
 import { get } from "../api";
 import type { Pages } from "../ledger/paging";
+import { ShowOlder } from "../ledger/show-older";
 import { usePages } from "../ledger/use-pages";
 import { walletChanges } from "../ledger/wallet-state";
 import type { Purchase } from "../protocol";
@@ -22,14 +23,14 @@ async function read(before: number | null): Promise<Pages<Purchase, number>> {
 
 /** What one bought, and what state each purchase is in. */
 export function PurchaseList() {
-  const list = usePages({ read, keyOf: (purchase) => purchase.id, doChange: true }, account.value?.profile.id ?? "", walletChanges.value);
+  const list = usePages({ read, keyOf: (purchase) => purchase.id, doChange: true }, account.value?.profile.id ?? "", [walletChanges.value]);
   const pages = list.pages.value;
   return (
     <section class="card" aria-labelledby="purchases-title">
       <h2 id="purchases-title" class="card-title">
         Purchases
       </h2>
-      {list.problem.value && <Trouble words={list.problem.value} retry={() => void list.refresh()} />}
+      {list.problem.value && <Trouble words={list.problem.value} retry={list.retry} />}
       {pages === null && !list.problem.value && <LinesSkeleton label="Loading your purchases" />}
       {pages?.entries.length === 0 && <p class="quiet">You have bought nothing yet. Choose a pack above.</p>}
       <ul class="purchases" data-testid="purchases">
@@ -37,11 +38,7 @@ export function PurchaseList() {
           <Row key={purchase.id} purchase={purchase} />
         ))}
       </ul>
-      {pages?.next != null && (
-        <button type="button" class="button more" disabled={list.isLoading.value} onClick={() => void list.more()}>
-          Show older
-        </button>
-      )}
+      <ShowOlder list={list} />
     </section>
   );
 }

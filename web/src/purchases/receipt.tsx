@@ -1,6 +1,4 @@
-import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useEffect } from "preact/hooks";
 import { walletChanges } from "../ledger/wallet-state";
 import { inWords, Refusal } from "../problems";
 import type { Purchase } from "../protocol";
@@ -9,36 +7,30 @@ import { account } from "../state";
 import { Coins } from "../ui/coin";
 import { LinesSkeleton, Trouble } from "../ui/trouble";
 import { amountIn, coins, dateAndTime } from "../ui/words";
+import { useReading } from "../use-reading";
 import { heardPurchase, readPurchase } from "./buying";
 import { cameOf, numberOf, priceOf, purchaseWords } from "./purchase-words";
 import { Unpaid } from "./unpaid";
 
 /** `/wallet/purchases/{id}`: one purchase, to keep or to print. */
 export function ReceiptPage({ id }: { id: string }) {
-  const purchase = useSignal<Purchase | null>(null);
-  const problem = useSignal<string | null>(null);
-  const load = (): void => {
-    problem.value = null;
-    readPurchase(id)
-      .then((found) => (purchase.value = found))
-      .catch((error: unknown) => (problem.value = isNothing(error) ? "There is no such purchase of yours." : inWords(error)));
-  };
-  useEffect(load, [id, walletChanges.value, heardPurchase.value]);
+  const { found: purchase, problem, refresh } = useReading({ read: () => readPurchase(id), words }, id, [walletChanges.value, heardPurchase.value]);
   return (
     <div class="page receipt">
       <p class="back">
         <Link href="/wallet">Wallet</Link>
       </p>
       <h1>{purchase.value ? `Receipt ${numberOf(purchase.value)}` : "Receipt"}</h1>
-      {problem.value && <Trouble words={problem.value} retry={load} />}
+      {problem.value && <Trouble words={problem.value} retry={() => void refresh()} />}
       {purchase.value === null && !problem.value && <LinesSkeleton label="Loading the receipt" lines={5} />}
       {purchase.value && <Receipt purchase={purchase.value} />}
     </div>
   );
 }
 
-function isNothing(error: unknown): boolean {
-  return error instanceof Refusal && (error.code === "not_found" || error.code === "invalid_argument");
+function words(error: unknown): string {
+  const isNothing = error instanceof Refusal && (error.code === "not_found" || error.code === "invalid_argument");
+  return isNothing ? "There is no such purchase of yours." : inWords(error);
 }
 
 function Receipt({ purchase }: { purchase: Purchase }) {
