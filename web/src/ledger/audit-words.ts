@@ -1,5 +1,5 @@
 import type { AuditEntry } from "../protocol";
-import { count, dollars } from "../ui/words";
+import { amountIn, count, dollars } from "../ui/words";
 
 /** Who acted, where there is no profile to show: people stay people when their account is gone. */
 export function nobodyToShow({ actor_id }: AuditEntry): string {
@@ -22,10 +22,12 @@ type Values = Record<string, unknown>;
 
 /** The details in words, the reason first. The buyer and the number stand elsewhere in the row. */
 export function detailsOf({ details }: AuditEntry): Detail[] {
-  const { reason, before, after, number: _number, buyer_id: _buyer, ...rest } = details;
+  const { reason, before, after, number: _number, buyer_id: _buyer, ...others } = details;
   const said = typeof reason === "string" ? [{ label: "reason", words: reason }] : [];
   const changed = isValues(before) && isValues(after) ? changesBetween(before, after) : [];
-  return [...said, ...changed, ...Object.entries(rest).map(([name, value]) => detail(name, value))];
+  // An amount and its currency are one thing.
+  const shown = Object.entries(others).filter(([name]) => name !== "currency" || others["amount_cents"] === undefined);
+  return [...said, ...changed, ...shown.map(([name, value]) => detail(name, value, others))];
 }
 
 function changesBetween(before: Values, after: Values): Detail[] {
@@ -38,7 +40,11 @@ function changesBetween(before: Values, after: Values): Detail[] {
 }
 
 const amount = (value: unknown): string => (typeof value === "number" ? dollars(Math.round(value * 100)) : "none");
-const cents = (value: unknown): string => (typeof value === "number" ? dollars(value) : plainValue(value));
+/** Older lines have no currency, or say by their name that it is dollars. */
+function amountWords(cents: unknown, currency: unknown): string {
+  if (typeof cents !== "number") return plainValue(cents);
+  return typeof currency === "string" ? amountIn(currency, cents) : `${count(cents)} (smallest unit)`;
+}
 const number = (value: unknown): string => (typeof value === "number" ? count(value) : plainValue(value));
 
 const settings: Record<string, [label: string, inWords: (value: unknown) => string]> = {
@@ -49,10 +55,10 @@ const settings: Record<string, [label: string, inWords: (value: unknown) => stri
   streamer_share_percent: ["streamer's share", (value) => `${number(value)} %`],
 };
 
-function detail(name: string, value: unknown): Detail {
+function detail(name: string, value: unknown, { currency }: Values): Detail {
   if (name === "usd_amount") return { label: "price", words: amount(value) };
-  if (name === "usd_cents") return { label: "amount", words: cents(value) };
-  if (name === "amount_cents") return { label: "amount", words: `${number(value)} (smallest unit)` };
+  if (name === "usd_cents") return { label: "amount", words: amountWords(value, "usd") };
+  if (name === "amount_cents") return { label: "amount", words: amountWords(value, currency) };
   return { label: plain(name), words: plainValue(value) };
 }
 

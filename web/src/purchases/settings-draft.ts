@@ -65,13 +65,13 @@ export function fieldProblem(name: keyof Draft, draft: Draft): string | null {
   return `Write a whole number from ${count(least)} to ${count(most)}.`;
 }
 
-/** What a threshold comes to that no purchase can exceed. It may be meant, so it is said and not refused. */
+/** What a threshold comes to that no purchase can exceed: money that is not as ordered is held all the same. It may be meant, so it is said and not refused. */
 export function thresholdHint(draft: Draft): string | null {
   const limit = centsOf(draft.limit);
   const threshold = centsOf(draft.threshold);
   if (limit === null || threshold === null || threshold < limit) return null;
-  const held = isNone("daily", draft) ? "no purchase ever waits" : "only what is bought within 24 hours can make a purchase wait";
-  return `No purchase can be larger than ${dollars(limit)}, so ${held} for a second person.`;
+  const together = isNone("daily", draft) ? "" : ", only with others of the same 24 hours";
+  return `No purchase can be larger than ${dollars(limit)}, so none waits for a second person for its size alone${together}. What is raised here counts 24 hours later.`;
 }
 
 /** What differs, as the server takes it; null while a field is not right. */
