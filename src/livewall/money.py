@@ -36,12 +36,14 @@ class Purchase(msgspec.Struct, frozen=True):
 
     What was authorized, captured, refunded and disputed is in the smallest unit of `currency` (ISO
     code in small letters). `paid_coins` is what the captured money was credited as, 0 before;
-    `repaid_coins` of them went to a debt instead of the wallet.
+    `repaid_coins` of them went to a debt instead of the wallet. While `is_being_canceled` the buyer
+    has given it up, and the provider has yet to agree.
     """
 
     id: UUID
     number: int
     status: PurchaseStatus
+    is_being_canceled: bool
     coin_pack_id: str | None
     platform: str
     payment_provider: str

@@ -58,7 +58,11 @@ class NewPurchase(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class StartedPurchase(msgspec.Struct):
-    """A purchase, and how to pay it; without a checkout there is nothing left to pay."""
+    """A purchase, and how to pay it.
+
+    Without a checkout nothing is left to pay, or, while it is unpaid all the same, it was begun
+    with a provider that is not this site's any more.
+    """
 
     purchase: Purchase
     checkout: Checkout | None

@@ -153,6 +153,24 @@ async def test_what_is_not_paid_is_paid_or_given_up_in_another_tab(
     await expect(newest_purchase(other)).to_contain_text("Cancelled")
     await expect(newest_purchase(other).get_by_role("button")).to_have_count(0)
     await expect(page.get_by_text("This payment is cancelled.")).to_be_visible()
+    # Whoever uses a keyboard goes on from where the buttons were.
+    await expect(newest_purchase(other).locator(".purchase-state")).to_be_focused()
+
+    # Begun with a provider that the site has no more: said where the button was pressed.
+    await order(ben, "70 coins for $0.99")
+    await expect(newest_purchase(other)).to_contain_text("P-3")
+    await site.admin.execute(
+        "UPDATE public.coin_purchases SET payment_provider = 'stripe' WHERE number = 3"
+    )
+    pay = newest_purchase(other).get_by_role("button", name="Go on to payment")
+    await pay.press("Enter")
+    await expect(newest_purchase(other).get_by_role("alert")).to_contain_text("Cancel it, and")
+    await expect(other.page).to_have_url(re.compile("/wallet$"))
+    await expect(pay).to_be_focused()
+    await newest_purchase(other).get_by_role("button", name="Cancel P-3").press("Enter")
+    await expect(newest_purchase(other)).to_contain_text(re.compile("Being cancelled|Cancelled"))
+    await expect(newest_purchase(other).get_by_role("button")).to_have_count(0)
+    await expect(newest_purchase(other).locator(".purchase-state")).to_be_focused()
     await ben.open("/sandbox/pay/sbp_unknown")
     await expect(page.get_by_text("There is no such payment")).to_be_visible()
     await page.get_by_role("link", name="Back to the wallet").click()
@@ -179,7 +197,7 @@ async def test_a_guest_is_told_why_an_account_is_needed_and_keeps_the_wall(
     await expect(crown).to_have_accessible_description(
         "Crown costs 5,000 coins, and you have 0 coins."
     )
-    await crown.press("Enter")
+    await crown.click()
     note = ben.page.get_by_role("alert")
     await expect(note).to_contain_text("Crown costs 5,000 coins, and you have 0 coins.")
     await note.get_by_role("link", name="Open the wallet").click()

@@ -114,10 +114,12 @@ async def test_a_buyer_gives_up_what_is_not_paid(world: World) -> None:
     for _ in range(2):
         assert await cancel(unknown) == "canceled"
         assert await cancel(known) == "pending", "the provider is asked first"
+        assert (await look_up(world, known))["is_being_canceled"]
     assert await calls(world, known) == [("cancel", CENTS)]
     # It was paid meanwhile: that counts, and now it is too late.
     await finish(world, await take_call(world, known), captured(payment))
-    assert (await look_up(world, known))["status"] == "completed"
+    now = await look_up(world, known)
+    assert (now["status"], now["is_being_canceled"]) == ("completed", False)
     for late in (known, (await held(world, buyer))[0]):
         with refused("LW084"):
             await cancel(late)

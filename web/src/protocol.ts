@@ -243,6 +243,8 @@ export interface Purchase {
   id: string;
   number: number;
   status: PurchaseStatus;
+  /** Given up by its buyer, and the provider has yet to agree. */
+  is_being_canceled: boolean;
   coin_pack_id: string | null;
   platform: string;
   payment_provider: string;

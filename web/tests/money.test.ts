@@ -132,6 +132,7 @@ const purchase = (status: PurchaseStatus, more: Partial<Purchase> = {}): Purchas
   id: "p",
   number: 20418,
   status,
+  is_being_canceled: false,
   coin_pack_id: "coins_2275000",
   platform: "web",
   payment_provider: "sandbox",
@@ -155,6 +156,12 @@ const purchase = (status: PurchaseStatus, more: Partial<Purchase> = {}): Purchas
 });
 
 describe("a purchase in words", () => {
+  test("one that its buyer gave up waits for the provider, and not for them", () => {
+    const { state, text, stage } = purchaseWords(purchase("pending", { is_being_canceled: true }));
+    expect([state, stage]).toEqual(["Being cancelled", "open"]);
+    expect(text).toContain("not charged, unless you have paid already");
+  });
+
   test("a large one is held, and says why and that nothing is charged", () => {
     const { state, text } = purchaseWords(purchase("held"));
     expect(state).toBe("Held for approval");
@@ -301,6 +308,8 @@ describe("the audit log speaks as people do", () => {
     const decided = { number: 7, usd_amount: 32500, buyer_id: "a-person", reason: "Called them" };
     expect(said("an-id", decided)).toEqual(["P-7", "reason Called them", "price $32,500.00"]);
     expect(said("an-id", { reason: "Asked for it", usd_cents: 333, number: 4 })).toEqual(["P-4", "reason Asked for it", "amount $3.33"]);
+    expect(said("an-id", { reason: "Asked for it", amount_cents: 333, currency: "usd", number: 4 })).toEqual(["P-4", "reason Asked for it", "amount $3.33"]);
+    expect(said("an-id", { refund_id: "re_1", amount_cents: 999, currency: "jpy" })).toEqual([null, "refund id re_1", "amount JPY 999 (smallest unit)"]);
     expect(said("an-id", { call: "refund", error: "No.", amount_cents: 9990 })).toEqual([null, "call refund", "error No.", "amount 9,990 (smallest unit)"]);
     expect(aboutWords({ subject: "an-id", details: {} } as AuditEntry)).toEqual({ words: null, id: "an-id" });
   });
@@ -346,8 +355,8 @@ describe("settings about money", () => {
 
   test("a threshold that nothing can exceed is told, not refused", () => {
     const told = (more: Partial<Draft>) => thresholdHint({ ...draftOf(settings), ...more });
-    expect(told({ limit: "10", threshold: "20" })).toBe("No purchase can be larger than $10.00, so no purchase ever waits for a second person.");
-    expect(told({ limit: "10", threshold: "10", daily: "5" })).toContain("only what is bought within 24 hours");
+    expect(told({ limit: "10", threshold: "20" })).toBe("No purchase can be larger than $10.00, so none waits for a second person for its size alone. What is raised here counts 24 hours later.");
+    expect(told({ limit: "10", threshold: "10", daily: "5" })).toContain("for its size alone, only with others of the same 24 hours.");
     expect([told({}), told({ limit: "much" })]).toEqual([null, null]);
   });
 });

@@ -5,6 +5,7 @@ import { beginCheckout } from "../payments/checkout";
 import type { Checkout, CoinPack, Purchase } from "../protocol";
 import { navigate } from "../router";
 import { on } from "../socket";
+import { purchaseWords } from "./purchase-words";
 
 /** The pack or the unpaid purchase whose payment is being opened, by id. */
 export const buying = signal<string | null>(null);
@@ -31,15 +32,17 @@ export async function buy(pack: CoinPack): Promise<void> {
   });
 }
 
-/** Goes on with what was left before paying, in whichever tab or on whichever device; the purchase if there is no way to. */
-export async function goOnPaying(purchase: Purchase): Promise<Purchase | undefined> {
-  let now: Purchase | undefined;
+/** Goes on with what was left before paying, in whichever tab or on whichever device. False if it is unpaid, and there is no
+ * way to pay it any more: then one stays where one is. */
+export async function goOnPaying(purchase: Purchase): Promise<boolean> {
+  let isPossible = true;
   await opening(purchase.id, async () => {
     const started = await post<Started>(`${apiPath(purchase.id)}/payment`);
-    go(started);
-    if (started.checkout === null) now = started.purchase;
+    isPossible = started.checkout !== null || purchaseWords(started.purchase).stage !== "you";
+    if (isPossible) go(started);
+    else heardPurchase.value = started.purchase;
   });
-  return now;
+  return isPossible;
 }
 
 /** The provider has the last word: unless it is cancelled already, what became of it is heard a moment later. */

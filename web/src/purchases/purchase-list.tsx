@@ -1,3 +1,4 @@
+import { useRef } from "preact/hooks";
 import { get } from "../api";
 import type { Pages } from "../ledger/paging";
 import { ShowOlder } from "../ledger/show-older";
@@ -9,7 +10,7 @@ import { account } from "../state";
 import { Coins } from "../ui/coin";
 import { LinesSkeleton, Trouble } from "../ui/trouble";
 import { dateAndTime } from "../ui/words";
-import { receiptPath } from "./buying";
+import { heardPurchase, receiptPath } from "./buying";
 import { numberOf, priceOf, purchaseWords } from "./purchase-words";
 import { Unpaid } from "./unpaid";
 
@@ -23,7 +24,7 @@ async function read(before: number | null): Promise<Pages<Purchase, number>> {
 
 /** What one bought, and what state each purchase is in. */
 export function PurchaseList() {
-  const list = usePages({ read, keyOf: (purchase) => purchase.id, doChange: true }, account.value?.profile.id ?? "", [walletChanges.value]);
+  const list = usePages({ read, keyOf: (purchase) => purchase.id, doChange: true }, account.value?.profile.id ?? "", [walletChanges.value, heardPurchase.value]);
   const pages = list.pages.value;
   return (
     <section class="card" aria-labelledby="purchases-title">
@@ -45,6 +46,7 @@ export function PurchaseList() {
 
 function Row({ purchase }: { purchase: Purchase }) {
   const { state, text, stage } = purchaseWords(purchase);
+  const standing = useRef<HTMLParagraphElement>(null);
   return (
     <li class="purchase" data-status={purchase.status}>
       <div class="purchase-what">
@@ -55,11 +57,11 @@ function Row({ purchase }: { purchase: Purchase }) {
           {numberOf(purchase)} · {dateAndTime(purchase.created_at)}
         </span>
       </div>
-      <p class="purchase-state">
+      <p class="purchase-state" tabIndex={-1} ref={standing}>
         <strong class={`stage-${stage}`}>{state}</strong>
         <span class="quiet small">{stage === "done" ? "" : text}</span>
       </p>
-      <Unpaid purchase={purchase} />
+      <Unpaid purchase={purchase} goOnAt={standing} />
     </li>
   );
 }

@@ -23,6 +23,9 @@ const refundedOf = ({ currency, refunded_cents }: Purchase): string => amountIn(
 
 /** A purchase's state in words: what it is, and what happens to coins and card. */
 export function purchaseWords(purchase: Purchase): PurchaseWords {
+  if (purchase.is_being_canceled) {
+    return { state: "Being cancelled", text: "It ends as soon as the payment provider agrees. Your card is not charged, unless you have paid already.", stage: "open" };
+  }
   switch (purchase.status) {
     case "created":
     case "pending":

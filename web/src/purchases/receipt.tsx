@@ -1,4 +1,5 @@
 import type { ComponentChildren } from "preact";
+import { useRef } from "preact/hooks";
 import { walletChanges } from "../ledger/wallet-state";
 import { inWords, Refusal } from "../problems";
 import type { Purchase } from "../protocol";
@@ -35,9 +36,10 @@ function words(error: unknown): string {
 
 function Receipt({ purchase }: { purchase: Purchase }) {
   const { state, text, stage } = purchaseWords(purchase);
+  const standing = useRef<HTMLParagraphElement>(null);
   return (
     <article class="card" data-testid="receipt" data-status={purchase.status}>
-      <p class="receipt-state" role="status">
+      <p class="receipt-state" role="status" tabIndex={-1} ref={standing}>
         <strong class={`stage-${stage}`}>{state}</strong> {text}
       </p>
       <dl class="facts numbers">
@@ -59,7 +61,7 @@ function Receipt({ purchase }: { purchase: Purchase }) {
         {purchase.provider_payment_id && <Fact term="Payment">{purchase.provider_payment_id}</Fact>}
       </dl>
       <div class="button-row">
-        <Unpaid purchase={purchase} />
+        <Unpaid purchase={purchase} goOnAt={standing} />
         <button type="button" class="button" onClick={() => window.print()}>
           Print
         </button>

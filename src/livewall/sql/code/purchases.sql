@@ -132,10 +132,17 @@ BEGIN ATOMIC
     WHERE t.source_id = p_purchase_id AND t.kind = 'purchase' AND a.kind = 'debt';
 END;
 
+-- Given up, and the provider has yet to agree: until then money may come that wins.
+CREATE FUNCTION private.is_being_canceled(p_purchase public.coin_purchases) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+RETURN p_purchase.status IN ('created', 'pending', 'failed') AND EXISTS (
+    SELECT FROM private.provider_calls AS p WHERE p.purchase_id = p_purchase.id AND p.call = 'cancel' AND p.failed_at IS NULL);
+
 CREATE FUNCTION private.purchase_json(p_purchase public.coin_purchases) RETURNS jsonb
 LANGUAGE sql STABLE
 RETURN jsonb_build_object(
-    'id', p_purchase.id, 'number', p_purchase.number, 'status', p_purchase.status, 'coin_pack_id', p_purchase.coin_pack_id,
+    'id', p_purchase.id, 'number', p_purchase.number, 'status', p_purchase.status,
+    'is_being_canceled', private.is_being_canceled(p_purchase), 'coin_pack_id', p_purchase.coin_pack_id,
     'platform', p_purchase.platform, 'payment_provider', p_purchase.payment_provider,
     'provider_payment_id', p_purchase.provider_payment_id, 'coin_amount', p_purchase.coin_amount,
     'usd_cents', private.usd_cents(p_purchase.usd_amount), 'requires_approval', p_purchase.requires_approval,
