@@ -90,7 +90,20 @@ async def test_what_was_interrupted_is_no_backup(
     assert not folder.exists()
     shell.ok("backup", str(folder))
     assert not left.exists()
+    assert backup.dated_backups(tmp_path) == []
     assert backup.find(folder).folder == folder
+
+
+def test_what_is_not_in_it_is_said(shell: Shell, tmp_path: Path) -> None:
+    folder = tmp_path / "all"
+    first = shell.ok("backup", str(folder), "--keep", "1").strip()
+    # Backups are named by the second, and this one is to be the older.
+    Path(first).rename(folder / "livewall-20260101-000000")
+    said = shell.run("backup", str(folder), "--keep", "1")
+    assert said.returncode == 0, said.stderr
+    assert "Not in it: settings, and the secret that signs tokens (LIVEWALL_SECRET)" in said.stderr
+    assert "Removed 1 older" in said.stderr
+    assert [str(path) for path in backup.dated_backups(folder)] == said.stdout.split()
 
 
 def test_a_full_disk(shell: Shell, tmp_path: Path) -> None:

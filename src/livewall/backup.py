@@ -97,11 +97,14 @@ class Backup:
         return self.folder / DUMP
 
 
-def choose_folder(given: Path) -> Path:
-    """Return where a backup is to be: in an existing folder by its time, else by this name."""
+def choose_folder(given: Path, *, one_of_many: bool) -> Path:
+    """Return where a backup is to be: in a folder by its time, or a new one by this name.
+
+    A folder that is there already is for many, and so is one of which some are to be kept.
+    """
     if (given / MANIFEST).exists():
         raise BackupError(f"{given} is a backup already: name another folder.")
-    if given.is_dir():
+    if given.is_dir() or (one_of_many and not given.exists()):
         return given / f"livewall-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     if given.exists():
         raise BackupError(f"{given} is a file: name a folder, which may be a new one.")

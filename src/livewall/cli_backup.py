@@ -25,7 +25,8 @@ def backup(
     folder: Annotated[
         Path,
         typer.Argument(
-            help="An existing folder gets one named by the time; another name becomes the backup."
+            help="An existing folder gets one named by the time, and so does one with --keep;"
+            " another name becomes the backup."
         ),
     ],
     keep: Annotated[
@@ -59,7 +60,7 @@ def backup(
     started = time.monotonic()
     secret = settings.secret if with_secret else None
     try:
-        target = choose_folder(folder.absolute())
+        target = choose_folder(folder.absolute(), one_of_many=keep is not None)
         with available(settings) as ready, working("Backing up") as progress:
             made = asyncio.run(take(ready.database_url, target, secret, _teller(progress)))
     except Exception as error:
@@ -68,7 +69,7 @@ def backup(
     _warn_unless(
         operations.note(settings.data_path, "backup", str(target), time.monotonic() - started)
     )
-    removed = remove_older(target.parent, keep) if keep and folder.absolute() != target else []
+    removed = remove_older(target.parent, keep) if keep else []
     if as_json:
         print_json(made.manifest)
     else:
@@ -91,7 +92,8 @@ def _say_what_is_in_it(made: "Backup", settings: "Settings", removed: int) -> No
         print("It holds the secret that signs tokens: keep it like a password.", file=sys.stderr)
         return
     secret = settings.data_path / "secret"
-    where = secret if secret.exists() else "LIVEWALL_SECRET"
+    is_kept = secret.exists() and secret.read_text().strip() == settings.secret
+    where = secret if is_kept else "LIVEWALL_SECRET"
     print(
         f"Not in it: settings, and the secret that signs tokens ({where}). Keep that too, or use "
         "--with-secret: without it everybody has to sign in again.",
