@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from livewall import __version__, cli_db, cli_ledger, cli_purchases, cli_user, cli_webhooks
+from livewall import (
+    __version__,
+    cli_backup,
+    cli_db,
+    cli_ledger,
+    cli_purchases,
+    cli_user,
+    cli_webhooks,
+)
 from livewall.cli_tables import show, table
 
 if TYPE_CHECKING:
@@ -27,6 +35,8 @@ app.add_typer(cli_user.app, name="user")
 app.add_typer(cli_ledger.app, name="ledger")
 app.add_typer(cli_purchases.app, name="purchases")
 app.add_typer(cli_webhooks.app, name="webhooks")
+app.command()(cli_backup.backup)
+app.command()(cli_backup.restore)
 
 
 def main() -> None:
@@ -46,12 +56,13 @@ def _known_failure(error: Exception) -> str | None:
     from livewall.cli_up import CannotStartError
     from livewall.errors import Refusal
     from livewall.postgres_process import EmbeddedError
+    from livewall.postgres_tools import BackupError
     from livewall.settings import SettingsError
     from livewall.sql_files import MigrationError
 
     if isinstance(error, Refusal):
         return f"{error.detail} {error.hint}".strip()
-    known = (EmbeddedError, MigrationError, SettingsError, CannotStartError)
+    known = (BackupError, EmbeddedError, MigrationError, SettingsError, CannotStartError)
     return str(error) if isinstance(error, known) else None
 
 

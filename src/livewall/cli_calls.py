@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from livewall.db import Caller, Database
 
 T = TypeVar("T")
@@ -59,3 +61,15 @@ def amount(currency: str, cents: int) -> str:
 def moment(at: datetime | None) -> str:
     """Return a time in UTC to the second, or a dash for none."""
     return at.strftime("%Y-%m-%d %H:%M:%SZ") if at else "-"
+
+
+def working(what: str) -> "Progress":
+    """Show on a terminal that work goes on, and for how long already."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    console = Console(stderr=True)
+    progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    progress.add_task(what, total=None)
+    return progress

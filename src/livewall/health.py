@@ -6,6 +6,7 @@ import msgspec
 from litestar import Response, get
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from livewall import metrics
 from livewall.addresses import is_loopback
 from livewall.docs_page import STYLE
 from livewall.errors import Refusal
@@ -42,6 +43,7 @@ async def read_metrics(request: AnyRequest, server: TheServer) -> Response[bytes
     """What is counted; in production for this machine or for the token of the operator."""
     if server.settings.production and not _may_read(request, server):
         raise Refusal("not_found")
+    metrics.read_operations(server.settings.data_path)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 

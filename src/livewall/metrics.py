@@ -2,9 +2,11 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from livewall import operations
 from livewall.errors import Refusal
 
 FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
@@ -56,7 +58,27 @@ OLDEST_EVENT = Gauge(
     "How long the oldest event waits, or has failed; 0 for none",
     ["outcome"],
 )
+OPERATION_OK = Gauge(
+    "livewall_operation_ok",
+    "Whether the last backup, drill or verify went well; absent before the first",
+    ["operation"],
+)
+OPERATION_AT = Gauge(
+    "livewall_operation_succeeded_seconds",
+    "When a backup, drill or verify last went well, in seconds since 1970; 0 for never",
+    ["operation"],
+)
 REQUESTS = Histogram("livewall_http_seconds", "HTTP requests", ["method", "status"], buckets=FAST)
+
+
+def read_operations(data_path: Path) -> None:
+    """Take over what commands noted in the data folder: they ran in processes of their own."""
+    for name in operations.NAMES:
+        last = operations.read(data_path, name)
+        if last is not None:
+            OPERATION_OK.labels(name).set(last.is_ok)
+        at = last.succeeded_at if last is not None else None
+        OPERATION_AT.labels(name).set(at.timestamp() if at is not None else 0)
 
 
 @contextmanager

@@ -3,7 +3,9 @@
 import re
 from pathlib import Path
 
-from livewall import errors, pages
+import pytest
+
+from livewall import errors, operations, pages
 from tests.databases import Database
 from tests.server.world import Live, serving, settings_for
 
@@ -119,8 +121,8 @@ async def test_documentation_is_served_without_anything_foreign(live: Live) -> N
     assert not re.search(r"(?:src|href)=\"(?:https?:)?//", page.text)
     assert "PUT /api/grid" in page.text
     document = (await http.get("/docs/openapi.json")).json()
-    for path, operations in document["paths"].items():
-        for method, operation in operations.items():
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
             refusals = [k for k in operation["responses"] if k >= "400"]
             assert refusals, (method, path)
             for status in refusals:
@@ -158,6 +160,31 @@ async def test_invented_methods_do_not_grow_the_metrics(live: Live) -> None:
     assert 'livewall_http_seconds_count{method="other",status="405"}' in metrics
     assert "BREW" not in metrics
     assert "PROPFIND" not in metrics
+
+
+@pytest.mark.spec("D8")
+async def test_metrics_tell_when_backups_and_proofs_went_well(
+    database: Database, tmp_path: Path
+) -> None:
+    settings = settings_for(database, data_dir=str(tmp_path))
+    operations.note(tmp_path, "backup", "/backups/newest", 1.5)
+    operations.note_failure(tmp_path, "backup", "The disk is full.")
+    operations.note(tmp_path, "verify")
+    last = operations.read(tmp_path, "backup")
+    assert last is not None
+    assert last.succeeded_at is not None
+    assert (last.place, last.wrong) == ("/backups/newest", "The disk is full.")
+    async with serving(settings, database) as live:
+        told = (await live.visitor().http.get("/metrics")).text
+        assert 'livewall_operation_ok{operation="backup"} 0.0' in told
+        assert 'livewall_operation_ok{operation="verify"} 1.0' in told
+        at = re.search(r'succeeded_seconds\{operation="backup"\} (\S+)', told)
+        assert at is not None
+        assert float(at[1]) == pytest.approx(last.succeeded_at.timestamp())
+        assert 'succeeded_seconds{operation="drill"} 0.0' in told
+        # Half a file is no news, and no reason to answer nothing.
+        (tmp_path / "operations" / "backup.json").write_text("{")
+        assert (await live.visitor().http.get("/metrics")).status_code == 200
 
 
 async def test_a_missing_build_says_what_to_do(database: Database, tmp_path: Path) -> None:

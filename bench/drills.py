@@ -1,0 +1,54 @@
+"""How long a backup takes and a restore drill, with a million entries in the ledger."""
+
+import sys
+import tempfile
+import time
+from asyncio import create_subprocess_exec, subprocess
+from pathlib import Path
+
+from bench.figures import Figure, say, shown
+from bench.money_people import give_history, settle_in
+from bench.product import administrator, data_folder, environ_for
+
+# Four entries each.
+GIFTS = 250_000
+SENDER = 1
+
+
+async def _run(environ: dict[str, str], *arguments: str) -> float:
+    """Run a command as operators do; return how many seconds it took. Raises if it fails."""
+    started = time.monotonic()
+    process = await create_subprocess_exec(
+        *(sys.executable, "-m", "livewall", *arguments),
+        env=environ,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    _, said = await process.communicate()
+    if process.returncode:
+        raise RuntimeError(said.decode())
+    return round(time.monotonic() - started, 2)
+
+
+async def drill_figures() -> list[Figure]:
+    """Back a long history up and prove that it comes back."""
+    with data_folder() as folder, tempfile.TemporaryDirectory() as kept:
+        environ = environ_for(folder, 0)
+        await _run(environ, "db", "start")
+        try:
+            await _run(environ, "db", "migrate")
+            admin = await administrator(environ)
+            say(f"  {GIFTS} gifts")
+            await settle_in(admin)
+            await give_history(admin, SENDER, GIFTS)
+            entries = await admin.fetchval("SELECT count(*) FROM public.ledger_entries")
+            await admin.close()
+            backup = str(Path(kept) / "backup")
+            taken = await _run(environ, "backup", backup)
+            drilled = await _run(environ, "restore", "--drill", backup)
+        finally:
+            await _run(environ, "db", "stop")
+    return [
+        shown(Figure(f"backup of {entries} entries", "s", None, (taken,))),
+        shown(Figure("restore drill of the same, proven", "s", None, (drilled,))),
+    ]

@@ -1,0 +1,247 @@
+"""Restoring a backup into an empty database, and the proof that not a coin moved.
+
+A dump has no roles: the first statement of platform.sql makes them, and the whole of it afterwards
+gives what a dump leaves out. The proof reads the restored database and believes no file.
+"""
+
+import asyncio
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import asyncpg
+import msgspec
+
+from livewall import embedded
+from livewall.administrator import connected, first_line
+from livewall.backup import Backup, Contents, Manifest, describe_file, read_contents, server_major
+from livewall.claims import abandoned, claimed
+from livewall.code_catalog import Connection
+from livewall.postgres_tools import BackupError, find_tool, run_alone, run_on
+from livewall.proof import recompute
+from livewall.sql_files import Folder, read_folder, statements
+
+Tell = Callable[[str], None]
+DRILL = "livewall-drill-"
+# Nothing of a drill survives it.
+THROWAWAY = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+# What tables and indexes take besides the data, and the log of writing them.
+ROOM = 2.0
+MOST_NAMED = 10
+IN_USE = """
+SELECT EXISTS (
+    SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+) OR to_regnamespace('private') IS NOT NULL
+"""
+# Whether a server seals in time says nothing about a copy that no server runs on.
+ABOUT_RUNNING = "sealed_in_time"
+
+
+class Proof(msgspec.Struct, frozen=True):
+    """What a restored database was found to be, beside what the manifest says."""
+
+    taken_at: str
+    head: str
+    rows: int
+    balances: dict[str, int]
+    seconds: float
+    differences: list[str]
+
+    @property
+    def holds(self) -> bool:
+        """Whether everything is as it was."""
+        return not self.differences
+
+
+def check_files(backup: Backup) -> None:
+    """Compare the files with the manifest's checksums. Raises BackupError."""
+    if backup.dump.name not in backup.manifest.files:
+        raise BackupError(f"{backup.folder}: the manifest names no {backup.dump.name}.")
+    for name, said in backup.manifest.files.items():
+        path = backup.folder / Path(name).name
+        try:
+            found = describe_file(path)
+        except OSError as error:
+            raise BackupError(f"{path} can not be read: {error.strerror}.") from error
+        if found != said:
+            raise BackupError(
+                f"{path} is not what was backed up ({found.bytes:,} bytes, {said.bytes:,} then; "
+                "its SHA-256 is another): take another backup."
+            )
+
+
+async def restore(backup: Backup, url: str, head: str | None, tell: Tell) -> Proof:
+    """Restore into the empty database at this address, and prove it.
+
+    Raises BackupError, one line; the database is still empty then. `head` is one exported
+    earlier and kept elsewhere: it must be in the restored chain.
+    """
+    started = time.monotonic()
+    tell("Checksums")
+    check_files(backup)
+    folder = read_folder()
+    _check_known(backup.manifest, folder)
+    try:
+        async with connected(url) as connection:
+            await _require_empty(connection, backup.manifest)
+            await _make_roles(connection, folder)
+            tell("Restoring")
+            await _load(backup, url)
+            async with connection.transaction():
+                await connection.execute(folder.platform.text)
+            # Without statistics the proof of a long history takes minutes.
+            await connection.execute("ANALYZE")
+    except asyncpg.PostgresError as error:
+        raise BackupError(f"The database can not be restored: {first_line(error)}.") from error
+    tell("Proving")
+    return await prove(backup.manifest, url, head, started)
+
+
+async def prove(manifest: Manifest, url: str, head: str | None, started: float) -> Proof:
+    """Recompute everything in a restored database and compare it with the manifest."""
+    try:
+        async with (
+            connected(url) as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            found = await read_contents(connection)
+        checks = await recompute(url, manifest.contents.head.hash)
+        checks += [c for c in await recompute(url, head) if head and c.check.startswith("exported")]
+    except asyncpg.PostgresError as error:
+        raise BackupError(f"What was restored can not be read: {first_line(error)}.") from error
+    wrong = [f"{c.check}: {c.detail}" for c in checks if not c.is_ok and c.check != ABOUT_RUNNING]
+    return Proof(
+        taken_at=manifest.taken_at.isoformat(),
+        head=found.head.hash,
+        rows=sum(found.rows.values()),
+        balances=found.balances,
+        seconds=round(time.monotonic() - started, 2),
+        differences=[*differences(manifest.contents, found), *wrong],
+    )
+
+
+def differences(said: Contents, found: Contents) -> list[str]:
+    """Return in words where a restored database is not what its manifest says."""
+    wrong = [
+        *_unequal("rows of", said.rows, found.rows),
+        *_unequal("balance of", said.balances, found.balances),
+    ]
+    if said.head != found.head:
+        wrong.append(f"head: {said.head.hash} when backed up, {found.head.hash} restored")
+    if said.each_balance != found.each_balance:
+        wrong.append("balances: somebody's is another than when backed up")
+    return wrong
+
+
+def _unequal(what: str, said: dict[str, int], found: dict[str, int]) -> Iterator[str]:
+    names = [n for n in sorted(said.keys() | found.keys()) if said.get(n) != found.get(n)]
+    for name in names[:MOST_NAMED]:
+        yield (
+            f"{what} {name}: {_number(said.get(name))} when backed up, "
+            f"{_number(found.get(name))} restored"
+        )
+    if names[MOST_NAMED:]:
+        yield f"{what} {len(names) - MOST_NAMED} more"
+
+
+def _number(value: int | None) -> str:
+    return "none" if value is None else f"{value:,}"
+
+
+def _check_known(manifest: Manifest, folder: Folder) -> None:
+    """Raise BackupError for the backup of a newer Livewall, whose functions may be unknown here."""
+    known = {migration.version for migration in folder.migrations}
+    newest = max(manifest.migrations, default=0)
+    if newest not in known:
+        raise BackupError(
+            f"The backup is of Livewall {manifest.livewall} with migration {newest:04}, newer "
+            "than this one: restore it with that."
+        )
+
+
+async def _require_empty(connection: Connection, manifest: Manifest) -> None:
+    if await connection.fetchval(IN_USE):
+        raise BackupError(
+            "The database is not empty, and a restore never replaces anything: create another "
+            "one and name it with --into, or an empty LIVEWALL_DATA_DIR."
+        )
+    major = await server_major(connection)
+    if major < manifest.postgres_major:
+        raise BackupError(
+            f"The backup is of PostgreSQL {manifest.postgres_major} and this one is {major}: "
+            f"restore it into {manifest.postgres_major} or newer."
+        )
+
+
+async def _make_roles(connection: Connection, folder: Folder) -> None:
+    """Make the roles that the dump names, and let the owner create where its tables will be."""
+    async with connection.transaction():
+        await connection.execute(statements(folder.platform.text)[0])
+        await connection.execute("GRANT USAGE, CREATE ON SCHEMA public TO livewall_owner")
+
+
+async def _load(backup: Backup, url: str) -> None:
+    """Load the dump, all of it or nothing."""
+    tool = find_tool("pg_restore", backup.manifest.dumped_by)
+    listed = await run_alone(tool, ["--list", str(backup.dump)])
+    # What PostgreSQL's own functions allow is for a superuser to say; platform.sql does if it can.
+    wanted = [line for line in listed.splitlines() if " ACL pg_catalog " not in line]
+    with tempfile.NamedTemporaryFile("w", prefix="livewall-") as use_list:
+        use_list.write("\n".join(wanted) + "\n")
+        use_list.flush()
+        await run_on(
+            url,
+            tool,
+            [
+                "--single-transaction",
+                "--exit-on-error",
+                "--no-password",
+                f"--use-list={use_list.name}",
+                str(backup.dump),
+            ],
+        )
+
+
+def drill(backup: Backup, head: str | None, tell: Tell) -> Proof:
+    """Restore into a PostgreSQL that is made for it and removed, and prove it.
+
+    Nothing that is in use is touched. Raises BackupError, one line.
+    """
+    base = Path(tempfile.gettempdir())
+    for left in abandoned(base, f"{DRILL}*"):
+        _remove(left)
+    _require_room(base, backup.manifest)
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=DRILL, dir=base))
+    except OSError as error:
+        raise BackupError(f"{base} can not be written: {error.strerror}.") from error
+    try:
+        # As root another account runs the server: it may pass through, but see nothing.
+        folder.chmod(0o711)
+        with (
+            claimed(folder),
+            embedded.running(
+                folder / "data", embedded.Launch(parameters=THROWAWAY), tell
+            ) as server,
+        ):
+            return asyncio.run(restore(backup, server.url(), head, tell))
+    finally:
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    embedded.destroy(folder / "data")
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _require_room(base: Path, manifest: Manifest) -> None:
+    needed = int(manifest.database_bytes * ROOM)
+    free = shutil.disk_usage(base).free
+    if free < needed:
+        raise BackupError(
+            f"{base} has {free / 1e9:,.1f} GB free and a drill of this backup needs "
+            f"{needed / 1e9:,.1f}: set TMPDIR to a folder with more."
+        )
