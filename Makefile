@@ -112,11 +112,12 @@ $(STAMPS)/dev: $(STAMPS)/run requirements/dev.txt
 	@$(call INSTALL,requirements/dev.txt)
 	@touch $@
 
-# The tests drive Debian's Chromium and also run on Debian's PostgreSQL 15.
+# The tests drive Debian's Chromium, also run on Debian's PostgreSQL 15, and behind its PgBouncer.
 system:
 	@missing=""; \
 	command -v chromium >/dev/null || missing="$$missing chromium"; \
 	[ -x /usr/lib/postgresql/15/bin/postgres ] || missing="$$missing postgresql-15"; \
+	[ -x /usr/sbin/pgbouncer ] || missing="$$missing pgbouncer"; \
 	[ -z "$$missing" ] && exit 0; \
 	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
 		echo "The tests need$$missing: sudo apt-get install$$missing" >&2; exit 1; fi; \

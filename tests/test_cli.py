@@ -1,5 +1,6 @@
 """The command as people type it: exit codes, one clear line, and a life from up to stop."""
 
+import json
 import os
 import pty
 import select
@@ -48,6 +49,20 @@ def test_config_shows_settings_but_no_secret(shell: Shell) -> None:
     said = shell.ok("config", LIVEWALL_SECRET=SECRET, LIVEWALL_PORT="9999")
     assert "9999" in said
     assert SECRET not in said
+
+
+def test_a_bundle_for_the_supabase_cli(shell: Shell, tmp_path: Path) -> None:
+    assert "supabase db push" in shell.ok("db", "bundle", "--help")
+    refusal = shell.run("db", "bundle", str(tmp_path))
+    assert refusal.returncode == 1
+    assert "has no folder supabase" in refusal.stderr
+    assert len(refusal.stderr.splitlines()) == 1
+    (tmp_path / "supabase").mkdir()
+    written = Path(shell.ok("db", "bundle", str(tmp_path)).strip())
+    assert written.read_text().startswith("-- Written by `livewall db bundle`.")
+    assert [*(tmp_path / "supabase" / "migrations").iterdir()] == [written]
+    again = json.loads(shell.ok("db", "bundle", str(tmp_path), "--json"))
+    assert again == {"written": None, "newest": str(written)}
 
 
 def test_the_token_that_opens_the_metrics(shell: Shell) -> None:

@@ -187,5 +187,7 @@ def test_stripes_secrets_are_masked_and_its_address_is_encrypted() -> None:
 
 
 def test_a_turn_server_without_a_way_in_is_refused() -> None:
+    with pytest.raises(SettingsError, match="the pooler's address in LIVEWALL_AUTHENTICATOR_URL"):
+        read({"LIVEWALL_DIRECT_URL": "postgresql://authenticator@db.example"})
     with pytest.raises(SettingsError, match="LIVEWALL_TURN_SECRET"):
         read({"LIVEWALL_TURN_URL": "turn:turn.example:3478"})

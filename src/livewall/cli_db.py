@@ -1,9 +1,12 @@
 """`livewall db`: the database's own commands."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from livewall.cli_calls import AsJson, print_json
 
 if TYPE_CHECKING:
     from livewall.settings import Settings
@@ -71,6 +74,33 @@ def migrate() -> None:
     for label in (*outcome.migrations, *outcome.code):
         print(label)
     print("The database is up to date.", file=sys.stderr)
+
+
+@app.command()
+def bundle(
+    folder: Annotated[Path, typer.Argument(help="The project's folder, with `supabase` in it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write the schema as a migration of the Supabase CLI, into a Supabase project's folder.
+
+    livewall db bundle . && supabase db push
+
+    Run it again after each upgrade: what is new comes in one more file, and no other is changed.
+    Prints the file that it wrote, or nothing if the project has this release. Exit code 1 if the
+    folder is no project, or if its files do not go with this release.
+    """
+    from livewall import bundle as bundles
+
+    outcome = bundles.write(folder)
+    if as_json:
+        written = outcome.written and str(outcome.written)
+        print_json({"written": written, "newest": str(outcome.newest)})
+        return
+    if outcome.written is None:
+        print(f"{outcome.newest} is this release already.", file=sys.stderr)
+        return
+    print(outcome.written)
+    print("`supabase db push` applies it.", file=sys.stderr)
 
 
 @app.command("lint")

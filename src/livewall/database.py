@@ -44,7 +44,7 @@ def ask(settings: Settings, question: Callable[[Database], Awaitable[T]]) -> T:
     """Connect once and return what `question` makes of the database. Raises Refusal."""
 
     async def asked() -> T:
-        database = Database(settings.web_database_url, size=1)
+        database = Database(settings.web_database_url, size=1, direct_url=settings.direct_url)
         try:
             return await question(database)
         finally:
@@ -65,5 +65,7 @@ def bring_up_to_date(settings: Settings) -> Outcome:
 
 async def _bring_up_to_date(settings: Settings) -> Outcome:
     outcome = await migrate(settings.database_url)
-    await set_authenticator_password(settings.database_url, settings.web_database_url)
+    # Not by a pooler: it would have to know the password already.
+    login = settings.direct_url or settings.web_database_url
+    await set_authenticator_password(settings.database_url, login)
     return outcome

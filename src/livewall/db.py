@@ -85,10 +85,16 @@ async def _no_reset(_connection: object) -> None:
 
 
 class Database:
-    """The pool, and dedicated connections for those who need one of their own."""
+    """The pool, and dedicated connections for those who need one of their own.
 
-    def __init__(self, url: str, *, size: int = 10) -> None:
+    With a `direct_url`, `url` is a pooler in transaction mode: what is to outlive a transaction, a
+    prepared statement, a role or a lock, may be gone there or be somebody else's.
+    """
+
+    def __init__(self, url: str, *, size: int = 10, direct_url: str = "") -> None:
         self._url = url
+        self._direct_url = direct_url or url
+        self._is_pooled = bool(direct_url)
         self._size = size
         self._pool: Pool | None = None
         self._opening = asyncio.Lock()
@@ -169,6 +175,8 @@ class Database:
             command_timeout=COMMAND_TIMEOUT,
             max_inactive_connection_lifetime=CONNECTION_LIFETIME,
             max_queries=200_000,
+            # Without a name, it is prepared for each run and with it: no pooler comes in between.
+            statement_cache_size=0 if self._is_pooled else 100,
             reset=_no_reset,
             server_settings={"application_name": "livewall", "timezone": "UTC"},
             timeout=ACQUIRE_TIMEOUT,
@@ -182,11 +190,13 @@ class Database:
     async def dedicated(self, role: Role | None = None) -> AsyncGenerator[asyncpg.Connection]:
         """Open a connection outside the pool, acting as `role` for as long as it lives.
 
+        It leads past a pooler: its session is what it is for.
+
         Raises Refusal `database_away` if it can not be opened.
         """
         try:
             connection = await asyncpg.connect(
-                self._url,
+                self._direct_url,
                 timeout=ACQUIRE_TIMEOUT,
                 command_timeout=COMMAND_TIMEOUT,
                 server_settings={"application_name": "livewall", "timezone": "UTC"},

@@ -241,7 +241,7 @@ def work(settings: Settings) -> None:
 
 
 async def _work(settings: Settings) -> None:
-    database = Database(settings.web_database_url, size=8)
+    database = Database(settings.web_database_url, size=8, direct_url=settings.direct_url)
     provider = open_provider(settings, database)
     settlement = Settlement(database, provider)
     try:

@@ -67,7 +67,7 @@ class Server:
 
 def assemble(settings: Settings) -> Server:
     """Make the parts; nothing connects or runs yet."""
-    database = Database(settings.web_database_url)
+    database = Database(settings.web_database_url, direct_url=settings.direct_url)
     hub = Hub()
     provider = open_provider(settings, database)
     limiters = Limiters(

@@ -63,6 +63,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     authenticator_url: Annotated[
         str, _secret("address for role authenticator; empty: derived from DATABASE_URL")
     ] = ""
+    direct_url: Annotated[
+        str,
+        _secret("role authenticator past a pooler, which AUTHENTICATOR_URL then names"),
+    ] = ""
     db_port: Annotated[
         int, _about("TCP port of the embedded database on 127.0.0.1; 0: none", ge=0, le=65535)
     ] = 0
@@ -200,6 +204,11 @@ def read(environ: Mapping[str, str]) -> Settings:
     settings = _with_payments(Settings(**values), values)
     if settings.secret and len(settings.secret.encode()) < SECRET_BYTES:
         raise SettingsError(f"LIVEWALL_SECRET is too short: give it {SECRET_BYTES} bytes or more.")
+    if settings.direct_url and not settings.authenticator_url:
+        raise SettingsError(
+            "LIVEWALL_DIRECT_URL leads past a pooler: give the pooler's address in "
+            "LIVEWALL_AUTHENTICATOR_URL."
+        )
     if settings.turn_relay_only and not settings.turn_url:
         raise SettingsError("LIVEWALL_TURN_RELAY_ONLY needs LIVEWALL_TURN_URL.")
     if settings.turn_url and not (

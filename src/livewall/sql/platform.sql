@@ -86,7 +86,8 @@ END
 $$;
 
 -- A caller who may make temporary objects may shadow names with them. Our functions look into pg_temp last; not to have
--- one at all is better. Only the database's owner can take that away.
+-- one at all is better. Only the database's owner can take that away. A bundle leaves it: a project's other services share
+-- the database.
 DO $$
 BEGIN
     IF EXISTS (
@@ -94,7 +95,7 @@ BEGIN
             pg_catalog.aclexplode(coalesce(d.datacl, pg_catalog.acldefault('d', d.datdba))) AS acl
         WHERE d.datname = pg_catalog.current_database() AND acl.grantee = 0 AND acl.privilege_type = 'TEMPORARY'
             AND pg_catalog.pg_has_role(d.datdba, 'MEMBER')
-    ) THEN
+    ) AND pg_catalog.current_setting('livewall.bundle', true) IS DISTINCT FROM 'on' THEN
         EXECUTE pg_catalog.format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', pg_catalog.current_database());
     END IF;
 END
@@ -125,16 +126,24 @@ END
 $$;
 
 -- A Supabase project keeps its own auth.users: the owner of our tables then only refers to it. A GRANT by somebody who
--- may not pass the privilege on is no error but a warning, so look again afterwards.
+-- may not pass the privilege on is no error but a warning, so look again afterwards. In a bundle the operator makes the
+-- key, who may; once it is there, nobody needs to.
 DO $$
+DECLARE
+    made_for_it boolean := pg_catalog.current_setting('livewall.bundle', true) IS NOT DISTINCT FROM 'on'
+        OR EXISTS (
+            SELECT FROM pg_catalog.pg_constraint
+            WHERE conname = 'profiles_are_users' AND contype = 'f'
+                AND conrelid = pg_catalog.to_regclass('public.profiles'));
 BEGIN
-    IF pg_catalog.to_regclass('auth.users') IS NOT NULL
+    IF pg_catalog.to_regclass('auth.users') IS NOT NULL AND NOT made_for_it
         AND NOT pg_catalog.has_table_privilege('livewall_owner', 'auth.users', 'REFERENCES')
     THEN
         GRANT REFERENCES ON auth.users TO livewall_owner;
     END IF;
     IF NOT pg_catalog.has_schema_privilege('livewall_owner', 'auth', 'USAGE')
-        OR NOT pg_catalog.has_table_privilege('livewall_owner', pg_catalog.to_regclass('auth.users'), 'REFERENCES')
+        OR NOT made_for_it
+        AND NOT pg_catalog.has_table_privilege('livewall_owner', pg_catalog.to_regclass('auth.users'), 'REFERENCES')
     THEN
         RAISE EXCEPTION 'schema auth is not ours, and % may not pass on the rights to it. Let its owner run: '
             'GRANT USAGE ON SCHEMA auth TO livewall_owner; GRANT REFERENCES ON auth.users TO livewall_owner', current_user;
