@@ -1,6 +1,6 @@
 # Livewall. Everything sets itself up: packages, web client, and as root what the tests need.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-sql spec lint fmt lock bench-media bench-publish bench-ledger clean setup setup-dev web system
+.PHONY: help run test test-sql spec lint fmt lock bench-media bench-publish bench-ledger bench-ops clean setup setup-dev web system
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
@@ -60,6 +60,9 @@ bench-publish: setup-dev system ## Measure the publish state: commands, leaves, 
 
 bench-ledger: setup-dev ## Measure money: gifts a second, long histories, the proof
 	@$(BIN)/python -m bench.ledger
+
+bench-ops: setup-dev ## Measure operating it: moving from the previous schema
+	@$(BIN)/python -m bench.ops
 
 lock: setup ## Pin every package again, by the newest that pyproject.toml allows
 	@$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-header \

@@ -5,11 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from livewall.cli_adopt import adopt
+
 if TYPE_CHECKING:
     from livewall.settings import Settings
     from livewall.sql_lint import Finding
 
 app = typer.Typer(help="The database.", no_args_is_help=True)
+app.command()(adopt)
 
 
 def _embedded_only() -> "Settings":

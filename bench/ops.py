@@ -1,0 +1,21 @@
+"""Operating it: what takes long enough that somebody waits for it.
+
+    python -m bench.ops        all of it
+
+Progress goes to stderr; the last line is JSON. Exit code 1 if a limit is missed.
+"""
+
+import uvloop
+
+from bench.adoption import adopt_figures
+from bench.figures import Figure, finish, say
+
+
+async def measure() -> list[Figure]:
+    """Run all parts, each on a database of its own."""
+    say("Moving from the previous schema")
+    return await adopt_figures()
+
+
+if __name__ == "__main__":
+    finish("ops", uvloop.run(measure()))
