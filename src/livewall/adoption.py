@@ -22,6 +22,11 @@ ROLES = "PUBLIC, anon, authenticated, service_role"
 # What old tables become, those with another name: the rest keep theirs.
 BECOMES = {"box_viewers": "user_grid_slots"}
 SHOWN = 20
+# Plans of the first minute are made by these, before autovacuum comes by.
+STATISTICS = """
+ANALYZE public.profiles, public.gifts, public.coin_purchases, private.ledger_accounts,
+    private.ledger_queue, private.ledger_seals
+"""
 Outcome: TypeAlias = Literal["refused", "kept back", "dropped", "adapted"]
 
 
@@ -143,6 +148,7 @@ async def _move(connection: Connection, found: Found, report: Report) -> None:
     await _run(connection, "3_money.sql")
     while await connection.fetchval("SELECT private.fold(5000)"):
         pass
+    await connection.execute(STATISTICS)
     report.openings = await _openings(connection)
     report.dropped = [table for table in ENDING if table in found.tables]
     await connection.execute(f"DROP SCHEMA {STAGE} CASCADE")

@@ -136,4 +136,4 @@ SELECT private.audit(NULL, 'previous_schema_adopted', 'previous', jsonb_build_ob
     'openings', (SELECT count(*) FROM private.ledger_transactions AS t WHERE t.kind = 'opening'),
     'coins', (SELECT coalesce(-sum(e.amount), 0) FROM public.ledger_entries AS e WHERE e.account_id = 8),
     'earnings', (SELECT coalesce(-sum(e.amount), 0) FROM public.ledger_entries AS e WHERE e.account_id = 9)));
-ANALYZE public.ledger_entries, private.ledger_transactions, private.ledger_queue, public.gifts, public.coin_purchases, public.profiles;
+ANALYZE public.ledger_entries, private.ledger_transactions, private.ledger_queue;
