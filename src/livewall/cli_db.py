@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from livewall.cli_adopt import adopt
 from livewall.cli_calls import AsJson, print_json
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from livewall.sql_lint import Finding
 
 app = typer.Typer(help="The database.", no_args_is_help=True)
+app.command()(adopt)
 
 
 def _embedded_only() -> "Settings":

@@ -78,6 +78,23 @@ async def require_current(url: str, sql_folder: Path = SQL_FOLDER) -> None:
             raise MigrationError("The database is not up to date: run `livewall db migrate`.")
 
 
+async def prepare_platform(connection: Connection) -> None:
+    """Create what is missing of roles and schemas, in the caller's transaction."""
+    await _run_platform(connection, read_folder().platform)
+
+
+async def migrate_within(connection: Connection) -> None:
+    """Create everything in the caller's transaction, whose role is `livewall_owner` from then on.
+
+    Raises MigrationError if a file refuses transactions.
+    """
+    folder = read_folder()
+    for migration in folder.migrations:
+        if not migration.transactional:
+            raise MigrationError(f"{migration.file.label} can not run in one transaction.")
+    await _transact(connection, _Work(folder, folder.migrations, fresh=True, with_code=True))
+
+
 async def _read_state(connection: Connection) -> _State:
     exists = await connection.fetchval(
         "SELECT count(*) = 3 FROM pg_class AS t JOIN pg_namespace AS s ON s.oid = t.relnamespace"

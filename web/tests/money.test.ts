@@ -102,6 +102,7 @@ const entry = (more: Partial<StatementEntry>): StatementEntry => ({
 test("every line of a statement says what happened and with whom", () => {
   expect(entryWords(entry({}), "coins")).toBe("Aurora for Ana");
   expect(entryWords(entry({ amount: 350 }), "earnings")).toBe("Aurora from Ana");
+  expect(entryWords(entry({ kind: "opening", title: "" }), "coins")).toBe("Brought along from before this ledger began");
   expect(entryWords(entry({ counterpart: null }), "earnings")).toBe("Aurora from somebody who has left");
   for (const kind of ["purchase", "hold", "refund", "refund_failed", "dispute", "dispute_won"]) {
     const line = entry({ kind, title: "P-7", counterpart: null });

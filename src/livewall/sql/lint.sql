@@ -132,10 +132,12 @@ ORDER BY 1;
 -- rule: foreign_key_index
 -- why: without an index every delete or key change of the parent scans the child.
 -- fix: CREATE INDEX on the columns of the foreign key, in their order, first in the index.
+-- What `livewall db adopt` keeps in schema previous is left as it was: nothing changes there any more.
 SELECT format('%I on %s', k.conname, k.conrelid::regclass) AS object
 FROM pg_constraint AS k
 JOIN pg_class AS c ON c.oid = k.conrelid
 WHERE k.contype = 'f' AND k.conparentid = 0 AND c.relowner = 'livewall_owner'::regrole
+    AND c.relnamespace IS DISTINCT FROM to_regnamespace('previous')
     AND NOT EXISTS (
         SELECT FROM pg_index AS i
         WHERE i.indrelid = k.conrelid AND i.indisvalid

@@ -5,6 +5,7 @@ import { count } from "../ui/words";
 export function entryWords(entry: StatementEntry, currency: Currency): string {
   const name = entry.counterpart?.display_name ?? "somebody who has left";
   if (entry.kind === "gift") return currency === "earnings" ? `${entry.title} from ${name}` : `${entry.title} for ${name}`;
+  if (entry.kind === "opening") return "Brought along from before this ledger began";
   return purchaseKinds[entry.kind]?.(entry.title) ?? entry.title;
 }
 

@@ -1,0 +1,42 @@
+"""A database of the previous schema with people in it, and faults put in on purpose."""
+
+from pathlib import Path
+
+from livewall.code_catalog import Connection
+
+HERE = Path(__file__).parent
+
+# As a Supabase project has it: accounts are kept by the sign-in service.
+ACCOUNTS = """
+CREATE SCHEMA auth;
+CREATE TABLE auth.users (
+    id uuid PRIMARY KEY, email text, is_anonymous boolean NOT NULL DEFAULT false,
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE FUNCTION auth.jwt() RETURNS jsonb LANGUAGE sql STABLE
+    RETURN nullif(current_setting('request.jwt.claims', true), '')::jsonb;
+CREATE FUNCTION auth.uid() RETURNS uuid LANGUAGE sql STABLE RETURN (auth.jwt() ->> 'sub')::uuid;
+CREATE FUNCTION auth.role() RETURNS text LANGUAGE sql STABLE RETURN auth.jwt() ->> 'role';
+"""
+
+
+async def settle(connection: Connection, people: int, *, accounts: bool = True) -> None:
+    """Create the previous schema with this many people, all of whose money adds up."""
+    async with connection.transaction():
+        await connection.execute(ACCOUNTS)
+        await connection.execute(_script("schema"))
+        await connection.execute(_script("people").replace(":people", str(people)))
+        await connection.execute(_script("balances"))
+        if not accounts:
+            await connection.execute(
+                "ALTER TABLE profiles DROP CONSTRAINT profiles_id_fkey; DROP SCHEMA auth CASCADE"
+            )
+
+
+async def damage(connection: Connection) -> None:
+    """Put in what our rules refuse; the money still adds up."""
+    await connection.execute(_script("faults") + _script("balances"))
+
+
+def _script(name: str) -> str:
+    return (HERE / f"previous_{name}.sql").read_text(encoding="utf-8")

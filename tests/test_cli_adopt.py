@@ -1,0 +1,50 @@
+"""`livewall db adopt` as people type it."""
+
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from tests.databases import Database, data_folder
+from tests.shell import on
+from tests.sql.previous import damage, settle
+
+SETTINGS = {"LIVEWALL_SECRET": "a secret of at least thirty-two bytes"}
+
+
+@pytest.fixture
+def folder() -> Generator[Path]:
+    """A data folder of this test's own."""
+    with data_folder() as path:
+        yield path
+
+
+@pytest.mark.spec("S28")
+async def test_it_tells_what_it_would_do_refuses_and_does_it(
+    empty_database: Database, folder: Path
+) -> None:
+    shell = on(empty_database, folder, **SETTINGS)
+    admin = await empty_database.admin()
+    unsaid = shell.run("db", "adopt")
+    assert unsaid.returncode == 2
+    assert "Say one of --dry-run and --apply" in unsaid.stderr
+    assert "There is no previous schema here" in shell.refused("db", "adopt", "--dry-run")
+
+    await settle(admin, 100)
+    await damage(admin)
+    await admin.execute("UPDATE profiles SET coin_balance = 1 WHERE username = 'old_3'")
+    refused = shell.run("db", "adopt", "--apply")
+    assert refused.returncode == 1
+    assert "REFUSED  ledger_entries: 1 rows, balance_disagrees_with_history" in refused.stdout
+    assert ": 1 coins, its entries say 1050" in refused.stdout
+    assert "nothing was changed" in refused.stderr
+
+    await admin.execute("UPDATE profiles SET coin_balance = 1050 WHERE username = 'old_3'")
+    tried = shell.ok("db", "adopt", "--dry-run")
+    assert "box_viewers -> user_grid_slots: 18 of 20" in tried
+    assert "KEPT BACK  user_links: 2 rows, link_is_no_web_address" in tried
+    assert "This was a dry run" in tried
+    done = shell.read("db", "adopt", "--apply")
+    assert (done["outcome"], done["dropped"]) == ("adopted", ["video_boxes", "box_viewers"])
+    assert "adopted before: nothing to do" in shell.ok("db", "adopt", "--apply")
+    assert "DRIFT" not in shell.ok("ledger", "verify")
