@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from livewall.adoption import Finding, adopt
-from livewall.cli_ledger import recompute
 from livewall.code_catalog import Connection
 from livewall.migrate import Outcome, migrate
+from livewall.proof import recompute
 from livewall.sql_files import MigrationError
 from livewall.sql_lint import lint
 from tests.databases import Database, Person
