@@ -1,4 +1,4 @@
--- livewall: after foundation, identity, ledger, gifts
+-- livewall: after foundation, identity, ledger, gifts, money_settings
 -- Coin packs and purchases: admission under limits, the state that follows from facts, what is posted, what staff decides.
 
 CREATE POLICY coin_packs_select_all ON public.coin_packs FOR SELECT TO anon, authenticated, service_role USING (true);
@@ -6,25 +6,6 @@ GRANT SELECT ON public.coin_packs TO anon, authenticated, service_role;
 CREATE POLICY coin_purchases_select_own ON public.coin_purchases FOR SELECT TO authenticated
     USING (profile_id = (SELECT auth.uid()));
 GRANT SELECT ON public.coin_purchases TO authenticated;
-
-CREATE FUNCTION private.usd_cents(p_usd_amount numeric) RETURNS bigint
-LANGUAGE sql IMMUTABLE
-RETURN (p_usd_amount * 100)::bigint;
-
--- What a purchase is admitted by: of limit and thresholds the lowest that was in force at any time in the last 24 hours, as
--- the trail has it. So whoever lowers one is obeyed at once, and nobody raises one for a purchase that nobody else looks at.
-CREATE FUNCTION private.rules_in_force(p_now timestamptz) RETURNS private.money_settings
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-    SELECT m.only_row, least(m.purchase_limit, min((l.details -> 'before' ->> 'purchase_limit')::numeric)),
-        least(m.approval_threshold, min((l.details -> 'before' ->> 'approval_threshold')::numeric)),
-        -- None is higher than any: LEAST passes over what is null.
-        least(m.daily_threshold, min((l.details -> 'before' ->> 'daily_threshold')::numeric)),
-        m.purchases_per_minute, m.streamer_share_percent
-    FROM private.money_settings AS m
-    LEFT JOIN private.audit_log AS l ON l.action = 'money_settings_changed' AND l.at > p_now - interval '24 hours'
-    GROUP BY m.only_row;
-END;
 
 -- Definer, for the threshold: callers hear which packs are over it, not where it is.
 CREATE FUNCTION public.list_coin_packs(p_platform text DEFAULT 'web') RETURNS jsonb
