@@ -102,15 +102,20 @@ RETURN CASE WHEN p_purchase.status = 'held' THEN least(
     coalesce(p_purchase.captured_at, p_purchase.authorized_at) + interval '5 days',
     CASE WHEN p_purchase.captured_cents = 0 THEN p_purchase.capture_before - interval '12 hours' END) END;
 
--- Of the coins that came, those that went to a debt. Only the ledger knows what was owed at that moment.
-CREATE FUNCTION private.repaid_coins(p_purchase_id uuid) RETURNS bigint
+-- Of the coins that came, those that went to a debt. Only the ledger knows what was owed at that moment. Coins that were
+-- held again meanwhile came anew with the last approval: what they repaid before was taken back with them. Never more than
+-- came: part of them may have come a second time, after a refund.
+CREATE FUNCTION private.repaid_coins(p_purchase public.coin_purchases) RETURNS bigint
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    SELECT coalesce(sum(e.amount), 0)::bigint
+    SELECT least(coalesce(sum(e.amount), 0)::bigint, private.coins_paid(p_purchase))
     FROM private.ledger_transactions AS t
     JOIN public.ledger_entries AS e ON e.transaction_id = t.id
     JOIN private.ledger_accounts AS a ON a.id = e.account_id
-    WHERE t.source_id = p_purchase_id AND t.kind = 'purchase' AND a.kind = 'debt';
+    WHERE t.source_id = p_purchase.id AND t.kind = 'purchase' AND a.kind = 'debt'
+        AND t.id > coalesce((
+            SELECT max(h.id) FROM private.ledger_transactions AS h
+            WHERE h.source_id = p_purchase.id AND h.kind IN ('hold', 'return')), 0);
 END;
 
 -- Given up, and the provider has yet to agree: until then money may come that wins.
@@ -130,7 +135,7 @@ RETURN jsonb_build_object(
     'hold_reason', private.reason_to_hold(p_purchase), 'decide_by', private.decide_by(p_purchase), 'created_at', p_purchase.purchased_at,
     'completed_at', p_purchase.completed_at, 'currency', p_purchase.currency, 'authorized_cents', p_purchase.authorized_cents,
     'captured_cents', p_purchase.captured_cents, 'paid_coins', private.coins_paid(p_purchase),
-    'repaid_coins', CASE WHEN p_purchase.completed_at IS NULL THEN 0 ELSE private.repaid_coins(p_purchase.id) END,
+    'repaid_coins', CASE WHEN p_purchase.completed_at IS NULL THEN 0 ELSE private.repaid_coins(p_purchase) END,
     'refunded_cents', p_purchase.refunded_cents, 'refunded_coins', private.coins_paid(p_purchase) - p_purchase.posted_coins,
     'disputed_cents', p_purchase.disputed_cents);
 
