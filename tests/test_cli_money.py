@@ -288,6 +288,9 @@ async def test_one_purchase_is_shown(database: Database, shell: Shell) -> None:
     assert re.search(r"^order +refund of \$4.00, .*, done$", shown, re.MULTILINE)
     assert shell.ok("purchases", "show", purchase) == shown
     assert shell.read("purchases", "show", "p-1")["refunds"][0]["cents"] == 400
+    await (await database.admin()).execute("UPDATE private.refunds SET currency = 'jpy'")
+    shown = " ".join(shell.ok("purchases", "show", "P-1").split())
+    assert "refund JPY 400 (smallest unit) succeeded, re_1" in shown, "yen are no dollars"
     assert "There is no purchase P-7" in shell.refused("purchases", "show", "P-7")
     wrong = shell.run("purchases", "show", "P4")
     assert wrong.returncode == 2

@@ -84,7 +84,7 @@ def _print_follow_ups(record: PurchaseRecord) -> None:
     currency = record.purchase.currency
     for kind, reported in (("refund", record.refunds), ("dispute", record.disputes)):
         for one in reported:
-            print(f"{kind:13} {amount(currency, one.cents)} {one.status}, {one.id}")
+            print(f"{kind:13} {amount(one.currency, one.cents)} {one.status}, {one.id}")
     for call in record.calls:
         error = f": {call.error}" if call.error else ""
         at = moment(call.ordered_at)

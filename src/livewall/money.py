@@ -98,10 +98,14 @@ class OrderedRefund(Purchase, frozen=True):
 
 
 class TakenBack(msgspec.Struct, frozen=True):
-    """A refund or a dispute that the provider reported."""
+    """A refund or a dispute that the provider reported.
+
+    `cents` is in the smallest unit of `currency`, which may be another than that of the purchase.
+    """
 
     id: str
     cents: int
+    currency: str
     status: str
 
 

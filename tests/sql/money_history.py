@@ -34,6 +34,9 @@ SELECT jsonb_build_object(
         GROUP BY transaction_id, currency HAVING sum(amount) <> 0) AS u),
     'negative', (SELECT count(*) FROM private.ledger_accounts
         WHERE balance < 0 AND kind IN ('wallet', 'earnings', 'revenue', 'suspense')),
+    'misrepaid', (SELECT count(*) FROM coin_purchases AS c
+        WHERE NOT (private.purchase_json(c) ->> 'repaid_coins')::bigint
+            BETWEEN 0 AND private.coins_paid(c)),
     'issued', (SELECT coalesce(sum(private.coins_paid(c)), 0) FROM coin_purchases AS c),
     'refunded', (SELECT coalesce(sum(private.coins_paid(c) - c.posted_coins), 0)
         FROM coin_purchases AS c),
@@ -137,6 +140,7 @@ class History:
         """Look at everything, and compare it with the model and the invariants."""
         seen = json.loads(self.stage.run(self.world.admin.fetchval("SELECT private.test_look()")))
         assert (seen["drift"], seen["uneven"], seen["negative"]) == (None, 0, 0)
+        assert seen["misrepaid"] == 0, "0 <= repaid <= paid"
         # Coins issued = held + spent + refunded - debts.
         assert seen["issued"] == seen["owned"] + seen["spent"] + seen["refunded"] - seen["owed"]
         expected = [[purchase.status, purchase.posted] for purchase in self.model.purchases]

@@ -159,6 +159,21 @@ TAMPERS = [
         " WHERE number = 1",
         {"purchases_match_entries"},
     ),
+    *(
+        Tamper(
+            f"a figure of money: {column}",
+            f"UPDATE private.money_settings SET {column} = 1",
+            f"UPDATE private.money_settings SET {column} = {back}",
+            {"settings_are_on_record"},
+        )
+        for column, back in (
+            ("purchase_limit", "50000"),
+            ("approval_threshold", "25000"),
+            ("daily_threshold", "NULL"),
+            ("purchases_per_minute", "5"),
+            ("streamer_share_percent", "70"),
+        )
+    ),
     Tamper(
         "a gift's price",
         "UPDATE gifts SET price = 11, platform_share = 4 WHERE price = 10",

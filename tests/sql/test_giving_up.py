@@ -10,11 +10,13 @@ from tests.sql.money import (
     LARGE,
     LARGE_CENTS,
     Purchase,
+    attach,
     audit,
     authorized,
     buy,
     calls,
     captured,
+    decide,
     deliver,
     events,
     expire,
@@ -22,6 +24,7 @@ from tests.sql.money import (
     finish,
     held,
     look_up,
+    payment_id,
     report,
     staff,
     started,
@@ -139,3 +142,81 @@ async def test_what_was_never_paid_is_given_up_after_a_day(world: World) -> None
     assert (await look_up(world, known))["status"] == "canceled"
     await report(world, captured(payment))
     assert (await wallet(world, buyer))["coins"] == 700, "money that comes all the same counts"
+
+
+@pytest.mark.spec("D4")
+@pytest.mark.parametrize("by", ["buyer", "job"])
+async def test_a_cancel_that_the_provider_refused_is_ordered_anew_and_not_for_ever(
+    world: World, by: str
+) -> None:
+    buyer = await world.person("buyer")
+    purchase, payment = await started(world, buyer)
+    await world.advance(DAY + 1)
+
+    async def give_up() -> None:
+        if by == "job":
+            await expire(world)
+        else:
+            await world.call(buyer, "cancel_my_purchase", p_purchase_id=purchase["id"])
+
+    keys: list[str] = []
+    for _ in range(2):
+        await give_up()
+        call = await take_call(world, purchase)
+        keys.append(call["idempotency_key"])
+        await finish(world, call, p_error="being paid", p_is_final=True)
+        await world.advance(60)
+        await expire(world)
+        assert len(await calls(world, purchase)) == len(keys), "the job asks once a day"
+        await world.advance(DAY + 1)
+    assert keys == [f"{purchase['id']}:cancel", f"{purchase['id']}:cancel:1"]
+    for _ in range(2):
+        await give_up()
+    assert len(await calls(world, purchase)) == 3, "one that is open is not ordered again"
+    await finish(world, await take_call(world, purchase), fact("canceled", payment))
+    assert (await look_up(world, purchase))["status"] == "canceled"
+
+
+@pytest.mark.spec("S25", "D4")
+async def test_a_rejection_lets_go_of_a_card_though_a_cancel_was_refused_before(
+    world: World,
+) -> None:
+    buyer, clerk = await world.person("buyer"), await staff(world)
+    purchase, payment = await started(world, buyer, LARGE)
+    await world.call(buyer, "cancel_my_purchase", p_purchase_id=purchase["id"])
+    await finish(world, await take_call(world, purchase), p_error="being paid", p_is_final=True)
+    await world.advance(1)
+    await report(world, authorized(payment))
+    await decide(world, clerk, purchase, "reject")
+    for _ in range(2):
+        assert len(await calls(world, purchase)) == 2
+        await world.advance(1)
+        # Refused once more it stays on record and is not tried for ever.
+        waiting = await world.call("service_role", "take_provider_calls")
+        for call in waiting:
+            await finish(world, call, p_error="no", p_is_final=True)
+
+
+@pytest.mark.spec("D4")
+@pytest.mark.parametrize("known_by", ["answer", "event"])
+async def test_what_is_given_up_while_its_payment_is_made_is_canceled_at_the_provider(
+    world: World, known_by: str
+) -> None:
+    buyer = await world.person("buyer")
+    purchase, payment = await buy(world, buyer, LARGE), payment_id()
+    await world.call(buyer, "cancel_my_purchase", p_purchase_id=purchase["id"])
+    if known_by == "event":
+        await report(world, authorized(payment, purchase_id=purchase["id"]))
+        assert await calls(world, purchase) == [("cancel", LARGE_CENTS)]
+    await attach(world, purchase, payment)
+    await report(world, authorized(payment))
+    assert (await look_up(world, purchase))["status"] == "canceled"
+    assert await calls(world, purchase) == [("cancel", LARGE_CENTS)], "the card is let go"
+    # What the provider canceled by itself, or was paid all the same, needs no call.
+    for number, known in enumerate((fact("canceled", "p0"), captured("p1"))):
+        other = await buy(world, buyer)
+        await report(world, known)
+        if number:
+            await world.call(buyer, "cancel_my_purchase", p_purchase_id=other["id"])
+        await attach(world, other, f"p{number}")
+        assert await calls(world, other) == []

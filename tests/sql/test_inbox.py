@@ -9,12 +9,14 @@ from tests.databases import Person
 from tests.sql.money import (
     CENTS,
     COINS,
+    audit,
     authorized,
     captured,
     fact,
     gift,
     give_coins,
     key,
+    look_up,
     outcome,
     process,
     report,
@@ -127,6 +129,36 @@ async def test_how_long_the_oldest_event_waits_is_told(world: World) -> None:
     await world.advance(30)
     due = await world.call("service_role", "take_payment_events", p_limit=0)
     assert due["oldest_seconds"] == {"waiting": 30, "failed": 120}
+
+
+@pytest.mark.spec("S26", "D7")
+async def test_what_can_never_apply_is_on_record_and_not_tried_for_ever(world: World) -> None:
+    purchase, payment = await started(world, await world.person("buyer"))
+    none, later = captured(payment, 0), fact("miracle", payment)
+    refused_for_good, tried_again = [await report(world, one) for one in (none, later)]
+    assert (await outcome(world, refused_for_good))[0] == "failed"
+    found = await audit(world, "payment_event_refused")
+    assert [subject for _, subject, _ in found] == [f"sandbox {refused_for_good}"]
+    assert found[0][2]["error"].startswith("LW078: ")
+    await world.advance(DAY)
+    due = await world.call("service_role", "take_payment_events")
+    assert [event["event_id"] for event in due["events"]] == [tried_again]
+    assert due["oldest_seconds"]["failed"] == DAY
+    await world.admin.execute("DELETE FROM private.payment_events WHERE event_id = $1", tried_again)
+    due = await world.call("service_role", "take_payment_events")
+    assert due["oldest_seconds"]["failed"] is None, "nothing waits for time"
+    # A person who has read it anew replays it.
+    for facts, becomes in (([none], "failed"), ([captured(payment)], "applied")):
+        replayed = await world.call(
+            "service_role",
+            "replay_payment_event",
+            p_provider="sandbox",
+            p_event_id=refused_for_good,
+            p_facts=facts,
+        )
+        assert replayed["outcome"] == becomes
+    assert (await look_up(world, purchase))["status"] == "completed"
+    assert len(await audit(world, "payment_event_refused")) == 1
 
 
 @pytest.mark.spec("S26")

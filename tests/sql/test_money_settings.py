@@ -1,5 +1,6 @@
 """When the rules of money apply: what is lowered at once, what is raised a day later."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -105,3 +106,16 @@ async def test_a_purchase_does_not_read_the_audit_log_for_what_is_in_force(world
     before = await rows_read(world, "private.audit_log")
     await buy(world, buyer)
     assert await rows_read(world, "private.audit_log") - before < 50
+
+
+@pytest.mark.spec("S21")
+async def test_a_figure_is_a_whole_number_and_nothing_else(world: World) -> None:
+    boss = await staff(world, "boss", "admin")
+    for rule in ("limit_cents", "threshold_cents", "velocity", "daily_threshold_cents"):
+        for wrong in (5.5, "5", "x", True, [1], {"a": 1}, -1):
+            with refused("LW087"):
+                await configure(world, boss, **{rule: wrong})
+    whole = await world.call(
+        boss, "configure_purchases", p_changes=json.loads('{"velocity": 5.0}'), p_reason="same"
+    )
+    assert whole["velocity"] == 5

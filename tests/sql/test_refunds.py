@@ -1,5 +1,7 @@
 """Money that goes back: refunds by staff and provider, disputes, and the debts they leave."""
 
+from typing import Any
+
 import pytest
 
 from tests.databases import Person
@@ -188,6 +190,27 @@ async def test_what_is_bought_repays_the_debt_first(world: World) -> None:
     assert [(await look_up(world, one))["repaid_coins"] for one in (first, second)] == [300, 200]
 
 
+@pytest.mark.spec("S25", "S26")
+@pytest.mark.abuse("A29")
+async def test_what_was_held_again_repays_no_more_than_it_is_approved_for(world: World) -> None:
+    clerk, (buyer, streamer) = await staff(world), await world.people("buyer", "streamer")
+    _, disputed = await paid(world, buyer)
+    await gift(world, buyer, streamer, "aurora")
+    await report(world, dispute(disputed, "d", CENTS))
+    await give_coins(world, buyer, 450)
+    purchase, payment = await paid(world, buyer)
+    assert (await look_up(world, purchase))["repaid_coins"] == 50
+    await gift(world, buyer, streamer, "aurora")
+    # More than was ordered: the coins are held again, what is spent of them is owed.
+    await report(world, captured(payment, 2 * CENTS))
+    assert (await look_up(world, purchase))["repaid_coins"] == 0
+    assert (await wallet(world, buyer))["debt"] == 550
+    answer = await decide(world, clerk, purchase, "approve")
+    assert (answer["paid_coins"], answer["repaid_coins"]) == (COINS, 550)
+    assert await look_up(world, purchase) == answer, "the answer is what is found after it"
+    assert (await wallet(world, buyer))["coins"] == COINS - 550
+
+
 @pytest.mark.spec("S25", "D7")
 async def test_a_refund_that_fails_after_a_rejection_is_on_record_once(world: World) -> None:
     buyer, clerk = await world.person("buyer"), await staff(world)
@@ -199,7 +222,16 @@ async def test_a_refund_that_fails_after_a_rejection_is_on_record_once(world: Wo
     for _ in range(2):
         await report(world, refund(payment, "r", LARGE_CENTS, "failed"))
     assert await audit(world, "refund_failed") == [
-        (None, purchase["id"], {"refund_id": f"{payment} r", "usd_cents": LARGE_CENTS})
+        (
+            None,
+            purchase["id"],
+            {
+                "refund_id": f"{payment} r",
+                "amount_cents": LARGE_CENTS,
+                "currency": "usd",
+                "number": purchase["number"],
+            },
+        )
     ]
     await order_refund(world, clerk, purchase, None)
 
@@ -220,7 +252,29 @@ async def test_staff_refunds_no_more_than_is_left(world: World) -> None:
     assert await calls(world, purchase) == [("refund", 333), ("refund", CENTS - 333)]
     with refused("LW083"):
         await order_refund(world, clerk, purchase, None)
-    assert [row[2]["usd_cents"] for row in await audit(world, "refund_ordered")] == [333, 666]
+    ordered = [(row[2]["amount_cents"], row[2]["currency"]) for row in await orders(world)]
+    assert ordered == [(333, "usd"), (666, "usd")]
+
+
+@pytest.mark.spec("D4", "D7")
+@pytest.mark.abuse("A26")
+async def test_yen_are_ordered_back_as_yen(world: World) -> None:
+    clerk = await staff(world)
+    purchase, payment = await started(world, await world.person("buyer"))
+    await report(world, captured(payment, CENTS, currency="jpy"))
+    await order_refund(world, clerk, purchase, 400)
+    await report(world, refund(payment, "r", 400, "failed", currency="jpy"))
+    said = [*await orders(world), *await audit(world, "refund_failed")]
+    assert [(row[2]["amount_cents"], row[2]["currency"]) for row in said] == [(400, "jpy")] * 2
+    record = await world.call("service_role", "get_purchase", p_number=purchase["number"])
+    assert record["refunds"] == [
+        {"id": f"{payment} r", "cents": 400, "currency": "jpy", "status": "failed"}
+    ]
+
+
+async def orders(world: World) -> list[tuple[Any, ...]]:
+    """Return the refunds that staff ordered, as the audit log has them."""
+    return await audit(world, "refund_ordered")
 
 
 @pytest.mark.spec("D4", "S26")
@@ -253,19 +307,27 @@ async def test_a_refund_is_ordered_once_per_key(world: World) -> None:
 
 @pytest.mark.spec("D4", "S26")
 @pytest.mark.abuse("A26", "A28")
+@pytest.mark.parametrize("heard", ["after", "before"])
 @pytest.mark.parametrize("kind", ["refund", "dispute"])
 async def test_money_that_goes_back_in_another_currency_is_not_counted_but_on_record(
-    world: World, kind: str
+    world: World, kind: str, heard: str
 ) -> None:
     buyer = await world.person("buyer")
-    purchase, payment = await paid(world, buyer)
+    purchase, payment = await started(world, buyer)
     make = {"refund": refund, "dispute": dispute}[kind]
     # 999 won are 70 cents.
-    await report(world, make(payment, "x", CENTS, currency="krw"))
+    facts = [captured(payment), make(payment, "x", CENTS, currency="krw")]
+    for one in facts if heard == "after" else reversed(facts):
+        await report(world, one)
     assert (await wallet(world, buyer))["coins"] == COINS
+    # A correction, and the same money told of once more, add nothing.
+    await report(world, make(payment, "x", CENTS + 1, currency="krw"))
+    await report(world, captured(payment))
     found = await audit(world, "other_currency_not_counted")
-    said = [(subject, of["kind"], of["currency"]) for _, subject, of in found]
-    assert said == [(purchase["id"], kind, "krw")]
+    said = [(subject, of["kind"], of["amount_cents"], of["currency"]) for _, subject, of in found]
+    assert said == [(purchase["id"], kind, CENTS, "krw")]
+    record = await world.call("service_role", "get_purchase", p_number=purchase["number"])
+    assert [one["currency"] for one in record[f"{kind}s"]] == ["krw"]
     await fold(world)
     assert await verify(world) == {}
 

@@ -24,6 +24,7 @@ from tests.sql.money import (
     wallet,
 )
 from tests.sql.tampering import TAMPERS, Tamper
+from tests.sql.test_limits import DAY, buy_for, configure
 from tests.sql.world import World, refused
 
 UNGUARDED = "SET session_replication_role = replica"
@@ -225,6 +226,92 @@ async def test_a_decision_that_nobody_made_who_may_is_seen(world: World) -> None
         await world.admin.execute(line, actor, action, other["id"])
         found = (await verify(world)).get("decisions_are_on_record", "")
         assert f"P-{other['number']}: {decision}" in found
+
+
+SECRETLY = (
+    "ALTER TABLE private.money_settings DISABLE TRIGGER money_settings_record;"
+    " UPDATE private.money_settings SET {};"
+    " ALTER TABLE private.money_settings ENABLE TRIGGER money_settings_record"
+)
+LIFTED = [
+    ("threshold", "approval_threshold = 50000", "approval_threshold = 25000"),
+    (
+        "limit",
+        "purchase_limit = 90000, approval_threshold = 90000",
+        "purchase_limit = 50000, approval_threshold = 25000",
+    ),
+]
+
+
+@pytest.mark.spec("S21", "S23", "S25")
+@pytest.mark.abuse("A34")
+@pytest.mark.parametrize(("lifted", "put_back"), [case[1:] for case in LIFTED])
+async def test_rules_that_were_lifted_for_a_purchase_and_put_back_are_seen(
+    world: World, lifted: str, put_back: str
+) -> None:
+    thief, boss = await world.person("thief"), await staff(world, "boss", "admin")
+    await configure(world, boss, velocity=9)
+    await world.advance(DAY)
+    assert await verify(world) == {}
+    await world.admin.execute(SECRETLY.format(lifted))
+    assert set(await verify(world)) == {"settings_are_on_record"}
+    price = "60000.00" if "limit" in lifted else "32500.00"
+    purchase = await buy_for(world, thief, price)
+    await world.admin.execute(SECRETLY.format(put_back))
+    assert not purchase["requires_approval"]
+    assert await verify(world) == {
+        "purchases_kept_to_the_rules": f"purchase P-1 of ${price} passed a limit or threshold"
+        " that was in force"
+    }
+
+
+@pytest.mark.spec("S21", "S25")
+@pytest.mark.abuse("A34")
+async def test_a_day_that_was_lifted_for_a_purchase_is_seen(world: World) -> None:
+    thief, boss = await world.person("thief"), await staff(world, "boss", "admin")
+    await configure(world, boss, daily_threshold_cents=3_000_000)
+    # Lowered this moment: who began to buy before is not taken for a thief.
+    await buy_for(world, thief, "20000.00")
+    await world.advance(3600)
+    await world.admin.execute(SECRETLY.format("daily_threshold = NULL"))
+    purchase = await buy_for(world, thief, "10000.01")
+    assert not purchase["requires_approval"]
+    await world.admin.execute(SECRETLY.format("daily_threshold = 30000"))
+    assert set(await verify(world)) == {"purchases_kept_to_the_rules"}
+    # A purchase that was given up made room.
+    await world.admin.execute(
+        "UPDATE coin_purchases SET canceled_at = purchased_at, status = 'canceled' WHERE number = 1"
+    )
+    assert await verify(world) == {}
+
+
+@pytest.mark.spec("S25")
+@pytest.mark.abuse("A34")
+async def test_a_change_that_the_next_line_takes_for_granted_is_seen(world: World) -> None:
+    boss = await staff(world, "boss", "admin")
+    await world.admin.execute(SECRETLY.format("approval_threshold = 50000"))
+    await configure(world, boss, velocity=6)
+    found = await verify(world)
+    assert set(found) == {"settings_are_on_record"}
+    assert '"approval_threshold": 25000' in found["settings_are_on_record"]
+
+
+@pytest.mark.spec("S21", "S23", "S25")
+async def test_whoever_keeps_to_the_rules_as_they_change_is_not_accused(world: World) -> None:
+    buyer, boss = await world.person("buyer"), await staff(world, "boss", "admin")
+    for changes in (
+        {"limit_cents": 9_000_000, "threshold_cents": 8_000_000, "velocity": 900},
+        {"daily_threshold_cents": 9_000_000},
+        {"limit_cents": 3_000_000, "threshold_cents": 100, "daily_threshold_cents": None},
+        {"limit_cents": 5_000_000, "threshold_cents": 2_500_000},
+    ):
+        await configure(world, boss, **changes)
+        for seconds in (0, 1, 60, DAY - 61, 1):
+            await world.advance(seconds)
+            await buy_for(world, buyer, "0.99")
+            await buy_for(world, buyer, "25000.01")
+    await fold(world)
+    assert await verify(world) == {}
 
 
 @pytest.mark.spec("S26")

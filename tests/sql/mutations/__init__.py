@@ -3,6 +3,7 @@
 from tests.sql.mutations import (
     access,
     camera,
+    money_decisions,
     money_gifts,
     money_inbox,
     money_ledger,
@@ -22,6 +23,7 @@ MUTATIONS = [
     *money_ledger.MUTATIONS,
     *money_purchases.MUTATIONS,
     *money_payments.MUTATIONS,
+    *money_decisions.MUTATIONS,
     *money_inbox.MUTATIONS,
     *money_gifts.MUTATIONS,
 ]

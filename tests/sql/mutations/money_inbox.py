@@ -5,6 +5,7 @@
 from tests.sql import test_inbox, test_payment_orders, test_refunds
 from tests.sql.mutations.damage import Mutation, edit
 
+APPROVALS = "code/approvals"
 PAYMENTS = "code/payments"
 FORGETTING = "code/forgetting"
 INBOX = "code/inbox"
@@ -88,15 +89,74 @@ MUTATIONS = [
             f"refunds: any currency counts for a {kind}",
             edit(PAYMENTS, (f"AND {letter}.currency = c.currency ", "")),
             test_refunds.test_money_that_goes_back_in_another_currency_is_not_counted_but_on_record,
-            {"kind": kind},
+            {"kind": kind, "heard": "after"},
         )
         for kind, letter in (("refund", "r"), ("dispute", "d"))
     ),
+    *(
+        Mutation(
+            f"refunds: another currency {name}",
+            edit(PAYMENTS, change),
+            test_refunds.test_money_that_goes_back_in_another_currency_is_not_counted_but_on_record,
+            {"kind": "refund", "heard": heard},
+        )
+        for name, heard, change in (
+            (
+                "leaves no trace",
+                "after",
+                ("c.captured_cents > 0 AND w.currency", "false AND w.currency"),
+            ),
+            ("leaves a trace each time", "after", (" AND l.details @> w.what);", " AND false);")),
+        )
+    ),
     Mutation(
-        "refunds: another currency leaves no trace",
-        edit(PAYMENTS, ("IF p_is_news AND p_purchase.captured_cents > 0", "IF false")),
+        "refunds: another currency leaves no trace if it was heard of before",
+        edit(
+            PAYMENTS,
+            (
+                "    -- Its currency may be another one now.\n    PERFORM private.count_what_went_back(p_purchase_id);\n",
+                "",
+            ),
+        ),
         test_refunds.test_money_that_goes_back_in_another_currency_is_not_counted_but_on_record,
-        {"kind": "refund"},
+        {"kind": "dispute", "heard": "before"},
+    ),
+    Mutation(
+        "refunds: yen are logged as dollars",
+        edit(APPROVALS, ("'currency', v_purchase.currency,", "'currency', 'usd',")),
+        test_refunds.test_yen_are_ordered_back_as_yen,
+    ),
+    Mutation(
+        "refunds: a failed refund of yen is logged as dollars",
+        edit(
+            PAYMENTS,
+            (
+                "                'currency', v_currency, 'number'",
+                "                'currency', 'usd', 'number'",
+            ),
+        ),
+        test_refunds.test_yen_are_ordered_back_as_yen,
+    ),
+    *(
+        Mutation(
+            f"inbox: {name}",
+            edit(INBOX, change),
+            test_inbox.test_what_can_never_apply_is_on_record_and_not_tried_for_ever,
+        )
+        for name, change in (
+            (
+                "what is refused for good is tried for ever",
+                ("SQLSTATE IN ('LW076', 'LW078')", "false"),
+            ),
+            (
+                "what is refused for good is on record each time",
+                (
+                    "IF v_is_final AND p_event.next_attempt_at < 'infinity' THEN",
+                    "IF v_is_final THEN",
+                ),
+            ),
+            ("what is refused for good is old", (" AND e.next_attempt_at < 'infinity');", ");")),
+        )
     ),
     Mutation(
         "refunds: the payment that is heard of later counts what went before",

@@ -7,6 +7,9 @@ from tests.sql.mutations.damage import Mutation, edit, everybody
 
 LEDGER = "code/ledger"
 VERIFY = "code/verify"
+LIFTED = {
+    name: {"lifted": lifted, "put_back": put_back} for name, lifted, put_back in test_verify.LIFTED
+}
 TAMPER = {tamper.name: {"tamper": tamper} for tamper in test_verify.TAMPERS}
 
 MUTATIONS = [
@@ -227,5 +230,64 @@ MUTATIONS = [
         "verify: the server may reject by itself",
         edit(VERIFY, (" AND l.actor_id IS NULL AND p.id IS NULL)", " AND l.actor_id IS NULL)")),
         test_verify.test_a_decision_that_nobody_made_who_may_is_seen,
+    ),
+    Mutation(
+        "verify: settings need no line",
+        edit(VERIFY, ("private.untold_settings()\n", "NULL::text\n")),
+        test_verify.test_a_change_that_the_next_line_takes_for_granted_is_seen,
+    ),
+    Mutation(
+        "verify: only the last line of the settings counts",
+        edit(
+            VERIFY,
+            ("coalesce(n.begins, (SELECT", "coalesce((SELECT"),
+            ("AS m)) AS stood", "AS m), n.begins) AS stood"),
+        ),
+        test_verify.test_whoever_keeps_to_the_rules_as_they_change_is_not_accused,
+    ),
+    *(
+        Mutation(
+            f"verify: a purchase may pass {name}",
+            edit(VERIFY, change),
+            test_verify.test_rules_that_were_lifted_for_a_purchase_and_put_back_are_seen,
+            LIFTED[lifted],
+        )
+        for name, change, lifted in (
+            ("any rule", ("private.unruly_purchases()\n", "NULL::text\n"), "threshold"),
+            ("the threshold", ("c.usd_amount > r.approval_threshold", "false"), "threshold"),
+            (
+                "the limit",
+                (
+                    "c.max_purchase_limit > r.purchase_limit\n            OR (",
+                    "false OR (false AND ",
+                ),
+                "limit",
+            ),
+        )
+    ),
+    Mutation(
+        "verify: a purchase may pass the day's sum",
+        edit(VERIFY, ("c.usd_amount + coalesce(d.amount, 0) > r.daily_threshold", "false")),
+        test_verify.test_a_day_that_was_lifted_for_a_purchase_is_seen,
+    ),
+    *(
+        Mutation(
+            f"verify: {name}",
+            edit(VERIFY, change),
+            test_verify.test_whoever_keeps_to_the_rules_as_they_change_is_not_accused,
+        )
+        for name, change in (
+            (
+                "rules are obeyed before they are made",
+                (
+                    "r.since + interval '1 minute' AS since",
+                    "r.since - interval '1 minute' AS since",
+                ),
+            ),
+            (
+                "rules stand for ever",
+                ("r.until + interval '24 hours' AS until", "'infinity'::timestamptz AS until"),
+            ),
+        )
     ),
 ]

@@ -225,10 +225,10 @@ MUTATIONS = [
     Mutation(
         "settings: a raised threshold applies at once",
         edit(
-            PURCHASES,
+            SETTINGS,
             (
-                "least(m.approval_threshold, min((l.details -> 'before' ->> 'approval_threshold')::numeric))",
-                "m.approval_threshold",
+                "least(v_rule.approval_threshold, v_lowest.approval_threshold)",
+                "v_rule.approval_threshold",
             ),
         ),
         test_money_settings.test_nobody_lifts_a_threshold_for_a_purchase_of_their_own,
@@ -237,10 +237,10 @@ MUTATIONS = [
     Mutation(
         "settings: no daily threshold applies at once",
         edit(
-            PURCHASES,
+            SETTINGS,
             (
-                "least(m.daily_threshold, min((l.details -> 'before' ->> 'daily_threshold')::numeric))",
-                "m.daily_threshold",
+                "least(v_rule.daily_threshold, v_lowest.daily_threshold)",
+                "v_rule.daily_threshold",
             ),
         ),
         test_money_settings.test_nobody_lifts_a_threshold_for_a_purchase_of_their_own,
@@ -252,10 +252,10 @@ MUTATIONS = [
     Mutation(
         "settings: a raised limit applies at once",
         edit(
-            PURCHASES,
+            SETTINGS,
             (
-                "least(m.purchase_limit, min((l.details -> 'before' ->> 'purchase_limit')::numeric))",
-                "m.purchase_limit",
+                "least(v_rule.purchase_limit, v_lowest.purchase_limit)",
+                "v_rule.purchase_limit",
             ),
         ),
         test_money_settings.test_a_raise_applies_a_day_later_and_what_is_lowered_at_once,
@@ -270,6 +270,23 @@ MUTATIONS = [
             ),
         ),
         test_money_settings.test_what_is_no_raise_waits_for_nothing,
+    ),
+    *(
+        Mutation(
+            f"settings: {name}",
+            edit(SETTINGS, change),
+            test_money_settings.test_a_figure_is_a_whole_number_and_nothing_else,
+        )
+        for name, change in (
+            ("parts of cents", (" OR v_value <> trunc(v_value)", "")),
+            (
+                "words are figures",
+                (
+                    "CASE jsonb_typeof(p_changes -> p_name) WHEN 'number' THEN (p_changes ->> p_name)::numeric END",
+                    "(p_changes ->> p_name)::numeric",
+                ),
+            ),
+        )
     ),
     Mutation(
         "settings: their trail has no index",

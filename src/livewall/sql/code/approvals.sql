@@ -59,12 +59,12 @@ BEGIN ATOMIC
     SELECT jsonb_build_object(
         'purchase', private.purchase_json(c), 'buyer', private.person_json(c.profile_id), 'decision', c.decision, 'decided_at', c.decided_at,
         'refunds', (
-            SELECT coalesce(jsonb_agg(jsonb_build_object('id', r.refund_id, 'cents', r.amount_cents, 'status', r.status)
-                ORDER BY r.refund_id), '[]')
+            SELECT coalesce(jsonb_agg(jsonb_build_object('id', r.refund_id, 'cents', r.amount_cents, 'currency', r.currency,
+                'status', r.status) ORDER BY r.refund_id), '[]')
             FROM private.refunds AS r WHERE r.purchase_id = c.id),
         'disputes', (
-            SELECT coalesce(jsonb_agg(jsonb_build_object('id', d.dispute_id, 'cents', d.amount_cents, 'status', d.status)
-                ORDER BY d.dispute_id), '[]')
+            SELECT coalesce(jsonb_agg(jsonb_build_object('id', d.dispute_id, 'cents', d.amount_cents, 'currency', d.currency,
+                'status', d.status) ORDER BY d.dispute_id), '[]')
             FROM private.disputes AS d WHERE d.purchase_id = c.id),
         'calls', (
             SELECT coalesce(jsonb_agg(jsonb_build_object('call', p.call, 'cents', p.amount_cents, 'ordered_at', p.ordered_at, 'error', p.error,
@@ -118,7 +118,9 @@ BEGIN
     UPDATE public.coin_purchases SET decision = p_decision, decided_at = private.clock() WHERE id = p_purchase_id;
     PERFORM private.audit(v_caller, 'purchase_' || CASE p_decision WHEN 'approve' THEN 'approved' ELSE 'rejected' END, p_purchase_id::text,
         jsonb_build_object('reason', v_reason, 'number', v_purchase.number, 'usd_amount', v_purchase.usd_amount, 'buyer_id', v_purchase.profile_id));
-    RETURN private.purchase_json(private.settle_purchase(p_purchase_id, 'decision'));
+    v_purchase := private.settle_purchase(p_purchase_id, 'decision');
+    -- In a statement of its own, which sees what was posted.
+    RETURN private.purchase_json(v_purchase);
 END;
 $$;
 COMMENT ON FUNCTION public.decide_purchase IS 'For finance: approves or rejects a held purchase of somebody else, once, with a reason: Purchase.';
@@ -204,7 +206,8 @@ BEGIN
     END IF;
     PERFORM private.order_call(p_purchase_id, 'refund', coalesce(p_usd_cents, v_left), v_key, p_usd_cents),
         private.audit(v_caller, 'refund_ordered', p_purchase_id::text,
-            jsonb_build_object('reason', v_reason, 'usd_cents', coalesce(p_usd_cents, v_left), 'number', v_purchase.number));
+            jsonb_build_object('reason', v_reason, 'amount_cents', coalesce(p_usd_cents, v_left), 'currency', v_purchase.currency,
+                'number', v_purchase.number));
     RETURN private.purchase_json(v_purchase) || jsonb_build_object('ordered_cents', coalesce(p_usd_cents, v_left));
 END;
 $$;
@@ -221,7 +224,7 @@ BEGIN
     IF p_purchase.provider_payment_id IS NULL THEN
         UPDATE public.coin_purchases SET canceled_at = private.clock() WHERE id = p_purchase.id;
     ELSE
-        PERFORM private.order_call(p_purchase.id, 'cancel', private.usd_cents(p_purchase.usd_amount), 'cancel');
+        PERFORM private.order_cancel(p_purchase.id, private.usd_cents(p_purchase.usd_amount), private.clock());
     END IF;
     RETURN private.settle_purchase(p_purchase.id, 'decision');
 END;
@@ -262,8 +265,12 @@ BEGIN
         WHERE (c.status = 'held' AND private.decide_by(c) < private.clock())
             OR (c.status IN ('created', 'pending', 'failed') AND c.authorized_cents = 0
                 AND c.purchased_at < private.clock() - interval '24 hours'
-                -- Once cancelled, it is the provider's turn: it must not come up again and again before others.
-                AND NOT EXISTS (SELECT FROM private.provider_calls AS p WHERE p.purchase_id = c.id AND p.call = 'cancel'))
+                -- Once cancelled, it is the provider's turn: it must not come up again and again before others. What the
+                -- provider refused is asked once a day.
+                AND NOT EXISTS (
+                    SELECT FROM private.provider_calls AS p
+                    WHERE p.purchase_id = c.id AND p.call = 'cancel'
+                        AND (p.failed_at IS NULL OR p.failed_at > private.clock() - interval '24 hours')))
         -- Whatever has a deadline first: no number of abandoned carts delays it.
         ORDER BY c.status <> 'held', private.decide_by(c), c.purchased_at LIMIT p_limit FOR NO KEY UPDATE SKIP LOCKED
     LOOP

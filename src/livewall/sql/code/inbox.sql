@@ -27,21 +27,35 @@ $$;
 COMMENT ON FUNCTION public.receive_payment_event IS 'Stores a verified event of a provider: {event_id, is_new, is_conflict}. A known id with other content is an alert.';
 GRANT EXECUTE ON FUNCTION public.receive_payment_event TO service_role;
 
+-- Given up while its payment was being made: we did not know of that payment, and the provider not that nobody wants it.
+CREATE FUNCTION private.let_go_if_given_up(p_purchase public.coin_purchases) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF p_purchase.canceled_at IS NOT NULL AND p_purchase.captured_cents = 0 THEN
+        PERFORM private.order_cancel(p_purchase.id, private.usd_cents(p_purchase.usd_amount), private.clock());
+    END IF;
+END;
+$$;
+
 -- The purchase that a fact is about: by its payment, or by our own id, which the payment carries since it was made.
 CREATE FUNCTION private.purchase_of_fact(p_provider text, p_fact jsonb) RETURNS uuid
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_id uuid;
+    v_purchase public.coin_purchases;
 BEGIN
-    SELECT c.id INTO v_id FROM public.coin_purchases AS c
+    SELECT * INTO v_purchase FROM public.coin_purchases AS c
     WHERE c.payment_provider = p_provider AND c.provider_payment_id = p_fact ->> 'payment_id';
-    IF v_id IS NULL THEN
+    IF v_purchase.id IS NULL THEN
         UPDATE public.coin_purchases AS c SET provider_payment_id = p_fact ->> 'payment_id'
         WHERE c.id = (p_fact ->> 'purchase_id')::uuid AND c.payment_provider = p_provider AND c.provider_payment_id IS NULL
-        RETURNING c.id INTO v_id;
+        RETURNING * INTO v_purchase;
+        IF p_fact ->> 'kind' NOT IN ('captured', 'canceled') THEN
+            PERFORM private.let_go_if_given_up(v_purchase);
+        END IF;
     END IF;
-    RETURN v_id;
+    RETURN v_purchase.id;
 END;
 $$;
 
@@ -84,7 +98,8 @@ RETURN EXISTS (
     SELECT FROM public.coin_purchases AS c
     WHERE c.payment_provider = p_provider AND c.provider_payment_id = p_payment_id AND NOT private.has_profile(c.profile_id));
 
--- Whatever an event does to us, it stays in the inbox with what went wrong, and is tried again. Facts or none, it tells
+-- Whatever an event does to us, it stays in the inbox with what went wrong, and is tried again; one that is refused for good
+-- is in the audit log instead, for a person to look at, and comes up again only if it is replayed. Facts or none, it tells
 -- nothing of somebody who is gone; it alone is redacted, for what came before it was redacted then.
 CREATE FUNCTION private.process_event(p_event private.payment_events) RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -92,6 +107,7 @@ AS $$
 DECLARE
     v_outcome text;
     v_error text;
+    v_is_final boolean := false;
     v_is_of_nobody boolean;
 BEGIN
     BEGIN
@@ -102,10 +118,17 @@ BEGIN
         WHEN OTHERS THEN
             v_outcome := 'failed';
             v_error := format('%s: %s', SQLSTATE, SQLERRM);
+            -- It contradicts what is on record, or names no amount: no time changes that.
+            v_is_final := SQLSTATE IN ('LW076', 'LW078');
     END;
+    IF v_is_final AND p_event.next_attempt_at < 'infinity' THEN
+        PERFORM private.audit(NULL, 'payment_event_refused', p_event.payment_provider || ' ' || p_event.event_id,
+            jsonb_build_object('error', v_error));
+    END IF;
     v_is_of_nobody := private.is_payment_of_nobody(p_event.payment_provider, p_event.payment_id);
     UPDATE private.payment_events AS e
     SET outcome = v_outcome, error = v_error,
+        next_attempt_at = CASE WHEN v_is_final THEN 'infinity' WHEN e.next_attempt_at = 'infinity' THEN private.clock() ELSE e.next_attempt_at END,
         payload = CASE WHEN v_is_of_nobody THEN private.redacted() ELSE e.payload END,
         facts = CASE WHEN v_is_of_nobody THEN private.redacted_facts(e.facts) ELSE e.facts END
     WHERE e.payment_provider = p_event.payment_provider AND e.event_id = p_event.event_id;
@@ -113,7 +136,7 @@ BEGIN
 END;
 $$;
 
--- How long the oldest event has waited that was not acted on, or that failed, in seconds; null for none.
+-- How long the oldest event has waited that was not acted on, or that failed and is tried again, in seconds; null for none.
 CREATE FUNCTION private.oldest_event_seconds(p_outcome text) RETURNS double precision
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -121,7 +144,7 @@ BEGIN
     RETURN (
         SELECT extract(epoch FROM private.clock() - min(e.received_at))
         FROM private.payment_events AS e
-        WHERE e.outcome = p_outcome AND e.outcome IN ('waiting', 'failed'));
+        WHERE e.outcome = p_outcome AND e.outcome IN ('waiting', 'failed') AND e.next_attempt_at < 'infinity');
 END;
 $$;
 
@@ -209,6 +232,10 @@ BEGIN
     END IF;
     UPDATE public.coin_purchases SET provider_payment_id = p_provider_payment_id WHERE id = p_purchase_id;
     PERFORM private.settle_purchase(p_purchase_id, 'attached'), private.unpark(v_purchase.payment_provider, p_provider_payment_id);
+    IF v_purchase.provider_payment_id IS NULL AND v_purchase.canceled_at IS NOT NULL THEN
+        SELECT * INTO v_purchase FROM public.coin_purchases WHERE id = p_purchase_id;
+        PERFORM private.let_go_if_given_up(v_purchase);
+    END IF;
     IF NOT private.has_profile(v_purchase.profile_id) THEN
         PERFORM private.redact_payment_events(v_purchase.profile_id);
     END IF;

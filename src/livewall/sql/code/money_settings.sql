@@ -1,5 +1,9 @@
--- livewall: after foundation, identity, ledger, purchases
+-- livewall: after foundation, identity, ledger
 -- The rules of money, and the trail of every change to them, whoever makes it and by whatever way.
+
+CREATE FUNCTION private.usd_cents(p_usd_amount numeric) RETURNS bigint
+LANGUAGE sql IMMUTABLE
+RETURN (p_usd_amount * 100)::bigint;
 
 CREATE FUNCTION private.record_money_settings() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -15,6 +19,29 @@ CREATE TRIGGER money_settings_record AFTER UPDATE ON private.money_settings
     FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION private.record_money_settings();
 CREATE TRIGGER money_settings_stay BEFORE DELETE OR TRUNCATE ON private.money_settings
     FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
+
+-- What a purchase is admitted by: of limit and thresholds the lowest that was in force at any time in the last 24 hours, as
+-- the trail has it. So whoever lowers one is obeyed at once, and nobody raises one for a purchase that nobody else looks at.
+CREATE FUNCTION private.rules_in_force(p_now timestamptz) RETURNS private.money_settings
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_rule private.money_settings;
+    v_lowest record;
+BEGIN
+    SELECT * INTO v_rule FROM private.money_settings;
+    SELECT min((l.details -> 'before' ->> 'purchase_limit')::numeric) AS purchase_limit,
+           min((l.details -> 'before' ->> 'approval_threshold')::numeric) AS approval_threshold,
+           min((l.details -> 'before' ->> 'daily_threshold')::numeric) AS daily_threshold
+    INTO v_lowest
+    FROM private.audit_log AS l WHERE l.action = 'money_settings_changed' AND l.at > p_now - interval '24 hours';
+    v_rule.purchase_limit := least(v_rule.purchase_limit, v_lowest.purchase_limit);
+    v_rule.approval_threshold := least(v_rule.approval_threshold, v_lowest.approval_threshold);
+    -- None is higher than any: LEAST passes over what is null.
+    v_rule.daily_threshold := least(v_rule.daily_threshold, v_lowest.daily_threshold);
+    RETURN v_rule;
+END;
+$$;
 
 -- When all of limit and thresholds are in force as they stand; null if they are.
 CREATE FUNCTION private.raises_apply_at(p_now timestamptz) RETURNS timestamptz
@@ -57,8 +84,10 @@ GRANT EXECUTE ON FUNCTION public.get_purchase_settings TO authenticated, service
 CREATE FUNCTION private.check_setting(p_changes jsonb, p_name text, p_least bigint, p_most bigint) RETURNS void
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    v_value numeric := CASE jsonb_typeof(p_changes -> p_name) WHEN 'number' THEN (p_changes ->> p_name)::numeric END;
 BEGIN
-    IF coalesce((p_changes ->> p_name)::numeric NOT BETWEEN p_least AND p_most, true) THEN
+    IF coalesce(v_value NOT BETWEEN p_least AND p_most OR v_value <> trunc(v_value), true) THEN
         PERFORM private.fail('LW087', format('%s is a whole number from %s to %s.', p_name, p_least, p_most), 'Use a number in this range.',
             jsonb_build_object('setting', p_name, 'least', p_least, 'most', p_most));
     END IF;
@@ -92,9 +121,10 @@ BEGIN
     END IF;
     PERFORM private.check_settings(v_changes);
     UPDATE private.money_settings
-    SET purchase_limit = (v_changes ->> 'limit_cents')::bigint / 100.0, approval_threshold = (v_changes ->> 'threshold_cents')::bigint / 100.0,
-        purchases_per_minute = (v_changes ->> 'velocity')::integer, daily_threshold = (v_changes ->> 'daily_threshold_cents')::bigint / 100.0,
-        streamer_share_percent = (v_changes ->> 'streamer_share_percent')::integer;
+    -- By numeric: 5.0 is a whole number, too.
+    SET purchase_limit = (v_changes ->> 'limit_cents')::numeric / 100, approval_threshold = (v_changes ->> 'threshold_cents')::numeric / 100,
+        purchases_per_minute = (v_changes ->> 'velocity')::numeric, daily_threshold = (v_changes ->> 'daily_threshold_cents')::numeric / 100,
+        streamer_share_percent = (v_changes ->> 'streamer_share_percent')::numeric;
     RETURN private.settings_answer();
 END;
 $$;

@@ -28,6 +28,28 @@ CREATE FUNCTION private.currency_of(p_fact jsonb, p_of_payment text) RETURNS tex
 LANGUAGE sql IMMUTABLE
 RETURN coalesce(lower(p_fact ->> 'currency'), p_of_payment);
 
+-- Money that went, but not of the money that came: somebody has to look. On record once, whichever of it and the payment
+-- was heard of first, and however often it is corrected.
+CREATE FUNCTION private.audit_other_currency(p_purchase_id uuid) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM private.audit(NULL, 'other_currency_not_counted', c.id::text, w.what || jsonb_build_object('number', c.number,
+        'kind', w.kind, 'amount_cents', w.amount_cents, 'currency', w.currency, 'currency_of_payment', c.currency))
+    FROM public.coin_purchases AS c
+    CROSS JOIN LATERAL (
+        SELECT 'refund' AS kind, r.amount_cents, r.currency, jsonb_build_object('refund_id', r.refund_id) AS what
+        FROM private.refunds AS r WHERE r.purchase_id = c.id
+        UNION ALL
+        SELECT 'dispute', d.amount_cents, d.currency, jsonb_build_object('dispute_id', d.dispute_id)
+        FROM private.disputes AS d WHERE d.purchase_id = c.id
+    ) AS w
+    WHERE c.id = p_purchase_id AND c.captured_cents > 0 AND w.currency <> c.currency AND NOT EXISTS (
+        SELECT FROM private.audit_log AS l
+        WHERE l.action = 'other_currency_not_counted' AND l.subject = p_purchase_id::text AND l.details @> w.what);
+END;
+$$;
+
 -- Refunds and disputes in the currency of the payment; 999 won are not 999 cents. Counted anew from what was reported, so
 -- that it does not matter whether they or the payment were heard of first. What is open counts before what is lost; the
 -- names happen to sort that way.
@@ -42,6 +64,7 @@ BEGIN ATOMIC
             SELECT coalesce(sum(d.amount_cents), 0), max(d.status) FROM private.disputes AS d
             WHERE d.purchase_id = c.id AND d.currency = c.currency AND d.status <> 'won')
     WHERE c.id = p_purchase_id;
+    SELECT private.audit_other_currency(p_purchase_id);
 END;
 
 -- A refund or dispute is of one payment: one that is said to be of another, too, changes neither.
@@ -52,19 +75,6 @@ BEGIN
     IF p_known_id <> p_purchase_id THEN
         PERFORM private.fail('LW076', 'This was reported of another payment before.', 'Look at both reports before anything else.',
             p_fact || jsonb_build_object('purchase_id', p_known_id));
-    END IF;
-END;
-$$;
-
--- Money that went, but not of the money that came: somebody has to look.
-CREATE FUNCTION private.audit_other_currency(
-    p_purchase public.coin_purchases, p_fact jsonb, p_is_news boolean, p_currency text) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    IF p_is_news AND p_purchase.captured_cents > 0 AND p_currency <> p_purchase.currency THEN
-        PERFORM private.audit(NULL, 'other_currency_not_counted', p_purchase.id::text,
-            p_fact - 'card_country' || jsonb_build_object('currency_of_payment', p_purchase.currency));
     END IF;
 END;
 $$;
@@ -124,9 +134,10 @@ BEGIN
     -- The buyer still waits for this money, and no status may say so.
     IF v_is_news AND p_fact ->> 'status' IN ('failed', 'canceled') THEN
         PERFORM private.audit(NULL, 'refund_failed', p_purchase.id::text,
-            jsonb_build_object('refund_id', p_fact ->> 'refund_id', 'usd_cents', (p_fact ->> 'amount_cents')::bigint));
+            jsonb_build_object('refund_id', p_fact ->> 'refund_id', 'amount_cents', (p_fact ->> 'amount_cents')::bigint,
+                'currency', v_currency, 'number', p_purchase.number));
     END IF;
-    PERFORM private.audit_other_currency(p_purchase, p_fact, v_is_news, v_currency), private.count_what_went_back(p_purchase.id);
+    PERFORM private.count_what_went_back(p_purchase.id);
 END;
 $$;
 
@@ -135,7 +146,6 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_currency text := private.currency_of(p_fact, p_purchase.currency);
-    v_is_news boolean;
 BEGIN
     INSERT INTO private.disputes AS d (payment_provider, dispute_id, purchase_id, amount_cents, currency, status)
     VALUES (p_purchase.payment_provider, p_fact ->> 'dispute_id', p_purchase.id, (p_fact ->> 'amount_cents')::bigint, v_currency,
@@ -144,11 +154,10 @@ BEGIN
     SET status = excluded.status, amount_cents = excluded.amount_cents, currency = excluded.currency
     WHERE d.purchase_id = excluded.purchase_id AND (private.finality(excluded.status), excluded.amount_cents, excluded.currency)
         > (private.finality(d.status), d.amount_cents, d.currency);
-    v_is_news := FOUND;
     PERFORM private.refuse_another_purchase(p_purchase.id, p_fact, (
             SELECT d.purchase_id FROM private.disputes AS d
             WHERE d.payment_provider = p_purchase.payment_provider AND d.dispute_id = p_fact ->> 'dispute_id')),
-        private.audit_other_currency(p_purchase, p_fact, v_is_news, v_currency), private.count_what_went_back(p_purchase.id);
+        private.count_what_went_back(p_purchase.id);
 END;
 $$;
 

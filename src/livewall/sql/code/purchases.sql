@@ -1,4 +1,4 @@
--- livewall: after foundation, identity, ledger, gifts
+-- livewall: after foundation, identity, ledger, gifts, money_settings
 -- Coin packs and purchases: admission under limits, the state that follows from facts, what is posted, what staff decides.
 
 CREATE POLICY coin_packs_select_all ON public.coin_packs FOR SELECT TO anon, authenticated, service_role USING (true);
@@ -6,25 +6,6 @@ GRANT SELECT ON public.coin_packs TO anon, authenticated, service_role;
 CREATE POLICY coin_purchases_select_own ON public.coin_purchases FOR SELECT TO authenticated
     USING (profile_id = (SELECT auth.uid()));
 GRANT SELECT ON public.coin_purchases TO authenticated;
-
-CREATE FUNCTION private.usd_cents(p_usd_amount numeric) RETURNS bigint
-LANGUAGE sql IMMUTABLE
-RETURN (p_usd_amount * 100)::bigint;
-
--- What a purchase is admitted by: of limit and thresholds the lowest that was in force at any time in the last 24 hours, as
--- the trail has it. So whoever lowers one is obeyed at once, and nobody raises one for a purchase that nobody else looks at.
-CREATE FUNCTION private.rules_in_force(p_now timestamptz) RETURNS private.money_settings
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-    SELECT m.only_row, least(m.purchase_limit, min((l.details -> 'before' ->> 'purchase_limit')::numeric)),
-        least(m.approval_threshold, min((l.details -> 'before' ->> 'approval_threshold')::numeric)),
-        -- None is higher than any: LEAST passes over what is null.
-        least(m.daily_threshold, min((l.details -> 'before' ->> 'daily_threshold')::numeric)),
-        m.purchases_per_minute, m.streamer_share_percent
-    FROM private.money_settings AS m
-    LEFT JOIN private.audit_log AS l ON l.action = 'money_settings_changed' AND l.at > p_now - interval '24 hours'
-    GROUP BY m.only_row;
-END;
 
 -- Definer, for the threshold: callers hear which packs are over it, not where it is.
 CREATE FUNCTION public.list_coin_packs(p_platform text DEFAULT 'web') RETURNS jsonb
@@ -121,15 +102,20 @@ RETURN CASE WHEN p_purchase.status = 'held' THEN least(
     coalesce(p_purchase.captured_at, p_purchase.authorized_at) + interval '5 days',
     CASE WHEN p_purchase.captured_cents = 0 THEN p_purchase.capture_before - interval '12 hours' END) END;
 
--- Of the coins that came, those that went to a debt. Only the ledger knows what was owed at that moment.
-CREATE FUNCTION private.repaid_coins(p_purchase_id uuid) RETURNS bigint
+-- Of the coins that came, those that went to a debt. Only the ledger knows what was owed at that moment. Coins that were
+-- held again meanwhile came anew with the last approval: what they repaid before was taken back with them. Never more than
+-- came: part of them may have come a second time, after a refund.
+CREATE FUNCTION private.repaid_coins(p_purchase public.coin_purchases) RETURNS bigint
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    SELECT coalesce(sum(e.amount), 0)::bigint
+    SELECT least(coalesce(sum(e.amount), 0)::bigint, private.coins_paid(p_purchase))
     FROM private.ledger_transactions AS t
     JOIN public.ledger_entries AS e ON e.transaction_id = t.id
     JOIN private.ledger_accounts AS a ON a.id = e.account_id
-    WHERE t.source_id = p_purchase_id AND t.kind = 'purchase' AND a.kind = 'debt';
+    WHERE t.source_id = p_purchase.id AND t.kind = 'purchase' AND a.kind = 'debt'
+        AND t.id > coalesce((
+            SELECT max(h.id) FROM private.ledger_transactions AS h
+            WHERE h.source_id = p_purchase.id AND h.kind IN ('hold', 'return')), 0);
 END;
 
 -- Given up, and the provider has yet to agree: until then money may come that wins.
@@ -149,7 +135,7 @@ RETURN jsonb_build_object(
     'hold_reason', private.reason_to_hold(p_purchase), 'decide_by', private.decide_by(p_purchase), 'created_at', p_purchase.purchased_at,
     'completed_at', p_purchase.completed_at, 'currency', p_purchase.currency, 'authorized_cents', p_purchase.authorized_cents,
     'captured_cents', p_purchase.captured_cents, 'paid_coins', private.coins_paid(p_purchase),
-    'repaid_coins', CASE WHEN p_purchase.completed_at IS NULL THEN 0 ELSE private.repaid_coins(p_purchase.id) END,
+    'repaid_coins', CASE WHEN p_purchase.completed_at IS NULL THEN 0 ELSE private.repaid_coins(p_purchase) END,
     'refunded_cents', p_purchase.refunded_cents, 'refunded_coins', private.coins_paid(p_purchase) - p_purchase.posted_coins,
     'disputed_cents', p_purchase.disputed_cents);
 

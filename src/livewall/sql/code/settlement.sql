@@ -89,6 +89,16 @@ BEGIN ATOMIC
         (SELECT count(*) FROM private.disputes AS d WHERE d.purchase_id = p_purchase.id AND d.status = 'won')));
 END;
 
+-- Lets go of a payment. What the provider refused before this was asked for is asked anew, under a key of its own; what it
+-- refuses after that is not: it would be for ever.
+CREATE FUNCTION private.order_cancel(p_purchase_id uuid, p_cents bigint, p_asked_at timestamptz) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT private.order_call(p_purchase_id, 'cancel', p_cents, concat_ws(':', 'cancel', nullif(count(*), 0)))
+    FROM private.provider_calls AS p
+    WHERE p.purchase_id = p_purchase_id AND p.call = 'cancel' AND p.failed_at < p_asked_at;
+END;
+
 -- What a decision asks of the provider, by what is known now: capture, cancel, or give back.
 CREATE FUNCTION private.order_what_was_decided(p_purchase public.coin_purchases) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -100,7 +110,8 @@ DECLARE
     v_left bigint := CASE WHEN v_is_given_back THEN private.refundable_cents(p_purchase) ELSE 0 END;
 BEGIN
     IF v_is_open AND (v_is_given_back OR p_purchase.capture_failed_at IS NOT NULL) THEN
-        PERFORM private.order_call(p_purchase.id, 'cancel', p_purchase.authorized_cents, 'cancel');
+        PERFORM private.order_cancel(p_purchase.id, p_purchase.authorized_cents,
+            CASE WHEN v_is_given_back THEN p_purchase.decided_at ELSE p_purchase.capture_failed_at END);
     ELSIF v_is_open AND p_purchase.decision = 'approve' THEN
         PERFORM private.order_call(p_purchase.id, 'capture', p_purchase.authorized_cents, 'capture');
     ELSIF v_left > 0 THEN

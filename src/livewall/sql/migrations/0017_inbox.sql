@@ -26,4 +26,8 @@ RETURN coalesce(NOT jsonb_path_exists(p_facts,
 CREATE INDEX payment_events_without_money ON private.payment_events (received_at)
     WHERE outcome IN ('applied', 'ignored') AND private.is_without_money(facts);
 -- squawk-ignore require-concurrent-index-creation
-CREATE INDEX payment_events_unsettled ON private.payment_events (outcome, received_at) WHERE outcome IN ('waiting', 'failed');
+CREATE INDEX payment_events_unsettled ON private.payment_events (outcome, received_at)
+    WHERE outcome IN ('waiting', 'failed') AND next_attempt_at < 'infinity';
+-- Whether a refund in another currency is on record already is looked up by its purchase.
+-- squawk-ignore require-concurrent-index-creation
+CREATE INDEX audit_log_of_other_currency ON private.audit_log (subject) WHERE action = 'other_currency_not_counted';
