@@ -7,6 +7,7 @@ import pytest
 from tests.sql.money import (
     CENTS,
     COINS,
+    DAY,
     LARGE,
     LARGE_CENTS,
     Purchase,
@@ -29,8 +30,6 @@ from tests.sql.money import (
     wallet,
 )
 from tests.sql.world import START, World, refused
-
-DAY = 86_400
 
 
 @pytest.mark.spec("S25")

@@ -5,18 +5,19 @@ from typing import Literal
 
 import pytest
 
-from tests.databases import Person
 from tests.sql.money import (
     CENTS,
     COINS,
+    DAY,
     LARGE,
     PACK,
-    Purchase,
     attach,
     audit,
     authorized,
     buy,
+    buy_for,
     captured,
+    configure,
     fact,
     fold,
     key,
@@ -31,26 +32,6 @@ from tests.sql.money import (
     wallet,
 )
 from tests.sql.world import World, refused
-
-DAY = 86_400
-
-
-async def configure(world: World, who: Person, **changes: object) -> Purchase:
-    """Change the rules of money as staff."""
-    return await world.call(
-        who, "configure_purchases", p_changes=changes, p_reason="the risk has changed"
-    )
-
-
-async def buy_for(world: World, who: Person, dollars: str) -> Purchase:
-    """Buy at a price of one's own choice: a pack is put into the catalogue for it."""
-    await world.admin.execute(
-        "INSERT INTO coin_packs (id, platform, title, coins, usd_amount)"
-        " VALUES ($1::text, 'web', 'A pack', 1000, $1::text::numeric) ON CONFLICT DO NOTHING",
-        dollars,
-    )
-    return await buy(world, who, dollars)
-
 
 # -- S21, S23, A31
 

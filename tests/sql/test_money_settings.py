@@ -5,17 +5,19 @@ from datetime import timedelta
 import pytest
 
 from tests.sql.money import (
+    DAY,
     LARGE,
     LARGE_CENTS,
     Purchase,
     buy,
+    buy_for,
     captured,
+    configure,
     report,
     staff,
     started,
     wallet,
 )
-from tests.sql.test_limits import DAY, buy_for, configure
 from tests.sql.world import START, World, refused, rows_read
 
 
