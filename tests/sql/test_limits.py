@@ -83,9 +83,15 @@ async def test_the_rules_are_settings_with_a_trail(world: World) -> None:
         "daily_threshold_cents": None,
         "streamer_share_percent": 70,
         "raises_apply_at": None,
+        "in_force": {
+            "limit_cents": 5_000_000,
+            "threshold_cents": 2_500_000,
+            "daily_threshold_cents": None,
+        },
     }
     changes = {"limit_cents": 1000, "threshold_cents": 500, "velocity": 2}
-    assert await configure(world, boss, **changes) == before | changes
+    lower = {"limit_cents": 1000, "threshold_cents": 500, "daily_threshold_cents": None}
+    assert await configure(world, boss, **changes) == before | changes | {"in_force": lower}
     with refused("LW070"):
         await buy_for(world, buyer, "10.01")
     held = await buy_for(world, buyer, "10.00")
