@@ -13,8 +13,8 @@ from tests.browser.cable import Cable, cable_to
 from tests.browser.chromium import Chromium, start_chromium
 from tests.browser.people import demo_streamers
 from tests.browser.site import Site
-from tests.browser.waiting import until
 from tests.browser.window import Window, open_window
+from tests.waiting import until
 
 ROUNDS = 5
 KILLED_LIMIT_SECONDS = 75.0

@@ -12,8 +12,9 @@ from pathlib import Path
 import asyncpg
 
 from livewall import embedded
-from tests.browser.site import Site, answers, free_port
-from tests.browser.waiting import until
+from tests.browser.site import Site
+from tests.processes import answers, free_port
+from tests.waiting import until
 
 READY_SECONDS = 120.0
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from bench.figures import Figure, say, shown
 from bench.product import data_folder, environ_for
-from tests.browser.site import answers, free_port
-from tests.browser.waiting import until
+from tests.processes import answers, free_port
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parent.parent
 ROUNDS = 5

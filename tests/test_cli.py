@@ -320,6 +320,13 @@ def test_up_from_ready_to_stopped(shell: Shell, folder: Path) -> None:
     assert not (folder / noted_address.NAME).exists()
 
 
+def test_an_address_that_can_not_be_read_is_unknown(tmp_path: Path) -> None:
+    (tmp_path / noted_address.NAME).mkdir()
+    settings = Settings(data_dir=str(tmp_path))
+    with noted_address.noted(settings):
+        assert noted_address.find(settings) is None
+
+
 def _ready_url(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     deadline = time.monotonic() + 120

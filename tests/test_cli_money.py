@@ -2,9 +2,11 @@
 
 import json
 import re
+import sys
 from collections.abc import Generator
+from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
@@ -52,25 +54,26 @@ async def _order(database: Database, buyer: Person) -> str:
     return await service.fetchval(created, buyer.id, str(uuid4()))
 
 
-async def _report(database: Database, buyer: Person, cents: int, currency: str) -> str:
-    """Have money reported for a new purchase of 700 coins for $9.99; return its id."""
+async def _tell(
+    database: Database, kind: str, purchase_id: str, cents: int, currency: str = "usd", **more: str
+) -> None:
+    """Have something reported of the payment of a purchase."""
     service = await database.as_role("service_role")
-    purchase_id = await _order(database, buyer)
-    fact = {
-        "kind": "captured",
-        "payment_id": f"pay_{purchase_id}",
-        "purchase_id": purchase_id,
-        "amount_cents": cents,
-        "currency": currency,
-        "at": "2026-11-25T12:00:00Z",
-    }
+    basic = {"kind": kind, "payment_id": f"pay_{purchase_id}", "purchase_id": purchase_id}
+    money = {"amount_cents": cents, "currency": currency, "at": "2026-11-25T12:00:00Z"}
     await service.execute(
-        "SELECT public.receive_payment_event("
-        "'sandbox', $1, 'captured', 'x', '{}', $2::text::jsonb)",
+        "SELECT public.receive_payment_event('sandbox', $1, $2, 'x', '{}', $3::text::jsonb)",
         f"evt_{uuid4()}",
-        json.dumps([fact]),
+        kind,
+        json.dumps([basic | money | more]),
     )
     await service.execute(ACT)
+
+
+async def _report(database: Database, buyer: Person, cents: int, currency: str) -> str:
+    """Have money reported for a new purchase of 700 coins for $9.99; return its id."""
+    purchase_id = await _order(database, buyer)
+    await _tell(database, "captured", purchase_id, cents, currency)
     return purchase_id
 
 
@@ -209,8 +212,28 @@ async def test_what_came_is_shown_not_what_was_ordered(database: Database, shell
     assert "JPY 999 (smallest unit) arrived, ordered for $9.99" in table["P-2"]
     decide = ("--as", "mia", "--reason", "looked at it")
     assert "in dollars only" in shell.refused("purchases", "approve", yen, *decide)
-    assert "rejected" in shell.ok("purchases", "reject", yen, *decide)
-    assert "completed" in shell.ok("purchases", "approve", less, *decide)
+    said = shell.ok("purchases", "reject", yen, *decide)
+    assert said == "P-2 is rejected: JPY 999 (smallest unit) goes back to the buyer.\n"
+    said = shell.ok("purchases", "approve", less, *decide)
+    assert said == "P-1 is approved and completed: 233 coins are credited.\n"
+
+
+@pytest.mark.spec("S25", "D7")
+async def test_what_went_back_before_the_decision_goes_back_no_more(
+    database: Database, shell: Shell
+) -> None:
+    await _finance(database, "mia")
+    decide = ("--as", "mia", "--reason", "looked at it")
+    for name in ("ada", "bob"):
+        purchase_id = await _report(database, await database.person(name), 500, "usd")
+        more = {"refund_id": f"re_{name}", "status": "succeeded"}
+        await _tell(database, "refund", purchase_id, 200, **more)
+    for number, decision, said in (
+        (1, "reject", "rejected: $3.00 goes back to the buyer"),
+        (2, "approve", "approved and completed: 210 coins are credited"),
+    ):
+        command = ("purchases", decision, f"P-{number}", *decide)
+        assert shell.ok(*command) == f"P-{number} is {said}.\n"
 
 
 @pytest.mark.spec("D4")
@@ -223,8 +246,9 @@ async def test_refunds(database: Database, shell: Shell) -> None:
         assert said.stdout == "A refund of $4.00 of P-1 is ordered.\n"
         assert "once the provider has refunded the money" in said.stderr
         assert "--key" not in said.stderr
-    large = shell.refused(*order, "--cents", "601")
-    assert large == "livewall: $6.00 of this purchase can be refunded. Refund less.\n"
+    large = shell.run(*order, "--cents", "601")
+    assert (large.returncode, large.stdout) == (1, "")
+    assert "\nlivewall: $6.00 of this purchase can be refunded. Refund less.\n" in large.stderr
     assert shell.ok(*order) == "A refund of $6.00 of P-1 is ordered.\n"
     assert "Nothing of this purchase is left to refund" in shell.refused(*order)
     admin = await database.admin()
@@ -241,28 +265,29 @@ async def test_nothing_captured_is_nothing_to_refund(database: Database, shell: 
 
 
 @pytest.mark.spec("D4")
-@pytest.mark.parametrize("lost", [Refusal("database_away"), KeyboardInterrupt()])
-async def test_a_refund_without_an_answer_tells_the_key(
-    database: Database, shell: Shell, monkeypatch: pytest.MonkeyPatch, lost: BaseException
+async def test_a_refund_of_a_part_tells_its_key_before_it_is_ordered(
+    database: Database, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await _finance(database, "mia")
     await _pay(database, await database.person("ada"))
-    order = ("purchases", "refund", "P-1", "--as", "mia", "--reason", "goodwill")
+    order = ("purchases", "refund", "P-1", "--as", "mia", "--reason", "goodwill", "--cents", "100")
     call = db.Database.call
+    told = ""
 
     async def lose(self: db.Database, *arguments: Any, **named: Any) -> Any:
-        answer = await call(self, *arguments, **named)
-        if arguments[1] == "refund_purchase":
-            raise lost
-        return answer
+        nonlocal told
+        if arguments[1] != "refund_purchase":
+            return await call(self, *arguments, **named)
+        told = cast("StringIO", sys.stderr).getvalue()
+        await call(self, *arguments, **named)
+        raise Refusal("database_away")
 
     with monkeypatch.context() as patched:
         patched.setattr(db.Database, "call", lose)
-        unanswered = shell.run(*order)
-    assert unanswered.returncode != 0
-    again = re.search(r"^No answer came, .* with (--key \S+)\.$", unanswered.stderr, re.MULTILINE)
-    assert again, unanswered.stderr
-    assert shell.ok(*order, *again[1].split()) == "A refund of $10.00 of P-1 is ordered.\n"
+        assert shell.run(*order).returncode == 1
+    again = re.fullmatch(r"If no answer comes, run it again with (--key \S+)\n", told)
+    assert again, told
+    assert shell.ok(*order, *again[1].split()) == "A refund of $1.00 of P-1 is ordered.\n"
     admin = await database.admin()
     assert await admin.fetchval("SELECT count(*) FROM private.provider_calls") == 1
 
@@ -327,12 +352,18 @@ async def test_rules(database: Database, shell: Shell) -> None:
     assert "admin" in shell.refused(*wish, *why, "--as", "mia")
     shell.ok(*wish, *why, "--as", "eve")
     rules |= {"daily_threshold_cents": 5_000_000, "velocity": 4}
-    assert shell.read("purchases", "settings") == rules
+    assert shell.read("purchases", "settings") == rules | {
+        "in_force": rules["in_force"] | {"daily_threshold_cents": 5_000_000}
+    }
     shell.ok("purchases", "settings", "daily_threshold_cents=none", *why, "--as", "eve")
     removed = shell.read("purchases", "settings")
     assert removed["daily_threshold_cents"] is None
     assert removed["raises_apply_at"].startswith("20")
+    assert removed["in_force"]["daily_threshold_cents"] == 5_000_000
     shown = shell.run("purchases", "settings")
+    lines = {line.split()[0]: line.split()[1:] for line in shown.stdout.splitlines()}
+    assert lines["daily_threshold_cents"] == ["none", "5000000"]
+    assert lines["threshold_cents"] == ["2500000", "$25,000.00", "2500000"]
     assert "What was raised applies from 20" in shown.stderr
     share = shell.refused(
         "purchases", "settings", "streamer_share_percent=150", *why, "--as", "eve"

@@ -1,8 +1,7 @@
-"""`livewall purchases`: deciding about held ones, refunds, and the limits in force."""
+"""`livewall purchases`: deciding about held ones, refunds, and the rules of money."""
 
 import sys
-from collections.abc import Awaitable, Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, TypeVar
 from uuid import UUID, uuid4
 
@@ -35,9 +34,11 @@ app = typer.Typer(help="Purchases of coins that somebody has to look at.", no_ar
 
 T = TypeVar("T")
 Reason = Annotated[str, typer.Option(help="Why, for the audit log.")]
-RULES = tuple(name for name in PurchaseSettings.__struct_fields__ if name != "raises_apply_at")
-# Refusals with such a status come from a server that could not answer.
-NO_ANSWER = 500
+RULES = tuple(
+    name
+    for name in PurchaseSettings.__struct_fields__
+    if name not in {"raises_apply_at", "in_force"}
+)
 
 
 @app.command()
@@ -127,8 +128,11 @@ def approve(which: PurchaseId, name: AsName, reason: Reason) -> None:
         )
         _say_who_acts()
     else:
-        coins = f"{purchase.paid_coins:,} coins are credited"
-        print(f"P-{purchase.number} is approved and {purchase.status}: {coins}.")
+        # What was refunded before credits nothing.
+        coins = purchase.paid_coins - purchase.refunded_coins
+        print(
+            f"P-{purchase.number} is approved and {purchase.status}: {coins:,} coins are credited."
+        )
 
 
 @app.command()
@@ -138,10 +142,18 @@ def reject(which: PurchaseId, name: AsName, reason: Reason) -> None:
     livewall purchases reject P-4 --as mia --reason "card and address do not match"
     """
     purchase = _decide(which, name, "reject", reason)
-    captured = amount(purchase.currency, purchase.captured_cents)
-    back = f"{captured} goes back to the buyer" if purchase.captured_cents else "the card is let go"
-    print(f"P-{purchase.number} is rejected: {back}.")
+    print(f"P-{purchase.number} is rejected: {_what_goes_back(purchase)}.")
     _say_who_acts()
+
+
+def _what_goes_back(purchase: Purchase) -> str:
+    """Return what is given back of a purchase that was rejected."""
+    if purchase.captured_cents == 0:
+        return "the card is let go"
+    left = purchase.captured_cents - purchase.refunded_cents - purchase.disputed_cents
+    if left <= 0:
+        return "all of it is back with the buyer already"
+    return f"{amount(purchase.currency, left)} goes back to the buyer"
 
 
 def _decide(which: Which, name: str, decision: str, reason: str) -> Purchase:
@@ -172,21 +184,26 @@ def refund(
 ) -> None:
     """Give money back for a purchase. Its coins go too, pro rata; spent ones become a debt.
 
+    A refund of a part tells its key first: should no answer come, run it again with that key.
+
     livewall purchases refund P-4 --as mia --cents 1000 --reason "goodwill"
     """
-    key = key or str(uuid4())
+    is_told, key = cents is not None and not key, key or str(uuid4())
 
     async def act(database: "Database", person: "Caller", purchase_id: UUID) -> OrderedRefund:
-        with _telling_key(key):
-            return await database.call(
-                person,
-                "refund_purchase",
-                OrderedRefund,
-                p_purchase_id=purchase_id,
-                p_usd_cents=cents,
-                p_reason=reason,
-                p_idempotency_key=key,
-            )
+        if is_told:
+            # Before it is ordered: whatever ends us then, another try is no second refund.
+            again = f"--key {key}"
+            print(f"If no answer comes, run it again with {again}", file=sys.stderr, flush=True)
+        return await database.call(
+            person,
+            "refund_purchase",
+            OrderedRefund,
+            p_purchase_id=purchase_id,
+            p_usd_cents=cents,
+            p_reason=reason,
+            p_idempotency_key=key,
+        )
 
     ordered = _as_person(which, name, act)
     money = amount(ordered.currency, ordered.ordered_cents)
@@ -197,20 +214,6 @@ def refund(
         f"`livewall purchases show P-{ordered.number}`.",
         file=sys.stderr,
     )
-
-
-@contextmanager
-def _telling_key(key: str) -> Generator[None]:
-    """Tell the key if no answer comes: without it another try would be a second refund."""
-    from livewall.errors import Refusal
-
-    try:
-        yield
-    except BaseException as error:
-        if not isinstance(error, Refusal) or error.entry.status >= NO_ANSWER:
-            again = f"the refund may be ordered: run it again with --key {key}"
-            print(f"No answer came, so {again}.", file=sys.stderr)
-        raise
 
 
 def _as_person(
@@ -242,7 +245,7 @@ def settings(
     reason: Annotated[str, typer.Option(help="Why, for the audit log.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show the rules in force, or change those you name.
+    """Show the rules as they are set and as they are in force, or change those you name.
 
     limit_cents: larger purchases are refused. threshold_cents: larger ones wait for approval.
     daily_threshold_cents: so does whatever exceeds this in 24 hours; none: no such rule.
@@ -290,15 +293,20 @@ def _print_settings(rules: PurchaseSettings, *, as_json: bool) -> None:
     if as_json:
         print_json(rules)
         return
-    listed = table("rule", "value", "", whole=("rule", "value"))
+    listed = table("rule", "value", "", "in force", whole=("rule", "value", "in force"))
     for rule in RULES:
         value: int | None = getattr(rules, rule)
+        in_force: int | None = getattr(rules.in_force, rule, value)
         in_dollars = dollars(value) if value is not None and rule.endswith("_cents") else ""
-        listed.add_row(rule, "none" if value is None else str(value), in_dollars)
+        listed.add_row(rule, _figure(value), in_dollars, _figure(in_force))
     show(listed)
     if rules.raises_apply_at is not None:
         print(
             f"What was raised applies from {moment(rules.raises_apply_at)}; until then purchases"
-            " keep to the lowest of the last 24 hours.",
+            " keep to the lowest of the last 24 hours, which is in force.",
             file=sys.stderr,
         )
+
+
+def _figure(value: int | None) -> str:
+    return "none" if value is None else str(value)

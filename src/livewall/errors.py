@@ -71,7 +71,7 @@ CATALOGUE: dict[str, Entry] = {
     "not_enough_coins": Entry(409, "Not enough coins", "LW080", "Buy coins first."),
     "spending_frozen": Entry(403, "Spending is frozen", "LW081", "Repay the debt by buying coins."),
     "gift_to_oneself": Entry(422, "Gift to oneself", "LW082", "Choose another streamer."),
-    "refund_too_large": Entry(422, "Refund too large", "LW083", "Refund less."),
+    "refund_refused": Entry(422, "Refund refused", "LW083", "Look at what is left of it."),
     "transition_refused": Entry(409, "Purchase has moved on", "LW084", "Look at it again."),
     "buyer_gone": Entry(409, "Buyer has left", "LW085", "Reject it: the money goes back."),
     "foreign_currency": Entry(409, "Not in dollars", "LW086", "Reject it: the money goes back."),

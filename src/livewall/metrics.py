@@ -45,7 +45,7 @@ JOB_SECONDS = Histogram("livewall_job_seconds", "Time of a periodic job", ["job"
 JOB_LEADER = Gauge("livewall_job_leader", "1 while this process runs the periodic jobs")
 PROVIDER_CALLS = Counter(
     "livewall_provider_calls_total",
-    "What payment providers were told to do: ok, again (will be retried) or failed (for good)",
+    "What payment providers were told: ok, failed (for good); retried: again, left (was locked)",
     ["provider", "call", "result"],
 )
 PAYMENT_EVENTS = Counter(

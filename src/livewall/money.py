@@ -131,11 +131,19 @@ class PurchaseRecord(msgspec.Struct, frozen=True):
     calls: list[OrderedCall]
 
 
+class RulesInForce(msgspec.Struct, frozen=True):
+    """The limit and the thresholds that purchases are held to at this moment."""
+
+    limit_cents: int
+    threshold_cents: int
+    daily_threshold_cents: int | None
+
+
 class PurchaseSettings(msgspec.Struct, frozen=True):
-    """What is refused, what waits for approval, and how a gift is split.
+    """What is refused, what waits for approval, and how a gift is split, as it is set.
 
     Before `raises_apply_at` purchases are still held to the lowest limit and thresholds of the
-    last 24 hours; null: everything applies as it stands.
+    last 24 hours, which are `in_force`; null: everything applies as it stands.
     """
 
     limit_cents: int
@@ -144,6 +152,7 @@ class PurchaseSettings(msgspec.Struct, frozen=True):
     daily_threshold_cents: int | None
     streamer_share_percent: int
     raises_apply_at: datetime | None
+    in_force: RulesInForce
 
 
 class PaymentEvent(msgspec.Struct, frozen=True):

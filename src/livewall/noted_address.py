@@ -44,7 +44,7 @@ def find(settings: Settings) -> str | None:
     try:
         with (settings.data_path / NAME).open() as file:
             return file.read() if _is_held(file.fileno()) else None
-    except FileNotFoundError:
+    except OSError:  # none there, or none that we may read
         return None
 
 

@@ -297,7 +297,7 @@ async def decide(
         "own_purchase",
         "reason_needed",
         "amount_invalid",
-        "refund_too_large",
+        "refund_refused",
         "idempotency_conflict",
         "invalid_argument",
     ),

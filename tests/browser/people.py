@@ -10,7 +10,7 @@ from livewall.client import Api, Tab, Viewer, sign_in_guest
 from livewall.demo import start, stop
 from livewall.demo.people import PEOPLE
 from tests.browser.site import Site
-from tests.browser.waiting import until
+from tests.waiting import until
 
 
 @asynccontextmanager

@@ -4,9 +4,7 @@ import asyncio
 import os
 import secrets
 import signal
-import socket
 import sys
-import urllib.request
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,18 +12,11 @@ from pathlib import Path
 from uuid import UUID
 
 from livewall.code_catalog import Connection
-from tests.browser.waiting import until
 from tests.databases import Database
+from tests.processes import SERVE, answers, free_port
+from tests.waiting import until
 
 START_SECONDS = 30.0
-# The command `livewall serve`, but a test run that is killed leaves no server behind.
-SERVE = "from livewall import cli, cli_up; cli_up.end_with_parent(); cli.main()"
-
-
-def free_port() -> int:
-    """Return a port that nobody uses at this moment."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
 
 
 @dataclass(frozen=True)
@@ -138,15 +129,6 @@ class Site:
             return await self.is_published(stream_id) == is_on
 
         await until(reached, seconds, f"is_published is {is_on}")
-
-
-def answers(url: str) -> bool:
-    """Say whether an address answers with 200."""
-    try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
-            return answer.status == 200
-    except OSError:
-        return False
 
 
 def environ_for(database: Database, folder: Path, port: int, **settings: str) -> dict[str, str]:

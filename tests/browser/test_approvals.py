@@ -153,6 +153,8 @@ async def test_an_admin_changes_from_where_on_a_second_person_is_asked(
     await page.get_by_label("Approval over, in US dollars").fill("25,000")
     await page.get_by_label("Reason").fill("A loud week")
     await save.click()
-    await expect(page.get_by_text("What was raised applies from")).to_be_visible()
+    await expect(page.get_by_text("What was raised applies from")).to_contain_text(
+        "Until then purchases are at most $50,000.00, and those over $5.00 wait for approval."
+    )
     await buy(ben, "700 coins for $9.99")
     await expect(page.get_by_role("link", name="2 waiting")).to_be_visible()

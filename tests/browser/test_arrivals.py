@@ -6,8 +6,8 @@ from playwright.async_api import expect
 from tests.browser.conftest import OpenWindow
 from tests.browser.people import demo_streamers
 from tests.browser.site import Site
-from tests.browser.waiting import throughout
 from tests.browser.window import PHONE
+from tests.waiting import throughout
 
 
 @pytest.mark.spec("S11")

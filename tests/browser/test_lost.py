@@ -10,8 +10,8 @@ from tests.browser.cable import cable_to
 from tests.browser.chromium import start_chromium
 from tests.browser.conftest import OpenWindow
 from tests.browser.site import Site
-from tests.browser.waiting import throughout, until
 from tests.browser.window import open_window
+from tests.waiting import throughout, until
 
 # The rule says 60 seconds; these tests hold the same rule to fewer. A heartbeat comes every 12.
 SILENCE = "16 seconds"

@@ -19,8 +19,8 @@ from tests.browser.money import (
 )
 from tests.browser.people import demo_streamers
 from tests.browser.site import Site
-from tests.browser.waiting import until
 from tests.browser.window import DESKTOP, PHONE, Window
+from tests.waiting import until
 
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 STANDARD = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]

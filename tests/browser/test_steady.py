@@ -8,7 +8,7 @@ from playwright.async_api import expect
 from tests.browser.conftest import OpenWindow
 from tests.browser.people import demo_streamers, visitor
 from tests.browser.site import Site
-from tests.browser.waiting import throughout
+from tests.waiting import throughout
 
 # Longer than a leave takes to switch a camera off that has been on for a while.
 SETTLED_SECONDS = 6.0

@@ -8,7 +8,7 @@ from playwright.async_api import expect
 from tests.browser.conftest import OpenWindow
 from tests.browser.people import demo_streamers
 from tests.browser.site import Site
-from tests.browser.waiting import until
+from tests.waiting import until
 
 
 @pytest.mark.spec("S13")

@@ -6,8 +6,8 @@ from playwright.async_api import Playwright, expect
 from tests.browser.chromium import start_chromium
 from tests.browser.conftest import OpenWindow
 from tests.browser.site import Site
-from tests.browser.waiting import until
 from tests.browser.window import Window, listen, open_window
+from tests.waiting import until
 
 HAS_CAMERA = "video => video.srcObject?.getVideoTracks()[0]?.readyState === 'live'"
 

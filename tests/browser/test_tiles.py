@@ -6,8 +6,8 @@ from playwright.async_api import FloatRect, Locator, expect
 from tests.browser.conftest import OpenWindow, StartSite
 from tests.browser.people import demo_streamers
 from tests.browser.site import Site
-from tests.browser.waiting import throughout, until
 from tests.browser.window import PHONE
+from tests.waiting import throughout, until
 
 
 @pytest.mark.spec("S13")

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from playwright.async_api import Browser, BrowserContext, Locator, Page, ViewportSize, expect
 
-from tests.browser.waiting import until
+from tests.waiting import until
 
 DESKTOP = ViewportSize(width=1440, height=900)
 PHONE = ViewportSize(width=390, height=844)

@@ -11,9 +11,10 @@ from livewall.demo import streamer
 from livewall.demo.people import PEOPLE
 from livewall.demo.state import KeptTokens
 from livewall.demo.streamer import DemoStreamer
-from tests.browser.site import Site, free_port
-from tests.browser.waiting import throughout, until
+from tests.browser.site import Site
 from tests.demo.world import performing
+from tests.processes import free_port
+from tests.waiting import throughout, until
 
 TOMAS, JUNO = PEOPLE[6], PEOPLE[7]
 pytestmark = pytest.mark.asyncio(loop_scope="module")

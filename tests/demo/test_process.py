@@ -11,7 +11,7 @@ import pytest
 from livewall.client import Api
 from livewall.client.messages import Stream
 from tests.browser.site import Site
-from tests.browser.waiting import until
+from tests.waiting import until
 
 COUNT = 3
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -12,8 +12,8 @@ from PIL import Image
 from livewall.client.messages import Stream
 from livewall.demo.people import Link
 from tests.browser.site import Site
-from tests.browser.waiting import until
 from tests.demo.world import Performer, Watcher, watching
+from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

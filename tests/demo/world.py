@@ -12,7 +12,7 @@ from livewall.demo.people import DemoPerson
 from livewall.demo.state import KeptTokens
 from livewall.demo.streamer import DemoStreamer
 from tests.browser.site import Site
-from tests.browser.waiting import until
+from tests.waiting import until
 
 
 @dataclass

@@ -14,7 +14,7 @@ import pytest_asyncio
 from livewall.payments.stripe import Stripe
 from livewall.settings import Settings
 from tests.payments.remote import Remote, remote
-from tests.server.world import free_port
+from tests.processes import free_port
 
 WEBHOOK_SECRET = "whsec_of_the_tests_and_nobody_else"
 SECRET_KEY = "sk_test_of_the_tests_and_nobody_else"

@@ -35,8 +35,13 @@ class Remote:
     answers: list[tuple[int, Json]] = field(default_factory=lambda: [(200, {})])
     saved: dict[str, tuple[int, Json]] = field(default_factory=dict[str, tuple[int, Json]])
     pause: float = 0.0
+    answering: asyncio.Event = field(default_factory=asyncio.Event)
     news: asyncio.Event = field(default_factory=asyncio.Event)
     lines: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+
+    def __post_init__(self) -> None:
+        """Answer at once, until a test clears `answering` to hold its answers back."""
+        self.answering.set()
 
     def say(self, *answers: tuple[int, Json]) -> None:
         """Set what is answered from now on."""
@@ -77,6 +82,7 @@ class Remote:
         self.heard.append(Heard(method, path, headers, body))
         self.news.set()
         await asyncio.sleep(self.pause)
+        await self.answering.wait()
         status, said = self._answer(headers.get("idempotency-key"))
         if status == 0:
             raise ConnectionError

@@ -9,9 +9,9 @@ from prometheus_client import REGISTRY
 
 from livewall import locked
 from livewall.code_catalog import Connection
-from tests.browser.waiting import until
 from tests.databases import Person
 from tests.server.world import Live, Visitor
+from tests.waiting import until
 
 HEARTBEAT = "SELECT public.update_viewer_heartbeat($1)"
 

@@ -8,7 +8,8 @@ import httpx
 import structlog
 
 from tests.databases import Database
-from tests.server.world import SECRET, Live, free_port, started_process
+from tests.processes import free_port
+from tests.server.world import SECRET, Live, started_process
 
 
 async def test_logs_have_request_ids_and_no_personal_data(database: Database) -> None:

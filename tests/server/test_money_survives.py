@@ -20,9 +20,9 @@ import psutil
 import pytest
 
 from livewall import embedded, tokens
-from tests.browser.site import SERVE, answers, free_port
-from tests.browser.waiting import until
 from tests.databases import data_folder
+from tests.processes import SERVE, answers, free_port
+from tests.waiting import until
 
 SECRET = "a secret of this test alone, thirty-two bytes and more"
 BUYERS, SENDERS, EACH = 100, 50, 10

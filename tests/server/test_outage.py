@@ -16,18 +16,18 @@ import pytest
 from livewall import jobs
 from livewall.app import create_app
 from livewall.db import SERVICE
-from tests.browser.waiting import until
 from tests.databases import Cluster, Database
+from tests.processes import free_port
 from tests.server.world import (
     ROOT,
     SECRET,
-    SERVE,
+    SERVE_ALONE,
     Live,
-    free_port,
     serving,
     settings_for,
     started_process,
 )
+from tests.waiting import until
 
 # A process starts, works and ends within this on any machine.
 PROCESS_SECONDS = 60
@@ -221,7 +221,7 @@ async def test_a_taken_port_is_one_line_and_exit_1(database: Database) -> None:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-c",
-            SERVE,
+            SERVE_ALONE,
             env=_environment(database, port),
             cwd=ROOT,
             stderr=asyncio.subprocess.PIPE,

@@ -16,9 +16,9 @@ from livewall import hub as hubs
 from livewall import socket as sockets
 from livewall.conversation import ice_servers
 from livewall.settings import Settings
-from tests.browser.waiting import until
 from tests.databases import Database
 from tests.server.world import Live, Tab, serving, settings_for
+from tests.waiting import until
 
 
 async def test_snapshot_says_everything_a_client_starts_from(live: Live) -> None:

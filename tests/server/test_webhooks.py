@@ -4,6 +4,7 @@ from uuid import uuid4
 
 import msgspec
 import pytest
+from prometheus_client import REGISTRY
 
 from livewall.payments import Captured, Refund
 from livewall.web import LARGEST_EVENT
@@ -210,7 +211,16 @@ async def test_an_event_that_breaks_keeps_none_behind_it(
     assert await coins(ada) == 700
     counted = (await shop.visitor().http.get("/metrics")).text
     assert 'livewall_payment_events_total{outcome="broke",provider="fake"}' in counted
-    assert 'livewall_payment_event_oldest_seconds{outcome="waiting"}' in counted
+    await admin.execute(
+        "UPDATE private.payment_events SET received_at = received_at - interval '100 seconds'"
+        " WHERE outcome = 'waiting'"
+    )
+    await eventually(_oldest_waits, lambda seconds: 100 <= seconds < 200)
+
+
+async def _oldest_waits() -> float:
+    gauge = "livewall_payment_event_oldest_seconds"
+    return REGISTRY.get_sample_value(gauge, {"outcome": "waiting"}) or 0
 
 
 async def test_an_unknown_event_is_kept_and_can_be_replayed(

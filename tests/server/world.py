@@ -29,7 +29,8 @@ from tests.databases import Database
 
 Json = dict[str, Any]
 ROOT = Path(__file__).parents[2]
-SERVE = "from livewall.serving import serve; from livewall.settings import load; serve(load())"
+# The server alone, without the command that prepares its database.
+SERVE_ALONE = "from livewall import serving, settings; serving.serve(settings.load())"
 SECRET = "a secret of tests, long enough to sign with"
 PASSWORD = "correct horse battery"
 # Longer than anything takes on a machine that tests four things at once.
@@ -305,19 +306,13 @@ def forged(header: Json, claims: Json) -> str:
     return b".".join([*parts, b""]).decode()
 
 
-def free_port() -> int:
-    """A port that nobody listens on, a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
-
-
 @contextlib.asynccontextmanager
 async def started_process(
     environment: dict[str, str],
 ) -> AsyncGenerator[asyncio.subprocess.Process]:
     """A server as a process of its own, once it answers."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", SERVE, env=environment, cwd=ROOT, stderr=asyncio.subprocess.PIPE
+        sys.executable, "-c", SERVE_ALONE, env=environment, cwd=ROOT, stderr=asyncio.subprocess.PIPE
     )
     try:
         await _answers(f"http://127.0.0.1:{environment['LIVEWALL_PORT']}")

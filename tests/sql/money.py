@@ -14,6 +14,7 @@ PACK = "coins_700"  # 700 coins for $9.99, automatic capture
 COINS, CENTS = 700, 999
 LARGE = "coins_2275000"  # $32,500.00, over the threshold
 LARGE_COINS, LARGE_CENTS = 2_275_000, 3_250_000
+DAY = 86_400
 
 
 def key() -> str:
@@ -34,6 +35,13 @@ async def staff(world: World, name: str = "treasurer", role: str = "finance") ->
     person = await world.person(name)
     await world.call("service_role", "grant_staff_role", p_profile_id=person.id, p_role=role)
     return person
+
+
+async def configure(world: World, who: Person, **changes: object) -> Purchase:
+    """Change the rules of money as staff."""
+    return await world.call(
+        who, "configure_purchases", p_changes=changes, p_reason="the risk has changed"
+    )
 
 
 async def wallet(world: World, who: Person) -> Any:
@@ -76,6 +84,16 @@ async def buy(world: World, who: Person, pack: str = PACK, **more: object) -> Pu
         "p_idempotency_key": key(),
     }
     return await world.call("service_role", "create_coin_purchase", **(arguments | more))
+
+
+async def buy_for(world: World, who: Person, dollars: str) -> Purchase:
+    """Buy at a price of one's own choice: a pack is put into the catalogue for it."""
+    await world.admin.execute(
+        "INSERT INTO coin_packs (id, platform, title, coins, usd_amount)"
+        " VALUES ($1::text, 'web', 'A pack', 1000, $1::text::numeric) ON CONFLICT DO NOTHING",
+        dollars,
+    )
+    return await buy(world, who, dollars)
 
 
 async def attach(world: World, purchase: Purchase, payment: str | None = None) -> str:

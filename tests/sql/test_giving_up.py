@@ -7,6 +7,7 @@ import pytest
 from tests.sql.money import (
     CENTS,
     COINS,
+    DAY,
     LARGE,
     LARGE_CENTS,
     Purchase,
@@ -32,8 +33,6 @@ from tests.sql.money import (
     wallet,
 )
 from tests.sql.world import START, World, refused
-
-DAY = 86_400
 
 
 @pytest.mark.spec("S25")
@@ -127,6 +126,40 @@ async def test_a_buyer_gives_up_what_is_not_paid(world: World) -> None:
         with refused("LW084"):
             await cancel(late)
     assert (await wallet(world, buyer))["coins"] == COINS
+
+
+@pytest.mark.spec("D4")
+async def test_what_nobody_here_can_cancel_ends_in_our_own_books(world: World) -> None:
+    buyer = await world.person("buyer")
+    purchase, payment = await started(world, buyer)
+    await world.call(buyer, "cancel_my_purchase", p_purchase_id=purchase["id"])
+    call = await take_call(world, purchase)
+    assert await finish(world, call, p_error="not set up here", p_is_gone=True)
+    assert (await look_up(world, purchase))["status"] == "canceled"
+    [(actor, subject, details)] = await audit(world, "provider_call_failed")
+    assert (actor, subject) == (None, purchase["id"])
+    assert (details["call"], details["error"]) == ("cancel", "not set up here")
+    assert not await finish(world, call, p_error="not set up here", p_is_gone=True), "once"
+    await report(world, captured(payment))
+    assert (await wallet(world, buyer))["coins"] == COINS, "money that comes all the same counts"
+
+
+@pytest.mark.spec("D4", "S25")
+async def test_money_waits_until_its_provider_can_be_asked(world: World) -> None:
+    buyer, clerk = await world.person("buyer"), await staff(world)
+    reserved, _ = await held(world, buyer)
+    await decide(world, clerk, reserved, "reject")
+    captured_later, payment = await started(world, buyer)
+    await world.call(buyer, "cancel_my_purchase", p_purchase_id=captured_later["id"])
+    await report(world, fact("processing", payment))
+    for attempt in range(2):
+        for call in await world.call("service_role", "take_provider_calls"):
+            assert call["attempts"] == attempt + 1
+            assert await finish(world, call, p_error="not set up here", p_is_gone=True)
+        await world.advance(60)
+    assert (await look_up(world, captured_later))["status"] == "processing"
+    assert len(await world.call("service_role", "take_provider_calls")) == 2
+    assert await audit(world, "provider_call_failed") == []
 
 
 @pytest.mark.spec("D4")

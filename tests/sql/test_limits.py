@@ -5,18 +5,19 @@ from typing import Literal
 
 import pytest
 
-from tests.databases import Person
 from tests.sql.money import (
     CENTS,
     COINS,
+    DAY,
     LARGE,
     PACK,
-    Purchase,
     attach,
     audit,
     authorized,
     buy,
+    buy_for,
     captured,
+    configure,
     fact,
     fold,
     key,
@@ -31,26 +32,6 @@ from tests.sql.money import (
     wallet,
 )
 from tests.sql.world import World, refused
-
-DAY = 86_400
-
-
-async def configure(world: World, who: Person, **changes: object) -> Purchase:
-    """Change the rules of money as staff."""
-    return await world.call(
-        who, "configure_purchases", p_changes=changes, p_reason="the risk has changed"
-    )
-
-
-async def buy_for(world: World, who: Person, dollars: str) -> Purchase:
-    """Buy at a price of one's own choice: a pack is put into the catalogue for it."""
-    await world.admin.execute(
-        "INSERT INTO coin_packs (id, platform, title, coins, usd_amount)"
-        " VALUES ($1::text, 'web', 'A pack', 1000, $1::text::numeric) ON CONFLICT DO NOTHING",
-        dollars,
-    )
-    return await buy(world, who, dollars)
-
 
 # -- S21, S23, A31
 
@@ -102,9 +83,15 @@ async def test_the_rules_are_settings_with_a_trail(world: World) -> None:
         "daily_threshold_cents": None,
         "streamer_share_percent": 70,
         "raises_apply_at": None,
+        "in_force": {
+            "limit_cents": 5_000_000,
+            "threshold_cents": 2_500_000,
+            "daily_threshold_cents": None,
+        },
     }
     changes = {"limit_cents": 1000, "threshold_cents": 500, "velocity": 2}
-    assert await configure(world, boss, **changes) == before | changes
+    lower = {"limit_cents": 1000, "threshold_cents": 500, "daily_threshold_cents": None}
+    assert await configure(world, boss, **changes) == before | changes | {"in_force": lower}
     with refused("LW070"):
         await buy_for(world, buyer, "10.01")
     held = await buy_for(world, buyer, "10.00")

@@ -6,17 +6,19 @@ from datetime import timedelta
 import pytest
 
 from tests.sql.money import (
+    DAY,
     LARGE,
     LARGE_CENTS,
     Purchase,
     buy,
+    buy_for,
     captured,
+    configure,
     report,
     staff,
     started,
     wallet,
 )
-from tests.sql.test_limits import DAY, buy_for, configure
 from tests.sql.world import START, World, refused, rows_read
 
 
@@ -60,9 +62,14 @@ async def test_a_raise_applies_a_day_later_and_what_is_lowered_at_once(world: Wo
     assert (await buy_for(world, buyer, "25000.01"))["requires_approval"]
     packs = await world.call("anon", "list_coin_packs")
     assert next(pack for pack in packs if pack["id"] == LARGE)["requires_approval"], "as it is"
-    assert (await world.call(clerk, "get_purchase_settings"))["raises_apply_at"] == at
+    seen = await world.call(clerk, "get_purchase_settings")
+    assert seen["raises_apply_at"] == at
+    # Each by itself: the limit as it was, the threshold as it was, no daily one then or now.
+    in_force = {"limit_cents": 5_000_000, "threshold_cents": 2_500_000}
+    assert seen["in_force"] == in_force | {"daily_threshold_cents": None}
     await world.advance(1)
-    assert (await world.call(clerk, "get_purchase_settings"))["raises_apply_at"] is None
+    seen = await world.call(clerk, "get_purchase_settings")
+    assert (seen["raises_apply_at"], seen["in_force"]["limit_cents"]) == (None, 6_000_000)
     assert not (await buy_for(world, buyer, "40000.00"))["requires_approval"]
     over = await buy_for(world, buyer, "60000.00")
     assert over["requires_approval"]

@@ -66,7 +66,7 @@ const words: Record<string, string> = {
   not_enough_coins: "You have fewer coins than that costs.",
   spending_frozen: "You owe coins, so gifts are on hold. Your wallet says how that ends.",
   gift_to_oneself: "A gift goes to somebody else.",
-  refund_too_large: "That is more than is left of this purchase.",
+  refund_refused: "That is more than can be refunded of this purchase.",
   transition_refused: "That can not be done with this purchase any more.",
   payments_off: "No coins are sold here at the moment.",
   provider_away: "The payment provider does not answer. Nothing was charged; try again in a moment.",

@@ -354,6 +354,8 @@ export interface PurchaseSettings {
   streamer_share_percent: number;
   /** Until then the lowest limit and thresholds of the last 24 hours count; null: all apply as they stand. */
   raises_apply_at: string | null;
+  /** What purchases are held to now. */
+  in_force: { limit_cents: number; threshold_cents: number; daily_threshold_cents: number | null };
 }
 
 export type ServerMessage =

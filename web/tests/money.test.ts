@@ -329,7 +329,8 @@ describe("the audit log speaks as people do", () => {
 });
 
 describe("settings about money", () => {
-  const settings: PurchaseSettings = { limit_cents: 5_000_000, threshold_cents: 2_500_000, velocity: 5, daily_threshold_cents: null, streamer_share_percent: 70, raises_apply_at: null };
+  const inForce = { limit_cents: 5_000_000, threshold_cents: 2_500_000, daily_threshold_cents: null };
+  const settings: PurchaseSettings = { ...inForce, velocity: 5, streamer_share_percent: 70, raises_apply_at: null, in_force: inForce };
 
   test("amounts are read without a fraction of a cent, or not at all", () => {
     expect(["25000", "25,000.00", "$0.1", " 19.99 "].map(centsOf)).toEqual([2_500_000, 2_500_000, 10, 1999]);

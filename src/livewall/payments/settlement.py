@@ -5,7 +5,8 @@ dies in between leaves it to the next one, who makes the same call by the same i
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+import contextlib
+from collections.abc import Awaitable, Callable
 from typing import Literal
 
 import msgspec
@@ -23,9 +24,8 @@ from livewall.payments import (
 )
 
 AT_ONCE = 10
-# So few of the pool's ten connections that events which take long leave some to everybody else.
+# So few of a pool's connections that events which take long leave some to everybody else.
 EVENTS_AT_ONCE = 3
-EVENTS_TAKEN = 30
 log = structlog.get_logger()
 
 
@@ -42,11 +42,15 @@ class ProviderCall(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What became of a call: facts, or an error, which may be final."""
+    """What became of a call: facts, or an error: final, of a provider nobody here can ask, or not.
+
+    A provider that is gone may be set up again, so money waits for it; what is not paid need not.
+    """
 
     facts: list[Fact] | None = None
     error: str | None = None
     is_final: bool = False
+    is_gone: bool = False
 
 
 class _Event(msgspec.Struct, frozen=True):
@@ -66,6 +70,9 @@ class Settlement:
         self._database = database
         self._provider = provider
         self._wanted = asyncio.Event()
+        # Shared by the clock and those who ask: more than these are never under way.
+        self._turns = asyncio.Semaphore(EVENTS_AT_ONCE)
+        self._under_way: set[asyncio.Task[None]] = set()
 
     def soon(self) -> None:
         """There is something to do: do it in the background, once for all who ask meanwhile."""
@@ -73,6 +80,14 @@ class Settlement:
 
     async def run(self) -> None:
         """Act whenever somebody asked, for ever. What fails is left to the clock."""
+        try:
+            await self._act_when_asked()
+        finally:
+            for event in self._under_way:
+                event.cancel()
+            await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    async def _act_when_asked(self) -> None:
         while True:
             await self._wanted.wait()
             self._wanted.clear()
@@ -85,20 +100,28 @@ class Settlement:
                 log.exception("settlement_broke")
 
     async def process_events(self) -> None:
-        """Act on every stored event that is due, each by itself. Raises Refusal."""
-        taken = EVENTS_TAKEN
-        while taken == EVENTS_TAKEN:
-            due = await self._database.call(
-                SERVICE, "take_payment_events", _Due, p_limit=EVENTS_TAKEN
-            )
+        """Begin to act on every stored event that is due, each by itself. Raises Refusal.
+
+        None is waited for: what takes long keeps nothing that comes after it.
+        """
+        while await self._begin_next():
+            pass
+
+    async def _begin_next(self) -> bool:
+        """Take the next event once it can be acted on at once: taken, it is ours for a second."""
+        async with contextlib.AsyncExitStack() as turn:
+            await turn.enter_async_context(self._turns)
+            due = await self._database.call(SERVICE, "take_payment_events", _Due, p_limit=1)
             for outcome, seconds in due.oldest_seconds.items():
                 metrics.OLDEST_EVENT.labels(outcome).set(seconds or 0)
-            events = iter(due.events)
-            await asyncio.gather(*(self._process_all(events) for _ in range(EVENTS_AT_ONCE)))
-            taken = len(due.events)
+            for event in due.events:
+                task = asyncio.create_task(self._process_in_turn(event, turn.pop_all()))
+                self._under_way.add(task)
+                task.add_done_callback(self._under_way.discard)
+        return bool(due.events)
 
-    async def _process_all(self, events: Iterator[_Event]) -> None:
-        for event in events:
+    async def _process_in_turn(self, event: _Event, turn: contextlib.AsyncExitStack) -> None:
+        async with turn:
             await self._process(event)
 
     async def _process(self, event: _Event) -> None:
@@ -114,6 +137,9 @@ class Settlement:
         except Refusal as refusal:
             outcome = "broke"
             log.warning("payment_event_broke", code=refusal.code, event_id=event.event_id)
+        except Exception:
+            outcome = "broke"
+            log.exception("payment_event_broke", event_id=event.event_id)
         metrics.PAYMENT_EVENTS.labels(event.provider, outcome or "left").inc()
 
     async def perform_calls(self) -> None:
@@ -127,24 +153,32 @@ class Settlement:
             taken = len(due)
 
     async def _perform(self, call: ProviderCall) -> None:
+        """Make one call; if its purchase is locked, those of other purchases are finished, too."""
         outcome = await ask(self._provider, call)
         result = "failed" if outcome.is_final else "again" if outcome.error else "ok"
+        try:
+            await self._database.call(
+                SERVICE,
+                "finish_provider_call",
+                object,
+                p_call_id=call.id,
+                p_facts=None if outcome.facts is None else as_arguments(outcome.facts),
+                p_error=outcome.error,
+                p_is_final=outcome.is_final,
+                p_is_gone=outcome.is_gone,
+            )
+        except Refusal as refusal:
+            # As if we had died here: it is made again by its key.
+            result = "left"
+            log.warning("provider_call_left", code=refusal.code, id=call.id)
         metrics.PROVIDER_CALLS.labels(call.payment_provider, call.call, result).inc()
-        await self._database.call(
-            SERVICE,
-            "finish_provider_call",
-            object,
-            p_call_id=call.id,
-            p_facts=None if outcome.facts is None else as_arguments(outcome.facts),
-            p_error=outcome.error,
-            p_is_final=outcome.is_final,
-        )
 
 
 async def ask(provider: PaymentProvider | None, call: ProviderCall) -> Outcome:
     """Have the provider do it; whatever goes wrong is an answer to be noted, too."""
     if provider is None or provider.name != call.payment_provider:
-        return Outcome(error=f"{call.payment_provider} is not set up on this server.")
+        error = f"{call.payment_provider} is not set up on this server."
+        return Outcome(error=error, is_gone=True)
     act = _action(provider, call)
     try:
         async with asyncio.timeout(CALL_SECONDS):

@@ -30,6 +30,16 @@ MONEY_ADDS_UP = edit(
 
 MUTATIONS = [
     Mutation(
+        "approvals: money that is reserved is ended without its provider",
+        edit(APPROVALS, (" AND c.authorized_cents = 0 AND c.captured_cents = 0\n", "\n")),
+        test_giving_up.test_money_waits_until_its_provider_can_be_asked,
+    ),
+    Mutation(
+        "approvals: money that is on its way is ended without its provider",
+        edit(APPROVALS, ("AND c.payment_step IS DISTINCT FROM 'processing'", "")),
+        test_giving_up.test_money_waits_until_its_provider_can_be_asked,
+    ),
+    Mutation(
         "payments: altered events pass",
         edit(INBOX, ("IF v_known.digest <> p_digest THEN", "IF false THEN")),
         test_payments.test_an_altered_event_is_refused_and_alerted,

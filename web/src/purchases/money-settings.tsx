@@ -7,7 +7,7 @@ import { account } from "../state";
 import { say } from "../status";
 import { LinesSkeleton, Trouble } from "../ui/trouble";
 import { changesOf, draftOf, fieldProblem, thresholdHint, type Draft } from "./settings-draft";
-import { dateAndTime } from "../ui/words";
+import { dateAndTime, dollars } from "../ui/words";
 
 /** What is refused, what waits for a second person, and how gifts are split. */
 export function MoneySettings() {
@@ -27,13 +27,19 @@ export function MoneySettings() {
       <h1>Settings</h1>
       <p class="quiet">
         {isAdmin ? "A limit or threshold that you raise or remove applies 24 hours later, every other change at once. All stay in the audit log." : "Only an admin can change these."}
-        {waitsUntil && <strong> What was raised applies from {dateAndTime(waitsUntil)}; until then the lowest of the last 24 hours counts.</strong>}
+        {settings.value && waitsUntil && <strong> What was raised applies from {dateAndTime(waitsUntil)}. {inForceWords(settings.value)}</strong>}
       </p>
       {problem.value && <Trouble words={problem.value} retry={load} />}
       {settings.value === null && !problem.value && <LinesSkeleton label="Loading the settings" lines={5} />}
       {settings.value !== null && <Form key={JSON.stringify(settings.value)} settings={settings.value} isAdmin={isAdmin} saved={(now) => (settings.value = now)} />}
     </>
   );
+}
+
+/** The lowest of the last 24 hours, which still counts. */
+function inForceWords({ in_force: now }: PurchaseSettings): string {
+  const daily = now.daily_threshold_cents === null ? "" : `, over ${dollars(now.daily_threshold_cents)} within 24 hours`;
+  return `Until then purchases are at most ${dollars(now.limit_cents)}, and those over ${dollars(now.threshold_cents)}${daily} wait for approval.`;
 }
 
 interface FormProps {

@@ -315,8 +315,25 @@ END;
 COMMENT ON FUNCTION public.take_provider_calls IS 'Calls to make now: [{id, call, payment_provider, provider_payment_id, amount_cents, idempotency_key, attempts}].';
 GRANT EXECUTE ON FUNCTION public.take_provider_calls TO service_role;
 
-CREATE FUNCTION public.finish_provider_call(p_call_id bigint, p_facts jsonb DEFAULT NULL, p_error text DEFAULT NULL, p_is_final boolean DEFAULT false)
-RETURNS jsonb
+-- Nobody here can ask the provider any more: what is not paid ends in our own books. Money that comes all the same counts.
+CREATE FUNCTION private.end_unasked(p_call private.provider_calls) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    UPDATE public.coin_purchases AS c SET canceled_at = coalesce(c.canceled_at, private.clock())
+    WHERE c.id = p_call.purchase_id AND p_call.call = 'cancel' AND c.authorized_cents = 0 AND c.captured_cents = 0
+        AND c.payment_step IS DISTINCT FROM 'processing';
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    UPDATE private.provider_calls SET failed_at = private.clock() WHERE id = p_call.id;
+    RETURN true;
+END;
+$$;
+
+CREATE FUNCTION public.finish_provider_call(
+    p_call_id bigint, p_facts jsonb DEFAULT NULL, p_error text DEFAULT NULL, p_is_final boolean DEFAULT false,
+    p_is_gone boolean DEFAULT false) RETURNS jsonb
 -- A purchase that somebody keeps locked is left: the call is made again, and does nothing twice.
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s'
 AS $$
@@ -333,7 +350,7 @@ BEGIN
     END IF;
     IF p_error IS NULL AND p_facts IS NOT NULL THEN
         PERFORM private.apply_facts(v_call.purchase_id, p_facts);
-    ELSIF p_error IS NOT NULL AND p_is_final THEN
+    ELSIF p_error IS NOT NULL AND (p_is_final OR p_is_gone AND private.end_unasked(v_call)) THEN
         PERFORM private.audit(NULL, 'provider_call_failed', v_call.purchase_id::text,
             jsonb_build_object('call', v_call.call, 'error', p_error, 'amount_cents', v_call.amount_cents));
         -- After a refund that was refused without a fact something may be left that is to go back all the same.
@@ -342,5 +359,5 @@ BEGIN
     RETURN to_jsonb(true);
 END;
 $$;
-COMMENT ON FUNCTION public.finish_provider_call IS 'How a call went: facts, or an error, final or to be tried again. True if it was still open.';
+COMMENT ON FUNCTION public.finish_provider_call IS 'How a call went: facts, or an error: final, of a provider that is gone, or to be tried again. True if it was still open.';
 GRANT EXECUTE ON FUNCTION public.finish_provider_call TO service_role;

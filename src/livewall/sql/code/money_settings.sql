@@ -67,7 +67,13 @@ END;
 
 CREATE FUNCTION private.settings_answer() RETURNS jsonb
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-RETURN private.money_settings_json() || jsonb_build_object('raises_apply_at', private.raises_apply_at(private.clock()));
+RETURN private.money_settings_json() || jsonb_build_object(
+    'raises_apply_at', private.raises_apply_at(private.clock()),
+    'in_force', (
+        SELECT jsonb_build_object(
+            'limit_cents', private.usd_cents(r.purchase_limit), 'threshold_cents', private.usd_cents(r.approval_threshold),
+            'daily_threshold_cents', private.usd_cents(r.daily_threshold))
+        FROM private.rules_in_force(private.clock()) AS r));
 
 CREATE FUNCTION public.get_purchase_settings() RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -77,7 +83,7 @@ BEGIN
     RETURN private.settings_answer();
 END;
 $$;
-COMMENT ON FUNCTION public.get_purchase_settings IS 'For finance: {limit_cents, threshold_cents, velocity, daily_threshold_cents, streamer_share_percent, raises_apply_at}.';
+COMMENT ON FUNCTION public.get_purchase_settings IS 'For finance: {limit_cents, threshold_cents, velocity, daily_threshold_cents, streamer_share_percent, raises_apply_at, in_force}.';
 GRANT EXECUTE ON FUNCTION public.get_purchase_settings TO authenticated, service_role;
 
 -- The ranges of the table's own rules, in the words and units of whoever sets them. An amount has ten digits, two of them cents.
