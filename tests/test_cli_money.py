@@ -381,10 +381,8 @@ async def test_rules(database: Database, shell: Shell) -> None:
 
 
 async def test_events_of_providers(database: Database, shell: Shell) -> None:
-    service = await database.as_role("service_role")
-    await service.execute(
-        "SELECT public.receive_payment_event('sandbox', 'evt_1', 'captured', 'x', '{}', NULL)"
-    )
+    report = "SELECT public.receive_payment_event('sandbox', 'evt_1', 'captured', 'x', '{}', NULL)"
+    await (await database.as_role("service_role")).execute(report)
     assert "evt_1" in shell.ok("webhooks", "list")
     (event,) = shell.read("webhooks", "list", "--outcome", "waiting")
     assert (event["event_id"], event["attempts"]) == ("evt_1", 0)
@@ -393,10 +391,10 @@ async def test_events_of_providers(database: Database, shell: Shell) -> None:
     replay = ("webhooks", "replay", "evt_1", "--provider", "sandbox")
     assert "not set up" in shell.refused(*replay, "--as", "mia")
     assert "finance" in shell.refused(*replay, "--as", "ada")
-    unknown = ("webhooks", "replay", "evt_9", "--provider", "sandbox", "--as", "mia")
+    unknown = (*replay[:2], "evt_9", *replay[3:], "--as", "mia")
     said = shell.refused(*unknown, LIVEWALL_PAYMENTS="sandbox")
     assert "has not reported an event evt_9. Check its id in the list of events." in said
     assert "evt_1" in shell.ok(*replay, "--as", "mia", LIVEWALL_PAYMENTS="sandbox")
-    admin = await database.admin()
-    (entry,) = await admin.fetch("SELECT actor_id, details FROM private.audit_log")
+    trail = "SELECT actor_id, details FROM private.audit_log"
+    (entry,) = await (await database.admin()).fetch(trail)
     assert (entry["actor_id"], json.loads(entry["details"])) == (mia.id, {"via": "command line"})

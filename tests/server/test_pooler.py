@@ -23,11 +23,12 @@ from livewall.db import Database as Pool
 from livewall.errors import Refusal
 from livewall.migrate import Outcome
 from livewall.settings import Settings
-from tests.browser.waiting import until
 from tests.databases import Cluster, Database
+from tests.processes import free_port
 from tests.server.money import bought, coins, told
 from tests.server.test_gifts import give
-from tests.server.world import PATIENCE_SECONDS, Live, free_port, serving, settings_for
+from tests.server.world import PATIENCE_SECONDS, Live, serving, settings_for
+from tests.waiting import until
 
 PGBOUNCER = Path("/usr/sbin/pgbouncer")
 # Its own connections carry the client's address in their name, so that one can tell them.
