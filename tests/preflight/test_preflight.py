@@ -1,6 +1,5 @@
 """Preflight where all is well: it passes, leaves no trace, and what it expects is what we ship."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -44,9 +43,8 @@ async def test_it_leaves_no_trace_and_waits_for_nobody(stage: Stage) -> None:
     await stage.leader.execute("BEGIN")
     for table in before:
         await stage.leader.execute(f"SELECT FROM {table} FOR UPDATE")
-    started = time.monotonic()
+    # Whoever waits for one of these gives up after a second, and says "not proven".
     assert await stage.wrong("S33", "S34", "S35", "S36", "S37", "S38", "S39") == {}
-    assert time.monotonic() - started < 1, "something waited for a lock"
     assert await everything(stage.admin) == before
 
 
