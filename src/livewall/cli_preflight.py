@@ -29,6 +29,9 @@ def preflight(
             help="A head of the ledger kept elsewhere: it must be in the chain.",
         ),
     ] = "",
+    backups: Annotated[
+        str, typer.Option(metavar="FOLDER", help="Where `livewall backup` writes: for P9.")
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
     """Walk the production checklist against the live system; say what to do next.
@@ -46,12 +49,13 @@ def preflight(
     livewall preflight --head "$(tail -1 heads.txt)" --json > today.json
     """
     from livewall.database import available
-    from livewall.preflight.run import run_here, settings_here
+    from livewall.preflight.run import Asked, run_here, settings_here
 
     wanted = _ids(only)
     settings = settings_here()
+    asked = Asked(wanted, head, backups, is_embedded=not settings.database_url)
     with available(settings) as ready:
-        outcomes = run_here(ready, wanted, head, _say, is_embedded=not settings.database_url)
+        outcomes = run_here(ready, asked, _say)
     if as_json:
         print_json(outcomes)
     else:
@@ -61,11 +65,11 @@ def preflight(
         raise typer.Exit(1 if "fail" in statuses else 2)
 
 
-def _ids(text: str) -> list[str]:
+def _ids(text: str) -> tuple[str, ...]:
     """Read --only. Raises BadParameter for an id that no check has."""
     from livewall.preflight import CHECKS
 
-    ids = [word.upper() for word in re.split(r"[\s,]+", text) if word]
+    ids = tuple(word.upper() for word in re.split(r"[\s,]+", text) if word)
     known = {check.id for check in CHECKS}
     for unknown in ids:
         if unknown not in known:

@@ -9,13 +9,13 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from livewall.cli_ledger import Check as LedgerCheck
-from livewall.cli_ledger import recompute
 from livewall.code_catalog import Connection
 from livewall.jobs import LEADER_LOCK
 from livewall.preflight import CHECKS
 from livewall.preflight.checks import Site
 from livewall.preflight.run import Outcome, run
+from livewall.proof import Check as LedgerCheck
+from livewall.proof import recompute
 from livewall.settings import PEERS_SEE_ADDRESSES, Settings
 from tests.databases import Cluster, Database
 

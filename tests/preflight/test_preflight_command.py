@@ -107,3 +107,12 @@ def test_as_typed_on_the_embedded_database(folder: Path) -> None:
     wrong = {check.id for check in CHECKS if verdicts[check.id] != "pass"}
     # Nobody runs a server there, nobody is in finance, and nothing listens at that address.
     assert wrong - {"S39"} == {"S30", "S31", "S33", "P5", "P9", "P13"}, found.stdout
+
+
+async def test_a_backup_is_read_where_it_lies(shell: Shell, tmp_path: Path) -> None:
+    found = shell.run("preflight", "--only", "P9", "--backups", str(tmp_path))
+    assert (found.returncode, "is no backup of" in found.stdout) == (2, True)
+    shell.ok("backup", str(tmp_path))
+    assert "the newest is 0 hours old" in shell.ok(
+        "preflight", "--only", "P9", "--backups", str(tmp_path)
+    )

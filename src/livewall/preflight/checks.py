@@ -16,8 +16,8 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from livewall.cli_ledger import Check as LedgerCheck
 from livewall.code_catalog import Connection
+from livewall.proof import Check as LedgerCheck
 from livewall.settings import Settings
 
 Status: TypeAlias = Literal["pass", "fail", "not_proven"]

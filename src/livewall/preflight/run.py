@@ -4,17 +4,21 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 
 import asyncpg
 import msgspec
 
 from livewall import settings as livewall_settings
 from livewall.administrator import connected, first_line
-from livewall.cli_ledger import Check as LedgerCheck
-from livewall.cli_ledger import recompute
+from livewall.backup import BackupError, find
 from livewall.code_catalog import Connection
 from livewall.preflight import CHECKS
 from livewall.preflight.checks import Check, NotProven, Result, Site, Status, WrongError
+from livewall.proof import Check as LedgerCheck
+from livewall.proof import recompute
 from livewall.settings import Settings
 
 # It may be right all the same: somebody held a lock, the connection went, a right is missing.
@@ -52,18 +56,42 @@ def settings_here() -> Settings:
     return read if read.secret or read.production else livewall_settings.load()
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What somebody wants to know: which items (none: all), and what to compare with."""
+
+    only: tuple[str, ...] = ()
+    head: str = ""
+    backups: str = ""
+    is_embedded: bool = False
+
+
 @asynccontextmanager
-async def site(settings: Settings, *, head: str = "", is_embedded: bool) -> AsyncGenerator[Site]:
+async def site(settings: Settings, asked: Asked) -> AsyncGenerator[Site]:
     """Connect as the administrator and as the server. Raises MigrationError, one line."""
     async with connected(settings.database_url) as admin, _as_server(settings) as web:
         proof: list[LedgerCheck] = []
 
         async def prove() -> list[LedgerCheck]:
             if not proof:
-                proof.extend(await recompute(settings.database_url, head or None))
+                proof.extend(await recompute(settings.database_url, asked.head or None))
             return proof
 
-        yield Site(settings, admin, web, prove, head, is_embedded=is_embedded)
+        yield Site(
+            *(settings, admin, web, prove, asked.head),
+            newest_backup=lambda: _newest_backup(asked.backups),
+            is_embedded=asked.is_embedded,
+        )
+
+
+def _newest_backup(backups: str) -> datetime | None:
+    """Return when the newest backup in a folder was taken, None if no folder was named."""
+    if not backups:
+        return None
+    try:
+        return find(Path(backups)).manifest.taken_at
+    except BackupError as error:
+        raise NotProven(str(error), "Name the folder that `livewall backup` writes to.") from error
 
 
 @asynccontextmanager
@@ -116,18 +144,11 @@ def _outcome(check: Check, result: Result) -> Outcome:
     )
 
 
-def run_here(
-    settings: Settings,
-    only: Iterable[str],
-    head: str,
-    begin: Callable[[Check], None],
-    *,
-    is_embedded: bool,
-) -> list[Outcome]:
+def run_here(settings: Settings, asked: Asked, begin: Callable[[Check], None]) -> list[Outcome]:
     """Connect and run, from a command."""
 
     async def connected_run() -> list[Outcome]:
-        async with site(settings, head=head, is_embedded=is_embedded) as at:
-            return await run(at, only, begin)
+        async with site(settings, asked) as at:
+            return await run(at, asked.only, begin)
 
     return asyncio.run(connected_run())

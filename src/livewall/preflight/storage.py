@@ -83,12 +83,12 @@ def judge_durability(found: dict[str, str]) -> Result:
     fix="Make one every day, keep it on another machine, and try once whether it can be restored.",
 )
 async def backup(at: Site) -> Result:
-    """Asks when the newest backup that Livewall knows of was made."""
+    """Reads when the newest complete backup in the folder given with `--backups` was taken."""
     newest = at.newest_backup()
     if newest is None:
         return not_proven(
-            "no backup is known of here",
-            'Make one: pg_dump "$(livewall db url)" --format=custom --file=livewall.dump',
+            "no folder with backups was named",
+            "Make one, `livewall backup FOLDER`, and name it here: --backups FOLDER",
         )
     age = datetime.now(UTC) - newest
     hours = round(age.total_seconds() / 3600, 1)
