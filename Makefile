@@ -61,7 +61,7 @@ bench-publish: setup-dev system ## Measure the publish state: commands, leaves, 
 bench-ledger: setup-dev ## Measure money: gifts a second, long histories, the proof
 	@$(BIN)/python -m bench.ledger
 
-bench-ops: setup-dev ## Measure operating it: moving from the previous schema, and how long a restore drill takes
+bench-ops: setup-dev ## Measure operating it: moving from the previous schema, a restore drill, preflight
 	@$(BIN)/python -m bench.ops
 
 lock: setup ## Pin every package again, by the newest that pyproject.toml allows

@@ -10,6 +10,7 @@ import uvloop
 from bench.adoption import adopt_figures
 from bench.drills import drill_figures
 from bench.figures import Figure, finish, say
+from bench.preflights import preflight_figures
 
 
 async def measure() -> list[Figure]:
@@ -17,7 +18,9 @@ async def measure() -> list[Figure]:
     say("Moving from the previous schema")
     figures = await adopt_figures()
     say("A backup, and the drill that proves it")
-    return [*figures, *await drill_figures()]
+    figures += await drill_figures()
+    say("Preflight")
+    return [*figures, *await preflight_figures()]
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ BEYOND_SQL = {
     *("browser", "demo", "payments", "server"),
     *("test_cli.py", "test_cli_adopt.py", "test_cli_backup.py", "test_cli_money.py"),
     "test_mutations.py",
+    *("test_preflight_command.py", "test_preflight_sabotage.py"),
 }
 
 

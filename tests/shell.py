@@ -75,6 +75,10 @@ class Shell:
         """Run with --json and return it."""
         return json.loads(self.ok(*arguments, "--json"))
 
+    def decoded(self, result: subprocess.CompletedProcess[str]) -> Any:
+        """Return the JSON that a command printed, however it ended."""
+        return json.loads(result.stdout)
+
     def refused(self, *arguments: str, said: str = "", **settings: str) -> str:
         """Run, fail with one line, and return it."""
         result = self.run(*arguments, said=said, **settings)

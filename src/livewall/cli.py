@@ -13,6 +13,7 @@ from livewall import (
     cli_backup,
     cli_db,
     cli_ledger,
+    cli_preflight,
     cli_purchases,
     cli_user,
     cli_webhooks,
@@ -37,6 +38,7 @@ app.add_typer(cli_purchases.app, name="purchases")
 app.add_typer(cli_webhooks.app, name="webhooks")
 app.command()(cli_backup.backup)
 app.command()(cli_backup.restore)
+app.command()(cli_preflight.preflight)
 
 
 def main() -> None:

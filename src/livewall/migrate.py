@@ -95,6 +95,15 @@ async def migrate_within(connection: Connection) -> None:
     await _transact(connection, _Work(folder, folder.migrations, fresh=True, with_code=True))
 
 
+async def pending_work(connection: Connection, sql_folder: Path = SQL_FOLDER) -> tuple[str, ...]:
+    """Return the labels of the files that `migrate` would run or forget. Raises MigrationError."""
+    folder, state = read_folder(sql_folder), await _read_state(connection)
+    wanted = _wanted(folder)
+    changed = (label for label, checksum in wanted.items() if state.files.get(label) != checksum)
+    migrations = (migration.file.label for migration in _pending(folder, state))
+    return (*migrations, *changed, *sorted(state.files.keys() - wanted.keys()))
+
+
 async def _read_state(connection: Connection) -> _State:
     exists = await connection.fetchval(
         "SELECT count(*) = 3 FROM pg_class AS t JOIN pg_namespace AS s ON s.oid = t.relnamespace"

@@ -346,8 +346,9 @@ BEGIN
 END;
 $$;
 
--- S17. The publish state does not wait for this: it looks at last_active_at itself.
-CREATE FUNCTION public.cleanup_stale_viewers() RETURNS integer
+-- S17. The publish state does not wait for this: it looks at last_active_at itself. Of all streams, or of those given: so
+-- `livewall preflight` sees it work and touches no row but its own.
+CREATE FUNCTION private.remove_stale_viewers(p_stream_ids uuid[] DEFAULT NULL) RETURNS integer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -359,10 +360,15 @@ BEGIN
         SELECT b.viewer_id, b.session_id, b.live_stream_id
         FROM public.active_viewers AS b, private.settings AS rule
         WHERE b.last_active_at <= private.clock() - rule.viewer_silence
+            AND (p_stream_ids IS NULL OR b.live_stream_id = ANY (p_stream_ids))
         FOR UPDATE OF b SKIP LOCKED);
     GET DIAGNOSTICS v_removed = ROW_COUNT;
     RETURN v_removed;
 END;
 $$;
+
+CREATE FUNCTION public.cleanup_stale_viewers() RETURNS integer
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+RETURN private.remove_stale_viewers();
 COMMENT ON FUNCTION public.cleanup_stale_viewers IS 'Removes viewing records silent for 60 seconds, every 30 to 60 seconds: how many.';
 GRANT EXECUTE ON FUNCTION public.cleanup_stale_viewers TO service_role;

@@ -1,0 +1,63 @@
+"""What a new database has: `expected.json`, made from the packaged SQL.
+
+    python -m livewall.preflight expected > src/livewall/preflight/expected.json
+
+A test keeps it equal. It is the same on every PostgreSQL from 15 to 18, whoever the administrator
+is, so a live database is compared with it without a second one.
+"""
+
+import asyncio
+import json
+import tempfile
+from hashlib import sha256
+from pathlib import Path
+from typing import TypeAlias
+
+from livewall import embedded
+from livewall.administrator import connected
+from livewall.code_catalog import Connection
+from livewall.migrate import migrate
+
+EXPECTED = Path(__file__).with_name("expected.json")
+QUERY = Path(__file__).with_name("expected.sql")
+
+Schema: TypeAlias = dict[str, str]
+
+
+async def read_schema(connection: Connection) -> Schema:
+    """Return what a database has: `kind identity` -> a digest of its definition."""
+    async with connection.transaction(readonly=True):
+        await connection.execute("SET LOCAL search_path = ''")
+        rows = await connection.fetch(QUERY.read_text(encoding="utf-8"))
+    return {
+        f"{row['kind']} {row['identity']}": sha256(row["definition"].encode()).hexdigest()[:16]
+        for row in rows
+    }
+
+
+def read_expected() -> Schema:
+    """Return what this version of the code expects."""
+    return json.loads(EXPECTED.read_text(encoding="utf-8"))
+
+
+def document(schema: Schema) -> str:
+    """Return expected.json: one line an item, so that a change of the SQL is a small one here."""
+    return json.dumps(schema, indent=0, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def fresh() -> Schema:
+    """Return what a new database has, from one made for it."""
+    with tempfile.TemporaryDirectory(prefix="livewall-expected-") as folder:
+        Path(folder).chmod(0o711)  # the server may run as another account
+        data = Path(folder) / "data"
+        try:
+            with embedded.running(data, embedded.Launch()) as server:
+                return asyncio.run(_migrated_schema(server.url()))
+        finally:
+            embedded.destroy(data)
+
+
+async def _migrated_schema(url: str) -> Schema:
+    await migrate(url)
+    async with connected(url) as connection:
+        return await read_schema(connection)

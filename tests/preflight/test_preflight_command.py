@@ -1,0 +1,118 @@
+"""`livewall preflight` as people type it."""
+
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from livewall.preflight import CHECKS
+from tests.databases import data_folder
+from tests.preflight.conftest import GOOD, Stage
+from tests.shell import Shell
+
+PRODUCTION = {
+    "LIVEWALL_ENV": "production",
+    "LIVEWALL_SECRET": GOOD.secret,
+    "LIVEWALL_PUBLIC_URL": "https://127.0.0.1:1",
+    "LIVEWALL_ACCEPT_PEER_ADDRESSES": GOOD.accept_peer_addresses,
+}
+
+
+@pytest.fixture(scope="module")
+def folder() -> Generator[Path]:
+    """A data folder for the test that starts a database."""
+    with data_folder() as path:
+        yield path
+
+
+@pytest.fixture
+def shell(stage: Stage, folder: Path) -> Shell:
+    """The command, on a database in which everything passes."""
+    web = stage.authenticator_url
+    return Shell(
+        DATABASE_URL=stage.site.settings.database_url,
+        LIVEWALL_AUTHENTICATOR_URL=web,
+        LIVEWALL_DATA_DIR=str(folder),
+        **PRODUCTION,
+    )
+
+
+async def test_it_teaches(shell: Shell) -> None:
+    said = " ".join(shell.ok("preflight", "--help").split())
+    assert "2 if none fails and something is not proven" in said
+    assert "livewall preflight --only S30,S36" in said
+
+
+@pytest.mark.spec("S30", "S36")
+async def test_all_that_was_asked_passes(shell: Shell) -> None:
+    said = shell.ok("preflight", "--only", "s30, S36")
+    lines = said.splitlines()
+    assert lines[0] == "pass        S30  The publish job is scheduled and runs"
+    assert lines[2] == "pass        S36  At most five purchases a minute"
+    assert lines[-1] == "2 pass, 0 fail, 0 not proven."
+    assert "next:" not in said
+
+
+async def test_what_is_not_proven_is_not_passed(shell: Shell) -> None:
+    found = shell.run("preflight", "--only", "P5,P13")
+    assert found.returncode == 2
+    assert "not proven  P13  " in found.stdout
+    assert "next: Keep `livewall ledger head` elsewhere" in found.stdout
+    assert found.stderr == ""
+
+
+async def test_one_failure_is_a_failure(stage: Stage, shell: Shell) -> None:
+    await stage.admin.execute("DELETE FROM private.staff_roles")
+    found = shell.run("preflight", "--json", "--only", "S33,P13,P1")
+    assert found.returncode == 1
+    items = {item["id"]: item for item in shell.decoded(found)}
+    assert {item: items[item]["status"] for item in items} == {
+        "S33": "fail",
+        "P1": "pass",
+        "P13": "not_proven",
+    }
+    assert items["S33"]["facts"] == {"threshold": "25000.00", "approvers": []}
+    assert items["S33"]["next"]
+    assert items["S33"]["why"]
+
+
+async def test_a_head_in_the_chain_and_one_that_is_none(stage: Stage, shell: Shell) -> None:
+    assert stage.site.head
+    shell.ok("preflight", "--only", "P12,P13", "--head", stage.site.head)
+    found = shell.run("preflight", "--only", "P13", "--head", "0" * 64)
+    assert (found.returncode, "no seal has the head" in found.stdout) == (1, True)
+    assert shell.run("preflight", "--head", "zzz").returncode == 2
+
+
+async def test_an_item_that_is_none(shell: Shell) -> None:
+    found = shell.run("preflight", "--only", "S99")
+    assert (found.returncode, found.stdout) == (2, "")
+    assert "S99 is no item" in found.stderr
+
+
+async def test_a_production_that_would_not_start_is_told_why(shell: Shell) -> None:
+    found = shell.run("preflight", LIVEWALL_SECRET="a" * 40, LIVEWALL_ACCEPT_PEER_ADDRESSES="")
+    assert found.returncode == 1
+    for item in ("FAIL        P2 ", "FAIL        P4 "):
+        assert item in found.stdout
+
+
+def test_as_typed_on_the_embedded_database(folder: Path) -> None:
+    shell = Shell(LIVEWALL_DATA_DIR=str(folder), **PRODUCTION)
+    shell.ok("db", "migrate")
+    found = shell.typed("preflight")
+    assert found.returncode == 1, found.stderr
+    verdicts = {line[12:16].strip(): line[:12].strip() for line in found.stdout.splitlines()}
+    assert {check.id for check in CHECKS} <= verdicts.keys()
+    wrong = {check.id for check in CHECKS if verdicts[check.id] != "pass"}
+    # Nobody runs a server there, nobody is in finance, and nothing listens at that address.
+    assert wrong - {"S39"} == {"S30", "S31", "S33", "P5", "P9", "P13"}, found.stdout
+
+
+async def test_a_backup_is_read_where_it_lies(shell: Shell, tmp_path: Path) -> None:
+    found = shell.run("preflight", "--only", "P9", "--backups", str(tmp_path))
+    assert (found.returncode, "is no backup of" in found.stdout) == (2, True)
+    shell.ok("backup", str(tmp_path))
+    assert "the newest is 0 hours old" in shell.ok(
+        "preflight", "--only", "P9", "--backups", str(tmp_path)
+    )
