@@ -9,26 +9,15 @@ from tests.sql import (
     test_forgetting,
     test_given_back,
     test_giving_up,
-    test_payment_orders,
     test_refunds,
 )
 from tests.sql.mutations.damage import Mutation, edit
 
 PURCHASES = "code/purchases"
-PAYMENTS = "code/payments"
 SETTLEMENT = "code/settlement"
 APPROVALS = "code/approvals"
-FORGETTING = "code/forgetting"
 FOUNDATION = "code/foundation"
 INBOX = "code/inbox"
-SCENARIO = {scenario.name: {"scenario": scenario} for scenario in test_payment_orders.SCENARIOS}
-orders = test_payment_orders.test_every_order_of_a_payments_events_comes_to_one_state
-
-MONEY_ADDS_UP = edit(
-    PAYMENTS,
-    ("SET captured_cents = v_cents", "SET captured_cents = c.captured_cents + v_cents"),
-    (" AND private.counts_more(v_cents, v_currency, c.captured_cents, c.currency)", ""),
-)
 
 MUTATIONS = [
     Mutation(
@@ -250,5 +239,15 @@ MUTATIONS = [
             ("ELSIF v_left < greatest(coalesce(p_usd_cents, 0), 1) THEN", "ELSIF false THEN"),
         ),
         test_refunds.test_staff_refunds_no_more_than_is_left,
+    ),
+    Mutation(
+        "approvals: money that is reserved is ended without its provider",
+        edit(APPROVALS, (" AND c.authorized_cents = 0 AND c.captured_cents = 0\n", "\n")),
+        test_giving_up.test_money_waits_until_its_provider_can_be_asked,
+    ),
+    Mutation(
+        "approvals: money that is on its way is ended without its provider",
+        edit(APPROVALS, ("AND c.payment_step IS DISTINCT FROM 'processing'", "")),
+        test_giving_up.test_money_waits_until_its_provider_can_be_asked,
     ),
 ]

@@ -6,6 +6,7 @@ from tests.sql import test_given_back, test_ledger, test_verify
 from tests.sql.mutations.damage import Mutation, edit, everybody
 
 LEDGER = "code/ledger"
+SETTINGS = "code/money_settings"
 VERIFY = "code/verify"
 LIFTED = {
     name: {"lifted": lifted, "put_back": put_back} for name, lifted, put_back in test_verify.LIFTED
@@ -237,9 +238,15 @@ MUTATIONS = [
         test_verify.test_a_change_that_the_next_line_takes_for_granted_is_seen,
     ),
     Mutation(
+        "verify: a purchase may pass any rule",
+        edit(VERIFY, ("private.unruly_purchases()\n", "NULL::text\n")),
+        test_verify.test_rules_that_were_lifted_for_a_purchase_and_put_back_are_seen,
+        LIFTED["threshold"],
+    ),
+    Mutation(
         "verify: only the last line of the settings counts",
         edit(
-            VERIFY,
+            SETTINGS,
             ("coalesce(n.begins, (SELECT", "coalesce((SELECT"),
             ("AS m)) AS stood", "AS m), n.begins) AS stood"),
         ),
@@ -248,32 +255,24 @@ MUTATIONS = [
     *(
         Mutation(
             f"verify: a purchase may pass {name}",
-            edit(VERIFY, change),
+            edit(SETTINGS, change),
             test_verify.test_rules_that_were_lifted_for_a_purchase_and_put_back_are_seen,
             LIFTED[lifted],
         )
         for name, change, lifted in (
-            ("any rule", ("private.unruly_purchases()\n", "NULL::text\n"), "threshold"),
             ("the threshold", ("c.usd_amount > r.approval_threshold", "false"), "threshold"),
-            (
-                "the limit",
-                (
-                    "c.max_purchase_limit > r.purchase_limit\n            OR (",
-                    "false OR (false AND ",
-                ),
-                "limit",
-            ),
+            ("the limit", ("c.max_purchase_limit > r.purchase_limit", "false"), "limit"),
         )
     ),
     Mutation(
         "verify: a purchase may pass the day's sum",
-        edit(VERIFY, ("c.usd_amount + coalesce(d.amount, 0) > r.daily_threshold", "false")),
+        edit(SETTINGS, ("c.usd_amount + coalesce(d.amount, 0) > r.daily_threshold", "false")),
         test_verify.test_a_day_that_was_lifted_for_a_purchase_is_seen,
     ),
     *(
         Mutation(
             f"verify: {name}",
-            edit(VERIFY, change),
+            edit(SETTINGS, change),
             test_verify.test_whoever_keeps_to_the_rules_as_they_change_is_not_accused,
         )
         for name, change in (

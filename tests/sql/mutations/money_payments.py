@@ -16,9 +16,7 @@ from tests.sql.mutations.damage import Mutation, edit
 PURCHASES = "code/purchases"
 PAYMENTS = "code/payments"
 SETTLEMENT = "code/settlement"
-APPROVALS = "code/approvals"
 FORGETTING = "code/forgetting"
-FOUNDATION = "code/foundation"
 INBOX = "code/inbox"
 SCENARIO = {scenario.name: {"scenario": scenario} for scenario in test_payment_orders.SCENARIOS}
 orders = test_payment_orders.test_every_order_of_a_payments_events_comes_to_one_state
@@ -30,16 +28,6 @@ MONEY_ADDS_UP = edit(
 )
 
 MUTATIONS = [
-    Mutation(
-        "approvals: money that is reserved is ended without its provider",
-        edit(APPROVALS, (" AND c.authorized_cents = 0 AND c.captured_cents = 0\n", "\n")),
-        test_giving_up.test_money_waits_until_its_provider_can_be_asked,
-    ),
-    Mutation(
-        "approvals: money that is on its way is ended without its provider",
-        edit(APPROVALS, ("AND c.payment_step IS DISTINCT FROM 'processing'", "")),
-        test_giving_up.test_money_waits_until_its_provider_can_be_asked,
-    ),
     Mutation(
         "payments: altered events pass",
         edit(INBOX, ("IF v_known.digest <> p_digest THEN", "IF false THEN")),

@@ -136,3 +136,78 @@ END;
 $$;
 COMMENT ON FUNCTION public.configure_purchases IS 'For admins: changes what is named, with a reason for the audit log: the settings after it. Raises apply after 24 hours.';
 GRANT EXECUTE ON FUNCTION public.configure_purchases TO authenticated;
+
+-- The proof ---------------------------------------------------------------------------------------------------------
+
+-- The figures of money and from when until when each stood, by the trail alone; before its first line as they are delivered.
+CREATE FUNCTION private.settings_on_record() RETURNS TABLE (line bigint, since timestamptz, until timestamptz, before jsonb, figures jsonb)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT r.line, r.since, lead(r.since, 1, 'infinity') OVER (ORDER BY r.line), r.before, r.figures
+    FROM (
+        SELECT 0::bigint AS line, '-infinity'::timestamptz AS since, NULL::jsonb AS before, jsonb_build_object('purchase_limit', 50000,
+            'approval_threshold', 25000, 'daily_threshold', NULL, 'purchases_per_minute', 5, 'streamer_share_percent', 70) AS figures
+        UNION ALL
+        SELECT l.id, l.at, l.details -> 'before', l.details -> 'after'
+        FROM private.audit_log AS l WHERE l.action = 'money_settings_changed'
+    ) AS r;
+END;
+
+-- Changes of the figures that the trail does not have: each line begins where the one before ended, and the last one ends
+-- where they stand. Figures that came later with an upgrade are new in the line after.
+CREATE FUNCTION private.untold_settings() RETURNS text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    WITH next AS (
+        SELECT r.figures, lead(r.before) OVER (ORDER BY r.line) AS begins, r.until FROM private.settings_on_record() AS r
+    )
+    SELECT string_agg(format('before %s the settings were changed without a line of the audit log: %s became %s',
+        CASE n.until WHEN 'infinity' THEN 'now' ELSE n.until::text END, n.figures, n.stood), '; ')
+    FROM (
+        SELECT n.figures, n.until, coalesce(n.begins, (SELECT to_jsonb(m) - 'only_row' FROM private.money_settings AS m)) AS stood
+        FROM next AS n
+    ) AS n
+    WHERE NOT n.stood @> n.figures;
+END;
+
+-- Purchases that were admitted by a higher limit, or past a higher threshold, than was in force for them by the trail. What is
+-- lowered counts a minute later here: a purchase may have begun before it was committed. The day's sum leaves out whatever
+-- may not have counted then. Figures change at few moments, so each purchase is looked up among those and joined to no line.
+CREATE FUNCTION private.unruly_purchases() RETURNS text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    WITH stood AS MATERIALIZED (
+        SELECT r.since + interval '1 minute' AS since, r.until + interval '24 hours' AS until,
+               (r.figures ->> 'purchase_limit')::numeric AS purchase_limit,
+               (r.figures ->> 'approval_threshold')::numeric AS approval_threshold,
+               (r.figures ->> 'daily_threshold')::numeric AS daily_threshold
+        FROM private.settings_on_record() AS r
+    ), rule AS MATERIALIZED (
+        SELECT row_number() OVER (ORDER BY m.at) AS n, m.at, min(s.purchase_limit) AS purchase_limit,
+               min(s.approval_threshold) AS approval_threshold, min(s.daily_threshold) AS daily_threshold
+        FROM (SELECT s.since AS at FROM stood AS s UNION SELECT s.until FROM stood AS s WHERE s.until < 'infinity') AS m
+        JOIN stood AS s ON s.since <= m.at AND s.until > m.at
+        GROUP BY m.at
+    ), day AS (
+        SELECT c.id, sum(CASE WHEN c.canceled_at IS NULL AND c.capture_failed_at IS NULL
+                AND coalesce(c.decision, 'approve') = 'approve' THEN c.usd_amount END) OVER (
+            PARTITION BY c.profile_id ORDER BY c.purchased_at
+            RANGE BETWEEN interval '23:59:59' PRECEDING AND CURRENT ROW EXCLUDE GROUP) AS amount
+        FROM public.coin_purchases AS c
+        WHERE EXISTS (SELECT FROM rule AS r WHERE r.daily_threshold IS NOT NULL)
+    )
+    SELECT string_agg(format('purchase P-%s of $%s passed a limit or threshold that was in force', unruly.number, unruly.usd_amount), '; ')
+    FROM (
+        SELECT c.number, c.usd_amount
+        FROM public.coin_purchases AS c
+        JOIN rule AS r ON r.n = width_bucket(c.purchased_at, (SELECT array_agg(m.at ORDER BY m.at) FROM rule AS m))
+        LEFT JOIN day AS d ON d.id = c.id
+        WHERE (c.max_purchase_limit > r.purchase_limit
+                OR (NOT c.requires_approval AND c.hold_reason IS NULL
+                    AND (c.usd_amount > r.approval_threshold OR c.usd_amount + coalesce(d.amount, 0) > r.daily_threshold)))
+            -- What was bought under the previous schema was admitted by the rules of then.
+            AND c.purchased_at >= coalesce((
+                SELECT min(l.at) FROM private.audit_log AS l WHERE l.action = 'previous_schema_adopted'), '-infinity')
+        ORDER BY c.number LIMIT 10
+    ) AS unruly;
+END;
