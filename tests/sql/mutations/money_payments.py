@@ -5,7 +5,6 @@
 from tests.sql import (
     test_forgetting,
     test_given_back,
-    test_giving_up,
     test_payment_orders,
     test_payments,
     test_purchase_states,
