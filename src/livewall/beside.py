@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 import structlog
 
 from livewall import jobs
+from livewall.ending import end
 from livewall.errors import Refusal
 from livewall.events import POLL_SECONDS, Events
 from livewall.server import Server
@@ -34,9 +35,7 @@ async def beside(server: Server) -> AsyncGenerator[None]:
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*tasks)
         if server.provider is not None:
             await server.provider.close()
         await server.database.close()

@@ -18,6 +18,7 @@ import structlog
 from livewall import events, ledger, metrics
 from livewall import log as logs
 from livewall.db import AWAY, SERVICE, Database
+from livewall.ending import end
 from livewall.errors import Refusal
 from livewall.payments import open_provider
 from livewall.payments.settlement import Settlement
@@ -181,8 +182,7 @@ async def _while_connected(connection: asyncpg.Connection, jobs: Act) -> None:
             await asyncio.wait([running], timeout=LEADER_SECONDS)
     finally:
         # Another process may lead by now: ours must be over, not only asked to end.
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        await end(running)
 
 
 def leading(database: Database, settlement: Settlement) -> list[tuple[str, float, Act]]:
@@ -244,9 +244,13 @@ async def _work(settings: Settings) -> None:
     database = Database(settings.web_database_url, size=8, direct_url=settings.direct_url)
     provider = open_provider(settings, database)
     settlement = Settlement(database, provider)
+    jobs = run(database, lambda _changes: None, settlement)
+    working = [asyncio.create_task(work) for work in (jobs, settlement.run())]
     try:
-        await asyncio.gather(run(database, lambda _changes: None, settlement), settlement.run())
+        over, _ = await asyncio.wait(working, return_when=asyncio.FIRST_EXCEPTION)
+        await asyncio.gather(*over)
     finally:
+        await end(*working)
         if provider is not None:
             await provider.close()
         await database.close()

@@ -13,7 +13,7 @@ import asyncpg
 import httpx
 import pytest
 
-from livewall import jobs
+from livewall import ending, jobs
 from livewall.app import create_app
 from livewall.db import SERVICE
 from tests.databases import Cluster, Database
@@ -248,6 +248,27 @@ async def test_a_worker_runs_the_jobs_by_itself(database: Database) -> None:
     finally:
         process.send_signal(signal.SIGINT)
         assert await asyncio.wait_for(process.wait(), PROCESS_SECONDS) == 0
+
+
+async def test_what_forgets_that_it_was_cancelled_ends_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ending, "AGAIN_SECONDS", 0.05)
+    forgotten = 0
+
+    async def forgetful() -> None:
+        nonlocal forgotten
+        while forgotten < 2:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                forgotten += 1
+        await asyncio.sleep(60)
+
+    task = asyncio.create_task(forgetful())
+    await asyncio.sleep(0)
+    await asyncio.wait_for(ending.end(task), PROCESS_SECONDS)
+    assert (task.cancelled(), forgotten) == (True, 2)
 
 
 async def test_metrics_count_and_are_closed_to_strangers_in_production(database: Database) -> None:

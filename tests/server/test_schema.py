@@ -1,13 +1,14 @@
 """The API keeps its own OpenAPI document, tried by schemathesis with good and bad requests."""
 
 import asyncio
-import shutil
 import sys
 from pathlib import Path
 
 from tests.server.world import Live
 
 HERE = Path(__file__).parent
+# Python 3.11 can not compile in two threads at once, so what a thread would import is here before.
+PROGRAM = "import schemathesis.transport.asgi, schemathesis.cli; schemathesis.cli.schemathesis()"
 # These two end the session that the run needs; test_identity.py has tests of their own.
 ENDING = ("ApiSessionSignOut", "ApiMeDeleteAccount")
 
@@ -17,10 +18,8 @@ async def test_the_api_keeps_its_document(live: Live) -> None:
     await moderator.go_live("on air")
     admin = await live.database.admin()
     await admin.execute("SELECT public.grant_staff_role($1, 'admin')", moderator.id)
-    program = shutil.which("schemathesis", path=str(Path(sys.executable).parent))
-    assert program is not None
     command = [
-        program,
+        *(sys.executable, "-c", PROGRAM),
         "--config-file",
         str(HERE / "schemathesis.toml"),
         "run",
@@ -29,7 +28,7 @@ async def test_the_api_keeps_its_document(live: Live) -> None:
         f"Authorization: Bearer {moderator.token}",
         "--phases=examples,coverage,fuzzing",
         "--max-examples=3",
-        "--workers=2",
+        "--workers=1",
         "--seed=1",
         *[f"--exclude-operation-id={name}" for name in ENDING],
     ]
