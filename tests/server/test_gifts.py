@@ -6,14 +6,13 @@ from uuid import UUID, uuid4
 import httpx
 import msgspec
 import pytest
-from prometheus_client import REGISTRY
 
 from livewall import events, gift_batches
 from livewall.db import Argument, Caller
 from livewall.errors import Refusal
 from livewall.hub import Hub
 from tests.server.money import coins, give_coins, staff
-from tests.server.world import Json, Live, Visitor
+from tests.server.world import Json, Live, Visitor, metric
 
 
 async def give(
@@ -131,7 +130,7 @@ async def test_a_crowd_shares_calls_and_everybody_gets_their_own_answer(live: Li
         await give_coins(live, fan, 100)
     assert (await give(fans[0], ada, stream_id, "rose")).status_code == 201
     names = ("livewall_gift_batch_count", "livewall_gift_batch_sum")
-    before = [REGISTRY.get_sample_value(name) or 0 for name in names]
+    before = [metric(name) for name in names]
     answers = await asyncio.gather(
         *(give(fan, ada, stream_id, "heart") for fan in fans),
         give(fans[1], ada, stream_id, "moon"),
@@ -139,7 +138,7 @@ async def test_a_crowd_shares_calls_and_everybody_gets_their_own_answer(live: Li
     assert [a.status_code for a in answers] == [201] * 15 + [409] * 5 + [404]
     assert [a.json()["coins"] for a in answers[:15]] == [40] + [50] * 14
     assert {a.json()["code"] for a in answers[15:20]} == {"not_enough_coins"}
-    after = [REGISTRY.get_sample_value(name) or 0 for name in names]
+    after = [metric(name) for name in names]
     calls, gifts = (now - then for now, then in zip(after, before, strict=True))
     assert (gifts, calls < 15) == (21, True), calls
     assert [await coins(fan) for fan in fans] == [40] + [50] * 14 + [0] * 5

@@ -5,12 +5,11 @@ import time
 from uuid import UUID, uuid4
 
 import pytest
-from prometheus_client import REGISTRY
 
 from livewall import locked
 from livewall.code_catalog import Connection
 from tests.databases import Person
-from tests.server.world import Live, Visitor
+from tests.server.world import Live, Visitor, metric
 from tests.waiting import until
 
 HEARTBEAT = "SELECT public.update_viewer_heartbeat($1)"
@@ -85,7 +84,7 @@ async def test_a_held_stream_keeps_no_other_from_going_off(live: Live) -> None:
 
 
 def _failures() -> float:
-    return REGISTRY.get_sample_value("livewall_heartbeat_flush_failures_total") or 0.0
+    return metric("livewall_heartbeat_flush_failures_total")
 
 
 async def _kept_back(live: Live) -> None:

@@ -1,7 +1,6 @@
 """Events are acted on and providers are told, whatever else takes long, is locked or is gone."""
 
 import pytest
-from prometheus_client import REGISTRY
 
 from tests.server.money import (
     FakeProvider,
@@ -14,7 +13,7 @@ from tests.server.money import (
     staff,
     status,
 )
-from tests.server.world import Json, Live
+from tests.server.world import Json, Live, metric
 
 HOLD = """
 CREATE TABLE private.test_holds (purchase_id uuid);
@@ -35,10 +34,6 @@ SELECT EXISTS (SELECT FROM pg_stat_activity
 ORDER_CANCEL = "SELECT private.order_call($1, 'cancel', 999, 'cancel')"
 
 
-def _counted(name: str, **labels: str) -> float:
-    return REGISTRY.get_sample_value(name, labels) or 0
-
-
 @pytest.mark.spec("S26", "D7")
 @pytest.mark.abuse("A21")
 async def test_an_event_that_takes_long_keeps_none_behind_it(
@@ -50,7 +45,7 @@ async def test_an_event_that_takes_long_keeps_none_behind_it(
     await admin.execute(HOLD)
     await admin.execute("INSERT INTO private.test_holds VALUES ($1)", slow["id"])
     broke = {"provider": "fake", "outcome": "broke"}
-    before = _counted("livewall_payment_events_total", **broke)
+    before = metric("livewall_payment_events_total", **broke)
     assert (await send(shop, report(captured(provider, slow)))).status_code == 200
 
     async def is_held() -> bool:
@@ -61,7 +56,7 @@ async def test_an_event_that_takes_long_keeps_none_behind_it(
     await status(ada, quick, "completed")
     assert await coins(ada) == 700
     assert await is_held()
-    assert _counted("livewall_payment_events_total", **broke) == before, "not cut off either"
+    assert metric("livewall_payment_events_total", **broke) == before, "not cut off either"
     await admin.execute("DELETE FROM private.test_holds")
     await status(eve, slow, "completed")
 
@@ -76,11 +71,11 @@ async def test_a_locked_purchase_keeps_no_other_call_from_being_noted(
     held = await shop.database.admin()
     result = {"provider": "fake", "call": "cancel", "result": "left"}
     runs = {"job": "perform_provider_calls", "result": "failed"}
-    before = _counted("livewall_provider_calls_total", **result)
-    failed = _counted("livewall_job_runs_total", **runs)
+    before = metric("livewall_provider_calls_total", **result)
+    failed = metric("livewall_job_runs_total", **runs)
 
     async def is_left() -> bool:
-        return _counted("livewall_provider_calls_total", **result) > before
+        return metric("livewall_provider_calls_total", **result) > before
 
     async with held.transaction():
         await held.execute(
@@ -93,7 +88,7 @@ async def test_a_locked_purchase_keeps_no_other_call_from_being_noted(
     await admin.execute("UPDATE private.provider_calls SET next_attempt_at = now()")
     await status(eve, locked, "canceled")
     assert len({call[3] for call in provider.calls}) == 2, "the second try has the key of the first"
-    assert _counted("livewall_job_runs_total", **runs) == failed, "nobody else waits for it"
+    assert metric("livewall_job_runs_total", **runs) == failed, "nobody else waits for it"
 
 
 @pytest.mark.spec("D4")

@@ -4,7 +4,6 @@ from uuid import uuid4
 
 import msgspec
 import pytest
-from prometheus_client import REGISTRY
 
 from livewall.payments import Captured, Refund
 from livewall.web import LARGEST_EVENT
@@ -23,7 +22,7 @@ from tests.server.money import (
     status,
 )
 from tests.server.test_outage import away
-from tests.server.world import Json, Live, Visitor
+from tests.server.world import Json, Live, Visitor, metric
 
 
 async def _events(member: Visitor, **query: str | int) -> list[Json]:
@@ -219,8 +218,7 @@ async def test_an_event_that_breaks_keeps_none_behind_it(
 
 
 async def _oldest_waits() -> float:
-    gauge = "livewall_payment_event_oldest_seconds"
-    return REGISTRY.get_sample_value(gauge, {"outcome": "waiting"}) or 0
+    return metric("livewall_payment_event_oldest_seconds", outcome="waiting")
 
 
 async def test_an_unknown_event_is_kept_and_can_be_replayed(

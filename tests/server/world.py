@@ -18,6 +18,7 @@ import httpx
 import msgspec
 import uvicorn
 from PIL import Image
+from prometheus_client import REGISTRY
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -321,6 +322,11 @@ async def started_process(
         if process.returncode is None:
             process.kill()
             await process.communicate()
+
+
+def metric(name: str, **labels: str) -> float:
+    """Return the value of a metric of this process, 0 before it was first set."""
+    return REGISTRY.get_sample_value(name, labels) or 0
 
 
 async def _answers(url: str) -> None:

@@ -14,6 +14,7 @@ import structlog
 
 from livewall import metrics
 from livewall.db import SERVICE, Database
+from livewall.ending import end
 from livewall.errors import Refusal
 from livewall.payments import (
     CALL_SECONDS,
@@ -83,9 +84,7 @@ class Settlement:
         try:
             await self._act_when_asked()
         finally:
-            for event in self._under_way:
-                event.cancel()
-            await asyncio.gather(*self._under_way, return_exceptions=True)
+            await end(*self._under_way)
 
     async def _act_when_asked(self) -> None:
         while True:
