@@ -176,11 +176,12 @@ class HeartbeatWriter:
     async def _write_leaves(self, connection: asyncpg.Connection, leaves: Sequence[Leave]) -> None:
         text = await _fetch(
             connection,
-            "SELECT public.record_leaves($1, $2, $3, $4)",
+            "SELECT public.record_leaves($1, $2, $3, $4, $5)",
             [leave.viewer_id for leave in leaves],
             [leave.session_id for leave in leaves],
             [leave.sequence for leave in leaves],
             [leave.stream_id for leave in leaves],
+            self._locked.streams,
         )
         self._listener.changed(msgspec.json.decode(text, type=_Answer).changes, {})
 
@@ -262,5 +263,5 @@ def _ignore(_item: object) -> None:
     """A leave or a lease that can not be written: the rule of 60 seconds decides."""
 
 
-async def _fetch(connection: asyncpg.Connection, query: str, *arrays: list[object]) -> str:
+async def _fetch(connection: asyncpg.Connection, query: str, *arrays: Sequence[object]) -> str:
     return cast("str", await connection.fetchval(query, *arrays))

@@ -46,6 +46,11 @@ class Locked:
             return None
         return max(0.0, self._looked_at + AGAIN_SECONDS - time.monotonic())
 
+    @property
+    def streams(self) -> list[UUID]:
+        """The streams that are held, which a leave of everything is written without."""
+        return list(self._found.streams)
+
     def is_due(self) -> bool:
         """Whether it is time to look again."""
         return self.wait() == 0

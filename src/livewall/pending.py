@@ -125,14 +125,16 @@ class Pending:
     def take_out(self, viewers: Set[UUID], streams: Set[UUID], leavers: Set[UUID]) -> "Pending":
         """Remove and return what is of these viewers or about these streams.
 
-        Of `leavers` only a leave of everything, which is about streams it does not name.
+        A leave of everything by one of `leavers` is returned too, and stays: it is also about
+        streams that it does not name.
         """
         taken = Pending()
         for key in list(self._sessions):
             said = self._sessions[key]
             all_of_it = key[0] in viewers
-            about = streams | {None} if key[0] in leavers else streams
-            for stream_id in [id_ for id_ in said if all_of_it or id_ in about]:
+            if key[0] in leavers and None in said:
+                taken.add(said[None])
+            for stream_id in [id_ for id_ in said if all_of_it or id_ in streams]:
                 taken.add(said.pop(stream_id))
                 self._count -= 1
             if not said:

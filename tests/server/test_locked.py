@@ -69,18 +69,23 @@ async def test_who_holds_their_own_rows_holds_up_themselves_alone(live: Live, wh
 
 
 @pytest.mark.spec("S14", "S16", "S17")
-async def test_a_held_stream_keeps_no_other_from_going_off(live: Live) -> None:
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_held_stream_keeps_no_other_from_going_off(live: Live, when: str) -> None:
     await live.rules(restart_grace="0", linger="0.1 s", minimum_on_time="0.1 s")
     ada, bob, vera = await live.guest("ada"), await live.guest("bob"), await live.guest("vera")
     studio, stream_id = await ada.go_live()
-    _, held_id = await bob.go_live()
+    streamer, held_id = await bob.go_live()
     tab = await vera.tab()
     await tab.watch(stream_id, held_id)
     await studio.expect("publish", is_published=True)
-    await tab.leave()
+    if when == "before":
+        await tab.leave()
     held = await _holding(live, bob, "UPDATE public.live_streams SET title = 'mine'")
-    await studio.expect("publish", is_published=False, seconds=4)
+    if when == "after":
+        await tab.leave()
+    await studio.expect("publish", is_published=False)
     await held.execute("ROLLBACK")
+    await streamer.expect("publish", is_published=False)
 
 
 def _failures() -> float:

@@ -288,8 +288,15 @@ COMMENT ON FUNCTION public.update_viewer_heartbeat IS 'Upserts the caller''s vie
 GRANT EXECUTE ON FUNCTION public.update_viewer_heartbeat TO authenticated;
 
 -- Leaves: flags go down at once, the row stays until cleanup so that an older heartbeat that arrives late is recognised.
--- A null stream means every tile of that session.
-CREATE FUNCTION private.apply_leaves(p_viewer_ids uuid[], p_session_ids uuid[], p_sequences bigint[], p_stream_ids uuid[]) RETURNS uuid[]
+-- A null stream means every tile of that session, but for those at p_except: streams that somebody holds. Such a leave is
+-- recorded again when they let go, which changes only what is left.
+CREATE FUNCTION private.apply_leaves(
+    p_viewer_ids uuid[],
+    p_session_ids uuid[],
+    p_sequences bigint[],
+    p_stream_ids uuid[],
+    p_except uuid[] DEFAULT '{}'
+) RETURNS uuid[]
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -302,7 +309,7 @@ BEGIN
         SET is_active = false, is_unmuted = false, is_visible = false, is_subscribed = false, has_left = true, sequence = l.sequence
         FROM unnest(p_viewer_ids, p_session_ids, p_sequences, p_stream_ids) AS l (viewer_id, session_id, sequence, stream_id)
         WHERE a.viewer_id = l.viewer_id AND a.session_id = l.session_id AND l.sequence > a.sequence
-            AND (l.stream_id IS NULL OR a.live_stream_id = l.stream_id)
+            AND (a.live_stream_id = l.stream_id OR (l.stream_id IS NULL AND a.live_stream_id <> ALL (p_except)))
         RETURNING a.live_stream_id
     )
     SELECT array_agg(DISTINCT live_stream_id) INTO v_derive FROM gone;
@@ -310,11 +317,17 @@ BEGIN
 END;
 $$;
 
-CREATE FUNCTION public.record_leaves(p_viewer_ids uuid[], p_session_ids uuid[], p_sequences bigint[], p_stream_ids uuid[]) RETURNS jsonb
+CREATE FUNCTION public.record_leaves(
+    p_viewer_ids uuid[],
+    p_session_ids uuid[],
+    p_sequences bigint[],
+    p_stream_ids uuid[],
+    p_except uuid[] DEFAULT '{}'
+) RETURNS jsonb
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 RETURN jsonb_build_object(
-    'changes', private.stream_changes(private.apply_leaves(p_viewer_ids, p_session_ids, p_sequences, p_stream_ids)));
-COMMENT ON FUNCTION public.record_leaves IS 'A server''s batch of clean leaves; a null stream leaves every tile of the session: {changes}.';
+    'changes', private.stream_changes(private.apply_leaves(p_viewer_ids, p_session_ids, p_sequences, p_stream_ids, p_except)));
+COMMENT ON FUNCTION public.record_leaves IS 'A server''s batch of clean leaves; a null stream leaves every tile of the session but those at p_except: {changes}.';
 GRANT EXECUTE ON FUNCTION public.record_leaves TO service_role;
 
 -- Ends the watching of viewer n at streamer n, or at everybody where that is null: for blocks, a ban, a deletion. Returns the
