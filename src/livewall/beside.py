@@ -17,9 +17,10 @@ log = structlog.get_logger()
 
 @contextlib.asynccontextmanager
 async def beside(server: Server) -> AsyncGenerator[None]:
-    """Run what works beside the requests: the heartbeat writer, events, jobs, payments."""
+    """Run what works beside the requests: heartbeats, other servers, events, jobs, payments."""
     events = Events(server.database, server.hub)
     beside = {
+        "cluster": server.cluster.run(server.everywhere),
         "heartbeats": server.presence.writer.run(),
         "events": jobs.repeat("take_events", POLL_SECONDS, events.poll),
         "jobs": jobs.run(server.database, server.changes.apply, server.settlement),

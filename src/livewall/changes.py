@@ -11,8 +11,10 @@ from typing import Literal
 from uuid import UUID
 
 from livewall import metrics
-from livewall.hub import Hub
-from livewall.media import MediaPlane, Member
+from livewall.cluster import Tell
+from livewall.cluster_messages import StreamsChanged
+from livewall.hub import Hub, Member
+from livewall.media import MediaPlane
 from livewall.messages import PublisherLost, PublishEvent, StreamEvent
 from livewall.shapes import StreamChange
 
@@ -36,9 +38,10 @@ UNKNOWN = _Known(-1, live_available=False, is_published=False, publisher=None)
 class Changes:
     """Remembers the newest state of each stream and passes on what is news."""
 
-    def __init__(self, hub: Hub, plane: MediaPlane) -> None:
+    def __init__(self, hub: Hub, plane: MediaPlane, tell: Tell) -> None:
         self._hub = hub
         self._plane = plane
+        self._tell = tell
         self._known: dict[UUID, _Known] = {}
 
     def knows(self, stream_id: UUID) -> bool:
@@ -57,12 +60,24 @@ class Changes:
             if change.revision > self._known.get(change.stream.id, UNKNOWN).revision:
                 self._pass_on(change, (heard_at or {}).get(change.stream.id))
 
+    def apply_written(
+        self, changes: list[StreamChange], heard_at: dict[UUID, float] | None = None
+    ) -> None:
+        """Pass on what this server's own writing changed, to other servers too.
+
+        They find it by themselves with their next sweep; a command is not to wait for that.
+        """
+        if changes:
+            self._tell(StreamsChanged(changes))
+        self.apply(changes, heard_at)
+
     def apply_own(self, change: StreamChange, stopped_by: UUID | None = None) -> None:
         """Pass on the answer to the streamer's own call, which also says who publishes now.
 
         It may be the one we know: a sweep was faster, or a tab of the same session says again that
         it is live and has to hear its command again.
         """
+        self._tell(StreamsChanged([change]))
         if change.revision >= self._known.get(change.stream.id, UNKNOWN).revision:
             self._pass_on(change, None, stopped_by)
 

@@ -9,6 +9,7 @@ from litestar import delete, get, post, put
 from litestar.params import FromPath, JSONBody, PathParameter
 from msgspec import Meta
 
+from livewall.cluster_messages import ChatSaid
 from livewall.messages import ChatDeleted, ChatEvent
 from livewall.routing import (
     LARGEST_ID,
@@ -112,7 +113,7 @@ async def send_message(
     message = await server.database.call(
         person, "send_chat_message", ChatMessage, p_live_stream_id=stream_id, p_body=data.body
     )
-    server.hub.to_chat(stream_id, ChatEvent(message), sender_id=person.profile_id)
+    server.everywhere(ChatSaid(stream_id, ChatEvent(message), person.profile_id))
     return message
 
 
@@ -125,7 +126,7 @@ async def delete_message(message_id: InPath, person: SignedInCaller, server: The
     gone = await server.database.call(
         person, "delete_chat_message", Deleted, p_message_id=message_id
     )
-    server.hub.to_chat(gone.stream_id, ChatDeleted(gone.stream_id, gone.id))
+    server.everywhere(ChatSaid(gone.stream_id, ChatDeleted(gone.stream_id, gone.id)))
 
 
 @post(

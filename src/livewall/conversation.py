@@ -13,7 +13,6 @@ from livewall import streams
 from livewall.changes import publish_event
 from livewall.errors import Refusal
 from livewall.hub import Client
-from livewall.media import Member
 from livewall.messages import (
     MOST_ACTIVE,
     MOST_TILES,
@@ -124,7 +123,7 @@ class Conversation:
             case Heartbeat():
                 self._server.presence.heartbeat(client, message)
             case Leave():
-                member = Member(*client.key)
+                member = client.member
                 self._server.presence.leave(member, message.sequence, message.stream_ids)
             case Signal():
                 self._server.presence.plane.relay(client, message)

@@ -65,6 +65,13 @@ class Caller:
     session_id: UUID | None = None
     via: str | None = None
 
+    @property
+    def own_id(self) -> UUID:
+        """The account's id. Raises Refusal `not_signed_in` for nobody."""
+        if self.profile_id is None:
+            raise Refusal("not_signed_in")
+        return self.profile_id
+
     def claims(self) -> str:
         """Return `request.jwt.claims` as the database reads it."""
         named = {

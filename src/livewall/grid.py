@@ -8,6 +8,7 @@ from litestar import get, put
 from litestar.params import HeaderParameter, JSONBody
 from msgspec import Meta
 
+from livewall.cluster_messages import WallSaved
 from livewall.messages import SlotsEvent
 from livewall.routing import SignedInCaller, TheServer, problems
 from livewall.shapes import Slot
@@ -62,11 +63,7 @@ async def save_wall(
     """Replace one's wall. With X-Session-Id that tab is not told what it knows."""
     slots: list[dict[str, object]] = [msgspec.to_builtins(slot) for slot in data.slots]
     saved = await server.database.call(person, "save_grid", list[Slot], p_slots=slots)
-    if person.profile_id is not None:
-        for client in server.hub.of_profile(person.profile_id):
-            client.wall = frozenset(slot.streamer_id for slot in saved)
-            server.hub.refollow(client)
-        server.hub.to_profile(person.profile_id, SlotsEvent(saved), but=session_id)
+    server.everywhere(WallSaved(person.own_id, SlotsEvent(saved), but=session_id))
     return Wall(saved)
 
 

@@ -37,7 +37,7 @@ T = TypeVar("T")
 class Listener(Protocol):
     """Who is told what became of heartbeats."""
 
-    def changed(self, changes: Sequence[StreamChange], heard_at: dict[UUID, float]) -> None:
+    def changed(self, changes: list[StreamChange], heard_at: dict[UUID, float]) -> None:
         """Streams changed; `heard_at` is when we heard of the first tile of each."""
         ...
 

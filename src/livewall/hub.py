@@ -1,9 +1,10 @@
 """Who hears what: open sockets by account, session, stream and chat, each with a bounded outbox.
 
-In this process only; a hub that spans processes offers the same methods and forwards the frames.
+In this process only; everywhere.py does what has to happen at other servers too.
 """
 
 import asyncio
+import time
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple
@@ -19,6 +20,13 @@ FINANCE = frozenset({"finance", "admin"})
 OUTBOX_BYTES = 256 * 1024
 FAREWELL_SECONDS = 1.0
 RESYNC_SECONDS = 5.0
+
+
+class Member(NamedTuple):
+    """One session of one account."""
+
+    profile_id: UUID
+    session_id: UUID
 
 
 class Wire(NamedTuple):
@@ -60,6 +68,8 @@ class Client:
         self.chat: UUID | None = None
         self.topics: frozenset[UUID] = frozenset()
         self.is_open = True
+        self.is_closing = False
+        self.opened_at = time.time()
         self._wire = wire
         self._items: deque[_Item] = deque()
         self._bytes = 0
@@ -70,9 +80,9 @@ class Client:
         self._later: asyncio.TimerHandle | None = None
 
     @property
-    def key(self) -> tuple[UUID, UUID]:
+    def member(self) -> Member:
         """Account and session: what a newer socket replaces and a seat belongs to."""
-        return (self.profile_id, self.session_id)
+        return Member(self.profile_id, self.session_id)
 
     @property
     def backlog(self) -> int:
@@ -167,18 +177,19 @@ class Hub:
     def __init__(self) -> None:
         self.clients: dict[UUID, Client] = {}
         self.loading: set[Client] = set()
-        self._sessions: dict[tuple[UUID, UUID], Client] = {}
+        self._sessions: dict[Member, Client] = {}
         self._profiles: defaultdict[UUID, set[Client]] = defaultdict(set)
         self._topics: defaultdict[UUID, set[Client]] = defaultdict(set)
         self._chats: defaultdict[UUID, set[Client]] = defaultdict(set)
+        self._closing: set[asyncio.Task[None]] = set()
 
     def join(self, client: Client) -> Client | None:
         """Add a socket; return the older one of the same session, if there was one."""
-        older = self._sessions.get(client.key)
+        older = self._sessions.get(client.member)
         if older is not None:
             self.leave(older)
         self.clients[client.connection] = client
-        self._sessions[client.key] = client
+        self._sessions[client.member] = client
         self._profiles[client.profile_id].add(client)
         metrics.SOCKETS.set(len(self.clients))
         return older
@@ -187,7 +198,7 @@ class Hub:
         """Remove a socket; say whether it was still the one of its session."""
         if self.clients.pop(client.connection, None) is None:
             return False
-        del self._sessions[client.key]
+        del self._sessions[client.member]
         _discard(self._profiles, client.profile_id, client)
         self._follow(client, frozenset())
         if client.chat is not None:
@@ -230,17 +241,21 @@ class Hub:
 
     def of_session(self, profile_id: UUID, session_id: UUID | None) -> Client | None:
         """Return the open socket of a session."""
-        return None if session_id is None else self._sessions.get((profile_id, session_id))
+        return None if session_id is None else self._sessions.get(Member(profile_id, session_id))
 
     def of_profile(self, profile_id: UUID) -> list[Client]:
         """Return every open socket of an account."""
         return list(self._profiles.get(profile_id, ()))
 
-    async def close(
-        self, clients: Iterable[Client], code: int, farewell: ToClient | None = None
-    ) -> None:
-        """Close these sockets, all at the same time."""
-        await asyncio.gather(*(client.close(code, farewell) for client in clients))
+    def close_soon(self, clients: Iterable[Client], code: int, farewell: ToClient) -> None:
+        """Say farewell to these sockets and close them, all at the same time."""
+        for client in clients:
+            if client.is_closing:
+                continue
+            client.is_closing = True
+            closing = asyncio.create_task(client.close(code, farewell))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
 
     def to_profile(self, profile_id: UUID, message: ToClient, but: UUID | None = None) -> None:
         """Tell every socket of an account, except those of the session `but`."""

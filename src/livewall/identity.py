@@ -16,10 +16,11 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 
 from livewall import tokens
 from livewall.callers import SESSION_SECONDS, Session
+from livewall.cluster_messages import AccountDeleted, ProfileChanged, SessionClosed
 from livewall.db import SERVICE, Database
 from livewall.errors import Refusal
 from livewall.limits import Workbench
-from livewall.messages import Goodbye, StreamEvent
+from livewall.messages import StreamEvent
 from livewall.routing import SignedInCaller, TheServer, TheVisit, cookie, problems
 from livewall.server import Limiters, Server
 from livewall.shapes import Account, Name, Profile, Stream, Text
@@ -27,7 +28,6 @@ from livewall.streams import stop_if_live
 from livewall.web import session_cookies
 
 NO_STORE = {"Cache-Control": "no-store"}
-SIGNED_OUT = Goodbye("signed_out", 0)
 Password = Annotated[str, Meta(min_length=8, max_length=200, description="8 to 200 characters")]
 _hasher = PasswordHash((Argon2Hasher(),))
 # One hash takes tens of megabytes and milliseconds; more at once than cores only takes memory, and
@@ -148,8 +148,7 @@ async def create_account(
         p_guest_id=visit.caller.profile_id,
     )
     server.limiters.known.add(_pair(visit.subscriber, str(profile.id)))
-    for client in server.hub.of_profile(profile.id):
-        client.resync()
+    server.everywhere(ProfileChanged(profile.id))
     return await _open(server, profile.id, return_token=data.return_token)
 
 
@@ -200,9 +199,7 @@ async def sign_out(visit: TheVisit, server: TheServer) -> Response[None]:
     session_id = visit.caller.session_id
     if session_id is not None:
         await server.database.call(SERVICE, "close_session", object, p_session_id=session_id)
-        server.callers.forget_session(session_id)
-        closing = [c for c in server.hub.clients.values() if c.caller.session_id == session_id]
-        await server.hub.close(closing, 4401, SIGNED_OUT)
+        server.everywhere(SessionClosed(session_id))
     secure = server.callers.secure
     gone = [
         cookie(name, "", 0, secure=secure, hidden=hidden)
@@ -228,23 +225,19 @@ async def update_profile(
         p_display_name=data.display_name,
         p_bio=data.bio,
     )
-    for client in server.hub.of_profile(profile.id):
-        client.resync()
+    stream = None
     if data.name is not None or data.display_name is not None:
-        await _show_new_name(server, person, profile)
+        stream = await _renamed_stream(server, person, profile)
+    server.everywhere(ProfileChanged(profile.id, stream))
     return profile
 
 
-async def _show_new_name(server: Server, person: SignedInCaller, profile: Profile) -> None:
+async def _renamed_stream(
+    server: Server, person: SignedInCaller, profile: Profile
+) -> StreamEvent | None:
     """The streamer's name is part of their stream; everybody has a list of who is live."""
     page = await server.database.call(person, "get_profile", _Streamer, p_name=profile.name)
-    if page.stream is None:
-        return
-    event = StreamEvent(page.stream)
-    if page.stream.live_available:
-        server.hub.to_everybody(event)
-    else:
-        server.hub.to_topics((page.stream.id, profile.id), event)
+    return None if page.stream is None else StreamEvent(page.stream)
 
 
 @delete("/api/me", responses=problems("not_signed_in"))
@@ -252,8 +245,7 @@ async def delete_account(person: SignedInCaller, server: TheServer) -> None:
     """Delete the account and its personal data."""
     await stop_if_live(server, person)
     profile_id = await server.database.call(person, "delete_account", UUID)
-    server.callers.forget_profile(profile_id)
-    await server.hub.close(server.hub.of_profile(profile_id), 4401, SIGNED_OUT)
+    server.everywhere(AccountDeleted(profile_id))
 
 
 async def _open(server: Server, profile_id: UUID, *, return_token: bool) -> Response[SignedIn]:

@@ -47,6 +47,10 @@ LONG_EVERY = 12
 LEADER_LOCK = 0x4C69_7665_4A6F_6273  # "LiveJobs"
 LEADER_SECONDS = 5.0
 LEADER_TIMEOUT = 5.0
+# The database ends a leader's session, and with it the lock, when it is not heard of for so long:
+# a process that hangs or a cable that was cut closes nothing. With the time to look again, another
+# leads within 15 seconds.
+LEADER_SILENCE = "9s"
 MOST_BACKOFF = 10.0
 log = structlog.get_logger()
 
@@ -170,6 +174,7 @@ async def _leadership(database: Database) -> AsyncGenerator[asyncpg.Connection |
         held = cast(
             "bool", await connection.fetchval(f"SELECT pg_try_advisory_lock({LEADER_LOCK})")
         )
+        await connection.execute(f"SET idle_session_timeout = '{LEADER_SILENCE}'")
         yield connection if held else None
 
 

@@ -33,6 +33,15 @@ SEATS = Gauge("livewall_seats", "Seats held by viewers, all streams")
 WAITING = Gauge("livewall_seats_waiting", "Viewers waiting for a seat, all streams")
 SIGNALS = Counter("livewall_signals_total", "Signalling messages relayed")
 
+OTHER_SERVERS = Gauge("livewall_other_servers", "Other servers on this database, heard of lately")
+BUS_MESSAGES = Counter(
+    "livewall_bus_messages_total", "What servers tell each other; own ones are heard too", ["way"]
+)
+BUS_REFUSED = Counter(
+    "livewall_bus_refused_total", "Parts on the bus that none of our servers sent, or copies"
+)
+BUS_LOST = Counter("livewall_bus_lost_total", "Messages given up while the database was away")
+
 DATABASE_SECONDS = Histogram(
     "livewall_database_seconds", "One call of a function", ["function"], buckets=FAST
 )

@@ -8,10 +8,8 @@ from litestar import delete, put
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
-from livewall.errors import Refusal
-from livewall.messages import Error
+from livewall.cluster_messages import Banned, StreamsChanged
 from livewall.routing import SignedInCaller, TheServer, problems
-from livewall.server import Server
 from livewall.shapes import ShortText, StreamChange
 
 
@@ -46,16 +44,8 @@ async def ban(
         p_reason=data.reason,
         p_seconds=data.seconds,
     )
-    server.callers.forget_profile(result.profile_id)
-    server.changes.apply(result.changes)
-    await close_banned(server, result.profile_id)
-
-
-async def close_banned(server: Server, profile_id: UUID) -> None:
-    """Close every socket of somebody who is banned, and free their seats."""
-    clients = server.hub.of_profile(profile_id)
-    server.presence.plane.drop_profile(profile_id)
-    await server.hub.close(clients, 4403, Error(Refusal("banned").problem()))
+    server.everywhere(StreamsChanged(result.changes))
+    server.everywhere(Banned(result.profile_id))
 
 
 @delete("/api/bans/{name:str}", responses=problems("not_signed_in", "not_allowed", "not_found"))

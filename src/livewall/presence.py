@@ -8,8 +8,8 @@ from litestar import post
 from litestar.params import JSONBody
 from msgspec import Meta
 
-from livewall.errors import Refusal
-from livewall.media import Member
+from livewall.cluster_messages import Left
+from livewall.hub import Member
 from livewall.messages import MOST_TILES
 from livewall.routing import SignedInCaller, TheServer, problems
 from livewall.shapes import Count
@@ -26,11 +26,11 @@ class LeaveRequest(msgspec.Struct, forbid_unknown_fields=True):
 @post("/api/presence/leave", status_code=204, responses=problems("not_signed_in"))
 async def leave(data: JSONBody[LeaveRequest], person: SignedInCaller, server: TheServer) -> None:
     """Leave, as a page does that closes (`fetch` with `keepalive`)."""
-    if person.profile_id is None:
-        raise Refusal("not_signed_in")
-    server.limiters.leaves.check(str(person.profile_id))
-    member = Member(person.profile_id, data.session_id)
+    server.limiters.leaves.check(str(person.own_id))
+    member = Member(person.own_id, data.session_id)
     server.presence.leave(member, data.sequence, data.stream_ids)
+    # The socket of that page may have been another server's.
+    server.cluster.tell(Left(member, data.sequence, data.stream_ids))
 
 
 ROUTES = [leave]

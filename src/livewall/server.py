@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
+from livewall.bus.postgres import PostgresBus
 from livewall.callers import Callers
 from livewall.changes import Changes
+from livewall.cluster import Cluster
 from livewall.db import SERVICE, Database
+from livewall.everywhere import Everywhere
 from livewall.gift_batches import GiftBatches
 from livewall.hub import Hub
 from livewall.limits import Limiter, Recent
@@ -47,7 +50,9 @@ class Server:
     database: Database
     callers: Callers
     hub: Hub
+    cluster: Cluster
     presence: Presence
+    everywhere: Everywhere
     gifts: GiftBatches
     limiters: Limiters
     provider: PaymentProvider | None
@@ -67,8 +72,13 @@ class Server:
 
 def assemble(settings: Settings) -> Server:
     """Make the parts; nothing connects or runs yet."""
+    server_id = uuid4()
     database = Database(settings.web_database_url, direct_url=settings.direct_url)
+    callers = Callers(settings, database)
     hub = Hub()
+    bus = PostgresBus(database, bytes.fromhex(settings.derive("bus")), server_id)
+    cluster = Cluster(server_id, bus)
+    presence = Presence(database, hub, settings.seats, cluster.tell)
     provider = open_provider(settings, database)
     limiters = Limiters(
         guests=Limiter(rate=1, burst=60),
@@ -86,12 +96,14 @@ def assemble(settings: Settings) -> Server:
         idle_gifts=Limiter(rate=2, burst=100),
     )
     return Server(
-        id=uuid4(),
+        id=server_id,
         settings=settings,
         database=database,
-        callers=Callers(settings, database),
+        callers=callers,
         hub=hub,
-        presence=Presence(database, hub, settings.seats),
+        cluster=cluster,
+        presence=presence,
+        everywhere=Everywhere(hub, callers, presence, cluster),
         gifts=GiftBatches(database),
         limiters=limiters,
         provider=provider,

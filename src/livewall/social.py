@@ -8,9 +8,8 @@ from litestar import delete, get, put
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
-from livewall.db import Caller
+from livewall.cluster_messages import BlockChanged, StreamsChanged
 from livewall.routing import Anybody, SignedInCaller, TheServer, problems
-from livewall.server import Server
 from livewall.shapes import Link, Profile, Stream, StreamChange
 
 
@@ -107,10 +106,8 @@ async def block(name: FromPath[str], person: SignedInCaller, server: TheServer) 
     """Block somebody: follows and watching end both ways, at once."""
     server.limiters.blocks.check(str(person.profile_id))
     result = await server.database.call(person, "block", BlockResult, p_name=name)
-    if person.profile_id is not None:
-        _separate(server, person.profile_id, result.profile_id)
-    server.changes.apply(result.changes)
-    _refresh(server, person, result.profile_id)
+    server.everywhere(BlockChanged(person.own_id, result.profile_id, is_blocked=True))
+    server.everywhere(StreamsChanged(result.changes))
 
 
 @delete("/api/blocks/{name:str}", responses=problems("not_signed_in", "not_found"))
@@ -118,25 +115,7 @@ async def unblock(name: FromPath[str], person: SignedInCaller, server: TheServer
     """Lift a block."""
     server.limiters.blocks.check(str(person.profile_id))
     other = await server.database.call(person, "unblock", UUID, p_name=name)
-    _refresh(server, person, other)
-
-
-def _refresh(server: Server, person: Caller, other: UUID) -> None:
-    """Who is blocked is part of the snapshot of both."""
-    for client in server.hub.of_profile(person.profile_id) if person.profile_id else []:
-        client.resync()
-    for client in server.hub.of_profile(other):
-        client.resync_soon()
-
-
-def _separate(server: Server, one: UUID, other: UUID) -> None:
-    """End what two people have with each other, now and not with the next snapshot."""
-    server.presence.plane.separate(one, other)
-    for client, stranger in (
-        *((c, other) for c in server.hub.of_profile(one)),
-        *((c, one) for c in server.hub.of_profile(other)),
-    ):
-        client.blocked |= {stranger}
+    server.everywhere(BlockChanged(person.own_id, other, is_blocked=False))
 
 
 ROUTES = [

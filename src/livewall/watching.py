@@ -4,7 +4,6 @@ The media plane says whether a tile has a seat; the database says whether it cou
 keeps, per session, the newest sequence, and turns answers into messages.
 """
 
-import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,12 +11,13 @@ from uuid import UUID
 
 from livewall import metrics, pending
 from livewall.changes import Changes
+from livewall.cluster import Tell
 from livewall.db import Database
 from livewall.errors import Refusal
 from livewall.heartbeats import HeartbeatWriter
-from livewall.hub import Client, Hub
-from livewall.media import MediaPlane, Member
-from livewall.media.peer import PeerPlane
+from livewall.hub import Client, Hub, Member
+from livewall.media import MediaPlane
+from livewall.media.shared import SharedPlane
 from livewall.messages import MOST_ACTIVE, MOST_TILES, Error, Heartbeat, PublisherLost
 from livewall.pending import Beat, Leave, Tile
 from livewall.shapes import StreamChange
@@ -45,19 +45,18 @@ class _Session:
 class Presence:
     """Takes heartbeats and leaves; hears from the writer what became of them."""
 
-    def __init__(self, database: Database, hub: Hub, seats: int) -> None:
+    def __init__(self, database: Database, hub: Hub, seats: int, tell: Tell) -> None:
         self._hub = hub
         self._sessions: dict[Member, _Session] = {}
         self._by_profile: dict[UUID, dict[Member, _Session]] = {}
-        self._closing: dict[UUID, asyncio.Task[None]] = {}
-        self.plane: MediaPlane = PeerPlane(hub, seats, self._promoted)
-        self.changes = Changes(hub, self.plane)
+        self.plane: MediaPlane = SharedPlane(hub, seats, self._promoted, tell)
+        self.changes = Changes(hub, self.plane, tell)
         self.writer = HeartbeatWriter(database, self)
 
     def heartbeat(self, client: Client, message: Heartbeat) -> None:
         """Take one heartbeat of a socket. Raises Refusal if it breaks a limit."""
         _check(message)
-        member = Member(*client.key)
+        member = client.member
         session = self._advance(member, message.sequence)
         if session is None:
             return
@@ -81,12 +80,20 @@ class Presence:
         session = self._advance(member, sequence)
         if session is None:
             return
+        self._drop(member, stream_ids)
         for stream_id in [None] if stream_ids is None else sorted(set(stream_ids)):
             self.writer.leave(Leave(*member, session.stored(), stream_id, session.heard_at))
-            if stream_id is None:
-                self.plane.drop_all(member)
-            else:
-                self.plane.drop(member, stream_id)
+
+    def left(self, member: Member, sequence: int, stream_ids: Sequence[UUID] | None) -> None:
+        """Free what another server was told that a session of ours has left."""
+        if member in self._sessions and self._advance(member, sequence) is not None:
+            self._drop(member, stream_ids)
+
+    def _drop(self, member: Member, stream_ids: Sequence[UUID] | None) -> None:
+        if stream_ids is None:
+            self.plane.drop_all(member)
+        for stream_id in stream_ids or ():
+            self.plane.drop(member, stream_id)
 
     def _advance(self, member: Member, sequence: int) -> _Session | None:
         """Return the session, or None for a sequence that is not newer than the last one."""
@@ -153,9 +160,9 @@ class Presence:
 
     # What the writer tells (`heartbeats.Listener`).
 
-    def changed(self, changes: Sequence[StreamChange], heard_at: dict[UUID, float]) -> None:
+    def changed(self, changes: list[StreamChange], heard_at: dict[UUID, float]) -> None:
         """Pass on what a batch changed."""
-        self.changes.apply(changes, heard_at)
+        self.changes.apply_written(changes, heard_at)
 
     def accepted(self, beat: Beat) -> None:
         """Only now tell of a seat or a place in the queue."""
@@ -172,14 +179,9 @@ class Presence:
         error = Error(Refusal(code, fields={"stream_id": str(tile.stream_id)}).problem())
         if code != "banned":
             client.tell(error)
-        elif client.profile_id not in self._closing:
-            # Banned by another process, or in SQL.
-            closing = asyncio.create_task(self._close_banned(client.profile_id, error))
-            self._closing[client.profile_id] = closing
-
-    async def _close_banned(self, profile_id: UUID, error: Error) -> None:
-        await self._hub.close(self._hub.of_profile(profile_id), 4403, error)
-        del self._closing[profile_id]
+        else:
+            # Banned by a command, or in SQL.
+            self._hub.close_soon(self._hub.of_profile(client.profile_id), 4403, error)
 
     def publisher_lost(self, stream_id: UUID, session_id: UUID) -> None:
         """Tell the session that thought it held the lease."""

@@ -2,25 +2,18 @@
 
 import asyncio
 import json
-import os
 
 import httpx
 import structlog
 
 from tests.databases import Database
 from tests.processes import free_port
-from tests.server.world import SECRET, Live, started_process
+from tests.server.world import Live, environment_for, started_process
 
 
 async def test_logs_have_request_ids_and_no_personal_data(database: Database) -> None:
     port = free_port()
-    environment = {
-        **os.environ,
-        "LIVEWALL_SECRET": SECRET,
-        "LIVEWALL_AUTHENTICATOR_URL": database.authenticator_url,
-        "LIVEWALL_PORT": str(port),
-        "LIVEWALL_LOG": "json",
-    }
+    environment = environment_for(database, port) | {"LIVEWALL_LOG": "json"}
     async with started_process(environment) as process:
         url = f"http://127.0.0.1:{port}"
         async with httpx.AsyncClient(base_url=url) as http:
@@ -46,13 +39,7 @@ async def test_logs_have_request_ids_and_no_personal_data(database: Database) ->
 
 async def test_what_visitors_meet_by_visiting_is_no_line_on_a_terminal(database: Database) -> None:
     port = free_port()
-    environment = {
-        **os.environ,
-        "LIVEWALL_SECRET": SECRET,
-        "LIVEWALL_AUTHENTICATOR_URL": database.authenticator_url,
-        "LIVEWALL_PORT": str(port),
-    }
-    async with started_process(environment) as process:
+    async with started_process(environment_for(database, port)) as process:
         url = f"http://127.0.0.1:{port}"
         async with httpx.AsyncClient(base_url=url) as http:
             statuses = [

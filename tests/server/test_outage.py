@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import signal
 import socket
 import sys
@@ -20,9 +19,9 @@ from tests.databases import Cluster, Database
 from tests.processes import free_port
 from tests.server.world import (
     ROOT,
-    SECRET,
     SERVE_ALONE,
     Live,
+    environment_for,
     serving,
     settings_for,
     started_process,
@@ -192,18 +191,9 @@ async def test_a_change_made_in_plain_sql_is_heard_soon(live: Live) -> None:
     assert UUID(lost["stream_id"]) == stream_id
 
 
-def _environment(database: Database, port: int) -> dict[str, str]:
-    return {
-        **os.environ,
-        "LIVEWALL_SECRET": SECRET,
-        "LIVEWALL_AUTHENTICATOR_URL": database.authenticator_url,
-        "LIVEWALL_PORT": str(port),
-    }
-
-
 async def test_serve_stops_with_a_goodbye_when_told_to(database: Database) -> None:
     port = free_port()
-    async with started_process(_environment(database, port)) as process:
+    async with started_process(environment_for(database, port)) as process:
         settings = settings_for(database)
         live = Live(f"http://127.0.0.1:{port}", create_app(settings), settings, database)
         tab = await (await live.guest()).tab()
@@ -222,7 +212,7 @@ async def test_a_taken_port_is_one_line_and_exit_1(database: Database) -> None:
             sys.executable,
             "-c",
             SERVE_ALONE,
-            env=_environment(database, port),
+            env=environment_for(database, port),
             cwd=ROOT,
             stderr=asyncio.subprocess.PIPE,
         )
@@ -236,7 +226,7 @@ async def test_a_taken_port_is_one_line_and_exit_1(database: Database) -> None:
 async def test_a_worker_runs_the_jobs_by_itself(database: Database) -> None:
     code = "from livewall.jobs import work; from livewall.settings import load; work(load())"
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", code, env=_environment(database, 0), cwd=ROOT
+        sys.executable, "-c", code, env=environment_for(database, 0), cwd=ROOT
     )
     try:
         admin = await database.admin()

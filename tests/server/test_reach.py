@@ -6,7 +6,10 @@ from uuid import uuid4
 import pytest
 
 from livewall import hub, pending, streams, watching
-from livewall.media import Member, peer
+from livewall.cluster_messages import Home
+from livewall.hub import Member
+from livewall.media import peer
+from livewall.media.shared import SharedPlane
 from tests.server.world import Live, jpeg
 
 JPEG = {"Content-Type": "image/jpeg"}
@@ -129,5 +132,11 @@ async def test_invented_sessions_and_streams_take_bounded_room(live: Live) -> No
     for _ in range(100):
         presence.plane.ask(member, uuid4())
     plane = presence.plane
-    assert isinstance(plane, peer.PeerPlane)
-    assert len(plane._rooms) == peer.MOST_PLACES  # pyright: ignore[reportPrivateUsage]
+    assert isinstance(plane, SharedPlane)
+    rooms = plane._rooms._rooms  # pyright: ignore[reportPrivateUsage]
+    assert len(rooms) == peer.MOST_PLACES
+    elsewhere = [uuid4() for _ in range(100)]
+    plane.hear(uuid4(), Home(elsewhere))
+    for stream_id in elsewhere:
+        plane.ask(member, stream_id)
+    assert len(plane._away[member]) == peer.MOST_PLACES  # pyright: ignore[reportPrivateUsage]

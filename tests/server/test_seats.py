@@ -9,13 +9,13 @@ import pytest_asyncio
 
 from livewall.media import peer
 from tests.databases import Database
-from tests.server.world import Json, Live, Tab, serving, settings_for
+from tests.server.world import Json, Live, Tab, serving, settings_for, two_servers
 
 
-@pytest_asyncio.fixture
-async def small(database: Database) -> AsyncGenerator[Live]:
-    """A server with two seats per streamer."""
-    async with serving(settings_for(database, seats=2), database) as running:
+@pytest_asyncio.fixture(params=[serving, two_servers], ids=["one server", "two servers"])
+async def small(database: Database, request: pytest.FixtureRequest) -> AsyncGenerator[Live]:
+    """Two seats per streamer, on one server, or with everybody on two in turn."""
+    async with request.param(settings_for(database, seats=2), database) as running:
         yield running
 
 

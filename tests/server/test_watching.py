@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from livewall.db import Caller
-from livewall.media import Member
+from livewall.hub import Member
 from livewall.shapes import StreamChange
 from livewall.streams import Started
 from tests.databases import Database

@@ -5,6 +5,7 @@ import base64
 import contextlib
 import io
 import json
+import os
 import socket
 import sys
 import time
@@ -27,6 +28,7 @@ from livewall.pages import Pages
 from livewall.serving import configure
 from livewall.settings import Settings
 from tests.databases import Database
+from tests.waiting import until
 
 Json = dict[str, Any]
 ROOT = Path(__file__).parents[2]
@@ -40,18 +42,22 @@ PATIENCE_SECONDS = 15.0
 
 @dataclass
 class Live:
-    """A server that runs for one test."""
+    """A server that runs for one test; with `beside`, people are on both in turn."""
 
     url: str
     app: App
     settings: Settings
     database: Database
     people: list["Visitor"] = field(default_factory=list["Visitor"])
+    beside: "Live | None" = None
 
     def visitor(self, token: str = "") -> "Visitor":
         """Somebody with a browser's worth of HTTP: nobody, or with a bearer token."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        http = httpx.AsyncClient(base_url=self.url, headers=headers, timeout=10)
+        url = self.url
+        if self.beside is not None and sum(bool(p.token) for p in self.people) % 2:
+            url = self.beside.url
+        http = httpx.AsyncClient(base_url=url, headers=headers, timeout=10)
         visitor = Visitor(self, http, token)
         self.people.append(visitor)
         return visitor
@@ -118,7 +124,7 @@ class Visitor:
     async def connect(self, headers: dict[str, str] | None = None) -> "Tab":
         """Open a socket and say nothing."""
         bearer = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        address = self.live.url.replace("http", "ws", 1) + "/ws"
+        address = f"{self.http.base_url}".replace("http", "ws", 1).rstrip("/") + "/ws"
         line = await connect(
             address,
             additional_headers=bearer | (headers or {}),
@@ -292,6 +298,24 @@ async def serving(
         listening.close()
 
 
+@contextlib.asynccontextmanager
+async def two_servers(settings: Settings, database: Database) -> AsyncGenerator[Live]:
+    """Serve twice on one database, each knowing of the other; people are on both in turn."""
+    async with serving(settings, database) as one, serving(settings, database) as other:
+        one.beside = other
+        await meet(one, other)
+        yield one
+
+
+async def meet(*servers: Live) -> None:
+    """Wait until these servers know of each other."""
+
+    async def have_met() -> bool:
+        return all(len(s.app.server.cluster.others) == len(servers) - 1 for s in servers)
+
+    await until(have_met, PATIENCE_SECONDS, "the servers have met")
+
+
 def jpeg(width: int = 320, height: int = 180) -> bytes:
     """A small picture."""
     written = io.BytesIO()
@@ -305,6 +329,16 @@ def forged(header: Json, claims: Json) -> str:
         base64.urlsafe_b64encode(json.dumps(p).encode()).rstrip(b"=") for p in (header, claims)
     ]
     return b".".join([*parts, b""]).decode()
+
+
+def environment_for(database: Database, port: int) -> dict[str, str]:
+    """Return the environment of a server in a process of its own."""
+    return {
+        **os.environ,
+        "LIVEWALL_SECRET": SECRET,
+        "LIVEWALL_AUTHENTICATOR_URL": database.authenticator_url,
+        "LIVEWALL_PORT": str(port),
+    }
 
 
 @contextlib.asynccontextmanager

@@ -10,9 +10,9 @@ from uuid import UUID, uuid4
 
 from livewall import metrics
 from livewall.errors import Refusal
-from livewall.hub import Client, Hub
+from livewall.hub import Member
 from livewall.limits import Limiter
-from livewall.media import Member
+from livewall.media import Endpoint, Endpoints
 from livewall.media.rooms import Place, Room
 from livewall.messages import (
     MOST_TILES,
@@ -41,12 +41,12 @@ class PeerPlane:
 
     def __init__(
         self,
-        hub: Hub,
+        sockets: Endpoints,
         seats: int,
         promoted: Promoted,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._hub = hub
+        self._sockets = sockets
         self._limit = seats
         self._promoted = promoted
         self._clock = clock
@@ -55,16 +55,29 @@ class PeerPlane:
         self._publishing: dict[Member, UUID] = {}
         self._signals = Limiter(SIGNAL_BYTES_PER_SECOND, SIGNAL_BYTES)
 
-    def ask(self, member: Member, stream_id: UUID) -> bool:
-        """Take or keep a seat and return True, or take or keep a place in the queue."""
+    def ask(self, member: Member, stream_id: UUID, held: UUID | None = None) -> bool:
+        """Take or keep a seat and return True, or take or keep a place in the queue.
+
+        `held` is the media id of a seat that another server gave, and that the database agreed to.
+        """
         room = self._rooms.setdefault(stream_id, Room(stream_id))
         place = room.place(member)
         if place is None:
             place = Place(self._clock())
             self._remember(member, stream_id)
-            self._sit(room, member, place)
+            self._sit(room, member, place, held)
         place.heard_at = self._clock()
         return place.media_id is not None
+
+    def seat(self, member: Member, stream_id: UUID) -> UUID | None:
+        """Return the media id of a seat; None for a place in the queue, or none."""
+        room = self._rooms.get(stream_id)
+        place = room.seats.get(member) if room else None
+        return place.media_id if place else None
+
+    def has_places(self, member: Member) -> bool:
+        """Whether a session has a seat or waits for one."""
+        return member in self._members
 
     def _remember(self, member: Member, stream_id: UUID) -> None:
         own = self._members.get(member, {})
@@ -73,7 +86,7 @@ class PeerPlane:
             self.drop(member, next(iter(own)))
         self._members.setdefault(member, {})[stream_id] = None
 
-    def _sit(self, room: Room, member: Member, place: Place) -> None:
+    def _sit(self, room: Room, member: Member, place: Place, held: UUID | None) -> None:
         """Give a seat, or a place in the queue.
 
         Nobody overtakes the queue: a free seat belongs to its first. The seat of an account moves
@@ -82,11 +95,13 @@ class PeerPlane:
         own = room.seat_of(member.profile_id)
         if own is not None:
             self._stand_up(room, own)
-        elif len(room.seats) >= self._limit or room.line():
+        elif len(room.seats) >= self._limit or (room.line() and held is None):
             room.queue[member] = place
             return
-        place.media_id = uuid4()
+        place.media_id = held or uuid4()
         room.seats[member] = place
+        if held is not None:
+            self.confirm(member, room.stream_id, watching=True)
 
     def _stand_up(self, room: Room, member: Member) -> None:
         place = room.seats.pop(member)
@@ -109,6 +124,14 @@ class PeerPlane:
         self._tell_viewers(room)
         self._tell_publisher(room)
 
+    def tell_again(self, member: Member, stream_id: UUID) -> None:
+        """Tell a viewer of a place they may know already."""
+        room = self._rooms.get(stream_id)
+        place = room.place(member) if room else None
+        if room is not None and place is not None and place.confirmed:
+            place.told = None
+            self._tell(member, place, self._seat_event(room, member, place))
+
     def drop(self, member: Member, stream_id: UUID) -> None:
         """Free the seat or the place in the queue; the first who waits moves up."""
         room = self._rooms.get(stream_id)
@@ -130,7 +153,7 @@ class PeerPlane:
     def _hand_over(self, room: Room, profile_id: UUID) -> None:
         """The seat stays with an account as long as another of its tabs wants it."""
         own = [m for m in room.queue if m.profile_id == profile_id]
-        present = [m for m in own if self._hub.of_session(*m) is not None]
+        present = [m for m in own if self._sockets.of_session(*m) is not None]
         if present:
             self._give_seat(room, present[-1])
 
@@ -145,7 +168,7 @@ class PeerPlane:
             self.drop_all(member)
 
     def _promote(self, room: Room) -> None:
-        present = [m for m in room.line() if self._hub.of_session(*m) is not None]
+        present = [m for m in room.line() if self._sockets.of_session(*m) is not None]
         for member in present[: max(0, self._limit - len(room.seats))]:
             self._give_seat(room, member)
 
@@ -156,6 +179,21 @@ class PeerPlane:
         place.confirmed = False
         room.seats[member] = place
         self._promoted(member, room.stream_id)
+
+    def vacate(self, stream_id: UUID) -> dict[Member, SeatEvent | None]:
+        """Take everybody out of a room without a word: another server gives its seats now.
+
+        Returns what each was told last.
+        """
+        room = self._rooms.get(stream_id)
+        if room is None:
+            return {}
+        places = room.seats | room.queue
+        for member in places:
+            self._forget(member, stream_id)
+        room.seats.clear()
+        room.queue.clear()
+        return {member: place.told for member, place in places.items()}
 
     def set_publisher(self, stream_id: UUID, publisher: Member | None) -> None:
         """Bind a stream to the session that sends it, or close its room."""
@@ -181,7 +219,7 @@ class PeerPlane:
             return
         for member in room.members():
             self._forget(member, stream_id)
-            client = self._hub.of_session(*member)
+            client = self._sockets.of_session(*member)
             if client is not None:
                 client.tell(SeatEvent(stream_id, "none"))
         room.seats.clear()
@@ -197,9 +235,9 @@ class PeerPlane:
                 if {streamer, member.profile_id} == {one, other}:
                     self.drop(member, room.stream_id)
 
-    def connected(self, client: Client) -> None:
+    def connected(self, client: Endpoint) -> None:
         """Tell the other sides the new connection of a session."""
-        member = Member(*client.key)
+        member = client.member
         for stream_id in list(self._members.get(member, ())):
             room = self._rooms[stream_id]
             self._promote(room)  # a seat may have become free while nobody who waits was here
@@ -208,20 +246,29 @@ class PeerPlane:
         if own is not None:
             self._tell_viewers(own)
 
-    def disconnected(self, client: Client) -> None:
+    def disconnected(self, client: Endpoint) -> None:
         """Tell the viewers of a streamer whose socket is gone."""
-        own = self._published_by(Member(*client.key))
-        if own is not None:
-            for viewer in self._clients(own.seats):
-                viewer.tell(PublisherAway(own.stream_id))
+        stream_id = self.published_by(client.member)
+        if stream_id is not None:
+            self.publisher_away(stream_id)
+
+    def publisher_away(self, stream_id: UUID) -> None:
+        """Tell whoever has a seat that the streamer can not be reached for the moment."""
+        room = self._rooms.get(stream_id)
+        for viewer in self._clients(room.seats) if room else ():
+            viewer.tell(PublisherAway(stream_id))
+
+    def published_by(self, member: Member) -> UUID | None:
+        """Return the stream that a session publishes."""
+        return self._publishing.get(member)
 
     def _published_by(self, member: Member) -> Room | None:
         stream_id = self._publishing.get(member)
         return None if stream_id is None else self._rooms.get(stream_id)
 
-    def state_for(self, client: Client) -> list[ToClient]:
+    def state_for(self, client: Endpoint) -> list[ToClient]:
         """Return the seats of a viewer and the watchers of a streamer."""
-        member = Member(*client.key)
+        member = client.member
         messages: list[ToClient] = []
         for stream_id in self._members.get(member, ()):
             room = self._rooms[stream_id]
@@ -234,12 +281,12 @@ class PeerPlane:
             messages.append(self._watchers_event(own))
         return messages
 
-    def relay(self, client: Client, signal: Signal) -> None:
+    def relay(self, client: Endpoint, signal: Signal) -> None:
         """Pass a signal between a streamer and a viewer who holds that seat.
 
         Raises Refusal `not_allowed` for anybody else, `rate_limited` for more than it takes.
         """
-        other = self._hub.of_connection(signal.to)
+        other = self._sockets.of_connection(signal.to)
         room = self._shared_room(client, other, signal.media_id) if other else None
         if other is None or room is None:
             raise Refusal(
@@ -249,23 +296,23 @@ class PeerPlane:
                 {"media_id": str(signal.media_id)},
             )
         # A tab that watches its own stream is both sides.
-        wrong = "answer" if room.publisher == client.key else "offer"
+        wrong = "answer" if room.publisher == client.member else "offer"
         if client is not other and signal.data.kind == wrong:
             raise Refusal("not_allowed", "The streamer offers, the viewer answers.")
         event = SignalEvent(client.connection, room.stream_id, signal.media_id, signal.data)
         text = frame(event)
         # By accounts and not by seat: leaving and coming back brings no new allowance.
-        self._signals.check(f"{client.profile_id} {other.profile_id}", len(text))
+        self._signals.check(f"{client.member.profile_id} {other.member.profile_id}", len(text))
         metrics.SIGNALS.inc()
         other.push(text)
 
-    def _shared_room(self, client: Client, other: Client, media_id: UUID) -> Room | None:
+    def _shared_room(self, client: Endpoint, other: Endpoint, media_id: UUID) -> Room | None:
         for publisher, viewer in ((client, other), (other, client)):
-            member = Member(*viewer.key)
+            member = viewer.member
             for stream_id in self._members.get(member, ()):
                 room = self._rooms[stream_id]
                 seat = room.seats.get(member)
-                if room.publisher == publisher.key and seat and seat.media_id == media_id:
+                if room.publisher == publisher.member and seat and seat.media_id == media_id:
                     return room if seat.confirmed else None
         return None
 
@@ -293,7 +340,7 @@ class PeerPlane:
         if place.told == event or (place.told is None and event.state == "none"):
             return
         place.told = event
-        client = self._hub.of_session(*member)
+        client = self._sockets.of_session(*member)
         if client is not None:
             client.tell(event)
 
@@ -304,12 +351,12 @@ class PeerPlane:
             known = room.positions() if positions is None else positions
             # Who waits for the seat of another tab of theirs has nobody in front of them.
             return SeatEvent(room.stream_id, "waiting", position=known.get(member.profile_id, 1))
-        publisher = self._hub.of_session(*room.publisher) if room.publisher else None
+        publisher = self._sockets.of_session(*room.publisher) if room.publisher else None
         connection = publisher.connection if publisher else None
         return SeatEvent(room.stream_id, "granted", place.media_id, connection)
 
     def _tell_publisher(self, room: Room) -> None:
-        client = self._hub.of_session(*room.publisher) if room.publisher else None
+        client = self._sockets.of_session(*room.publisher) if room.publisher else None
         if client is not None:
             client.tell(self._watchers_event(room))
 
@@ -326,13 +373,13 @@ class PeerPlane:
 
         A socket that closes is silence: the video goes on, for it needs no socket.
         """
-        viewer = self._hub.of_session(*member)
+        viewer = self._sockets.of_session(*member)
         if viewer is not None and place.media_id is not None:
             place.seated = Seated(viewer.connection, place.media_id, viewer.name)
         return place.seated if place.confirmed else None
 
-    def _clients(self, members: Iterable[Member]) -> list[Client]:
-        found = (self._hub.of_session(*member) for member in members)
+    def _clients(self, members: Iterable[Member]) -> list[Endpoint]:
+        found = (self._sockets.of_session(*member) for member in members)
         return [client for client in found if client is not None]
 
     def _forget(self, member: Member, stream_id: UUID) -> None:

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from livewall.media import Member
+from livewall.hub import Member
 from livewall.messages import Seated, SeatEvent
 
 

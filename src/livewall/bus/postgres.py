@@ -1,0 +1,106 @@
+"""The bus over LISTEN and NOTIFY of the database that all servers share.
+
+One connection listens and notifies, in batches: each commit with a NOTIFY in it waits for the one
+before, whoever makes it, so nothing else notifies.
+"""
+
+import asyncio
+import base64
+import binascii
+from collections import deque
+from collections.abc import Callable
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from livewall import metrics
+from livewall.bus.sealed import MOST_PARTS, PART_BYTES, Opener, SealBroken, Sealer
+from livewall.db import AWAY, Database
+from livewall.errors import Refusal
+
+CHANNEL = "livewall"
+NOTIFY = "SELECT pg_notify($1, part) FROM unnest($2::text[]) AS part"
+BATCH_SECONDS = 0.005
+RETRY_SECONDS = 1.0
+# Half of what a receiver takes at once, for what msgpack adds.
+BATCH_BYTES = PART_BYTES * MOST_PARTS // 2
+# While the database is away. What is older is old news.
+MOST_WAITING_BYTES = 8 * 1024 * 1024
+log = structlog.get_logger()
+
+
+class PostgresBus:
+    """Sends in batches, hears what everybody sends, reconnects."""
+
+    def __init__(self, database: Database, key: bytes, sender: UUID) -> None:
+        self._database = database
+        self._sealer = Sealer(key, sender)
+        self._opener = Opener(key)
+        self._waiting: deque[bytes] = deque()
+        self._waiting_bytes = 0
+        self._wake = asyncio.Event()
+
+    def send(self, message: bytes) -> None:
+        """Send soon. While the database is away, the newest few megabytes are kept."""
+        if len(message) > BATCH_BYTES:
+            log.error("bus_message_too_large", size=len(message))
+            return
+        self._waiting.append(message)
+        self._waiting_bytes += len(message)
+        while self._waiting_bytes > MOST_WAITING_BYTES:
+            self._waiting_bytes -= len(self._waiting.popleft())
+            metrics.BUS_LOST.inc()
+        self._wake.set()
+
+    async def run(self, hear: Callable[[bytes], None], listening: Callable[[], None]) -> None:
+        """Carry messages for ever; reconnect when the connection is lost."""
+        while True:
+            try:
+                async with self._database.dedicated() as connection:
+                    await connection.add_listener(CHANNEL, self._listener(hear))
+                    listening()
+                    await self._write_all(connection)
+            except (Refusal, *AWAY, TimeoutError, asyncpg.PostgresError) as error:
+                log.warning("bus_lost", error=type(error).__name__)
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _write_all(self, connection: asyncpg.Connection) -> None:
+        while True:
+            await self._wake.wait()
+            await asyncio.sleep(BATCH_SECONDS)
+            parts = [base64.b64encode(part).decode() for part in self._sealer.seal(self._batch())]
+            await connection.execute(NOTIFY, CHANNEL, parts)
+
+    def _batch(self) -> list[bytes]:
+        batch: list[bytes] = []
+        size = 0
+        while self._waiting and size + len(self._waiting[0]) <= BATCH_BYTES:
+            batch.append(self._waiting.popleft())
+            size += len(batch[-1])
+        self._waiting_bytes -= size
+        metrics.BUS_MESSAGES.labels("sent").inc(len(batch))
+        if not self._waiting:
+            self._wake.clear()
+        return batch
+
+    def _listener(self, hear: Callable[[bytes], None]) -> Callable[..., None]:
+        def take(_connection: object, _pid: int, _channel: str, payload: object) -> None:
+            try:
+                messages = self._opener.open(base64.b64decode(str(payload), validate=True))
+            except (binascii.Error, ValueError, SealBroken):
+                metrics.BUS_REFUSED.inc()
+                return
+            metrics.BUS_MESSAGES.labels("heard").inc(len(messages))
+            for message in messages:
+                _tell(hear, message)
+
+        return take
+
+
+def _tell(hear: Callable[[bytes], None], message: bytes) -> None:
+    try:
+        hear(message)
+    except Exception:
+        # The others still have to be heard.
+        log.exception("bus_message_broke")
