@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from livewall.configuration import describe
 from livewall.db import Database
 from livewall.payments import open_provider
 from livewall.payments.sandbox import Sandbox
-from livewall.settings import PEERS_SEE_ADDRESSES, Settings, SettingsError, describe, load, read
+from livewall.settings import PEERS_SEE_ADDRESSES, Settings, SettingsError, load, read
 
 SECRET = "a secret of at least thirty-two bytes"
 PRODUCTION = {"LIVEWALL_ENV": "production", "LIVEWALL_SECRET": SECRET}
@@ -60,6 +61,7 @@ def test_a_wrong_setting_is_one_line_that_says_what_to_do(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.abuse("T9")
 def test_a_secret_is_made_once_and_kept_closed(tmp_path: Path) -> None:
     environ = {"LIVEWALL_DATA_DIR": str(tmp_path / "data")}
     first = load(environ)
@@ -68,12 +70,14 @@ def test_a_secret_is_made_once_and_kept_closed(tmp_path: Path) -> None:
     assert (tmp_path / "data" / "secret").stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.abuse("T10")
 def test_production_needs_a_secret_of_its_own(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="LIVEWALL_SECRET is needed"):
         load({"LIVEWALL_ENV": "production", "LIVEWALL_DATA_DIR": str(tmp_path / "data")})
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.abuse("T8")
 def test_production_does_not_show_addresses_unasked() -> None:
     with pytest.raises(SettingsError, match="see each other's addresses"):
         load(PRODUCTION)
@@ -88,6 +92,7 @@ def test_production_does_not_show_addresses_unasked() -> None:
     assert load(relayed).turn_relay_only
 
 
+@pytest.mark.abuse("T10")
 @pytest.mark.parametrize(
     ("variable", "value", "words"),
     [
@@ -123,6 +128,7 @@ def test_production_takes_a_proxy_and_a_private_network_and_loopback() -> None:
     assert load(environ).production
 
 
+@pytest.mark.abuse("T9")
 def test_the_web_servers_address_is_derived_and_reveals_nothing() -> None:
     url = "postgresql://admin:pw@/livewall?host=%2Ftmp%2Fsocket&port=5432"
     settings = read({"DATABASE_URL": url, "LIVEWALL_SECRET": SECRET})
@@ -135,6 +141,7 @@ def test_the_web_servers_address_is_derived_and_reveals_nothing() -> None:
     assert other.web_database_url != derived
 
 
+@pytest.mark.abuse("T9")
 def test_descriptions_mask_secrets_and_name_their_source() -> None:
     environ = {"DATABASE_URL": "postgresql://a:hidden@h/x", "LIVEWALL_SECRET": SECRET}
     shown = {each.variable: each for each in describe(read(environ), environ)}
@@ -153,6 +160,7 @@ STRIPE = {
 }
 
 
+@pytest.mark.abuse("T10")
 def test_the_sandbox_is_for_development_only() -> None:
     accepted = {**PRODUCTION, "LIVEWALL_ACCEPT_PEER_ADDRESSES": PEERS_SEE_ADDRESSES}
     assert read({}).payments == "sandbox"
@@ -176,6 +184,7 @@ def test_stripe_needs_its_three_keys_each_in_its_place(missing: str) -> None:
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.abuse("T9")
 def test_stripes_secrets_are_masked_and_its_address_is_encrypted() -> None:
     shown = {each.variable: each.value for each in describe(read(STRIPE), STRIPE)}
     assert "hidden" not in str(shown) + repr(read(STRIPE))
