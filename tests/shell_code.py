@@ -40,6 +40,14 @@ def commands(text: str) -> Iterator[list[str]]:
         yield words
 
 
+def calls(text: str) -> Iterator[list[str]]:
+    """Return what a block says to `livewall`."""
+    for words in commands(text):
+        rest = [word for word in words if not ASSIGNMENT.fullmatch(word)]
+        if rest and Path(rest[0]).name == "livewall":
+            yield rest[1:]
+
+
 def assigned(text: str) -> dict[str, str]:
     """Return what a block sets, in the order in which it does."""
     found = [ASSIGNMENT.fullmatch(word) for words in commands(text) for word in words]

@@ -89,7 +89,8 @@ class SpecRecorder:
 def is_partial(config: pytest.Config) -> bool:
     """Whether this run was asked for some of the tests only."""
     chosen = [argument for argument in config.args if argument not in ("tests", str(ROOT))]
-    return bool(chosen or config.option.keyword or config.option.markexpr)
+    ways = ("keyword", "markexpr", "deselect", "ignore", "ignore_glob", "lf")
+    return bool(chosen or any(getattr(config.option, way) for way in ways))
 
 
 def _ids(item: pytest.Item) -> list[str]:
@@ -112,7 +113,7 @@ def page(tests: Tests) -> str:
     for chapter, ids in chapters().items():
         lines += [f"## {chapter}", ""]
         for id_, title in ids.items():
-            lines += [f"### {id_}", "", f"{title[0].upper()}{title[1:]}.", ""]
+            lines += [f"### {id_}", "", f"{title}.", ""]
             lines += [*_by_file(tests.get(id_, set())), ""]
     return "\n".join(lines)
 
