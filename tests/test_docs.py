@@ -18,6 +18,7 @@ from prometheus_client import REGISTRY
 
 from livewall import configuration, metrics
 from livewall.cli import app
+from livewall.settings import Settings
 from tests import spec_table
 from tests.doc_code import PAGES, ROOT, spans_of
 from tests.shell_code import wrong_call
@@ -69,6 +70,16 @@ def test_pages_are_what_the_code_says() -> None:
     assert (DOCS / "metrics.md").read_text() == metrics.document()
 
 
+def test_settings_and_metrics_in_the_text_exist() -> None:
+    text = "".join(page.read_text() for page in PAGES)
+    settings = {shown.variable for shown in configuration.describe(Settings(), {})}
+    settings |= {"LIVEWALL_TEST_POSTGRES"}  # of the tests alone
+    assert set(re.findall(r"\bLIVEWALL_[A-Z_]*[A-Z]", text)) - settings == set()
+    counted = set(re.findall(r"`(livewall_\w+)`", metrics.document()))
+    others = {"livewall_owner", "livewall_session", "livewall_csrf"}  # a role and two cookies
+    assert set(re.findall(r"\blivewall_[a-z_]*[a-z]", text)) - others == counted
+
+
 def _logged(path: Path) -> Iterator[tuple[str, str]]:
     """Return event and level of everything that a module logs."""
     for node in ast.walk(ast.parse(path.read_text())):
@@ -106,6 +117,7 @@ def test_threats_are_stopped_by_tests_that_exist() -> None:
     rows = re.findall(
         r"^\| ((?:\[\w+\]\(\S+\)(?:, )?)+) \| (.+) \| (.+) \| (.+) \|$", text, re.MULTILINE
     )
+    assert len(rows) == text.count("\n| [") > 50
     told: set[str] = set()
     for ids_cell, threat, stopped, tests_cell in rows:
         ids = re.findall(r"\[(\w+)\]\(spec\.md#\w+\)", ids_cell)
