@@ -1,6 +1,6 @@
 # Livewall. Everything sets itself up: packages, web client, and as root what the tests need.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-sql spec lint fmt lock bench-media bench-publish bench-ledger bench-ops clean setup setup-dev web system
+.PHONY: help run test test-sql spec docs lint fmt lock bench-media bench-publish bench-ledger bench-ops clean setup setup-dev web system
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
@@ -39,6 +39,12 @@ test-sql: setup-dev ## Run only the tests of the database, on PostgreSQL 18
 spec: setup-dev ## Show what the last test run proved (runs the tests if there was none)
 	@[ -e .spec-result.json ] || $(MAKE) test
 	@$(BIN)/python -m tests.spec_table
+
+# Written beside and then moved: nothing reads a page that is half written.
+docs: setup-dev ## Write the pages of docs/ that are made from the code
+	@for page in configuration errors metrics preflight; do \
+		$(BIN)/python -m livewall.$$page > docs/$$page.md.new; mv docs/$$page.md.new docs/$$page.md; done
+	@$(BIN)/python -m tests.spec_table page > docs/spec.md.new; mv docs/spec.md.new docs/spec.md
 
 lint: setup-dev ## Check style, types and SQL
 	@$(BIN)/ruff check .

@@ -21,7 +21,8 @@ for name in [name for name in os.environ if name.startswith("LIVEWALL_")] + ["DA
 # Tests in these places need more than a database, or test the tests: on PostgreSQL 18 only.
 BEYOND_SQL = {
     *("browser", "demo", "payments", "server"),
-    *("test_cli.py", "test_cli_adopt.py", "test_cli_backup.py", "test_cli_money.py"),
+    *("test_cli.py", "test_cli_adopt.py", "test_cli_backup.py", "test_cli_docs.py"),
+    "test_cli_money.py",
     "test_mutations.py",
     *("test_preflight_command.py", "test_preflight_sabotage.py"),
 }

@@ -125,6 +125,7 @@ def test_a_full_disk(shell: Shell, tmp_path: Path) -> None:
     assert "can not be written" in shell.refused("backup", "/proc/nowhere/kept")
 
 
+@pytest.mark.spec("D8")
 async def test_damaged_and_foreign_ones(
     empty_database: Database, shell: Shell, tmp_path: Path
 ) -> None:
@@ -194,6 +195,7 @@ def test_the_oldest_make_room(tmp_path: Path) -> None:
     assert left == ["livewall-20260102-000000", "livewall-20260103-000000", "livewall-mine"]
 
 
+@pytest.mark.abuse("T9")
 def test_a_password_is_no_argument() -> None:
     for url in (
         "postgresql://me:p%40ss@db.example:5433/live?sslmode=require",

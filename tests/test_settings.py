@@ -1,13 +1,15 @@
 """Settings from the environment: what is taken, what is refused, what is never shown."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from livewall.configuration import describe, document
 from livewall.db import Database
 from livewall.payments import open_provider
 from livewall.payments.sandbox import Sandbox
-from livewall.settings import PEERS_SEE_ADDRESSES, Settings, SettingsError, describe, load, read
+from livewall.settings import PEERS_SEE_ADDRESSES, Settings, SettingsError, load, read
 
 SECRET = "a secret of at least thirty-two bytes"
 PRODUCTION = {"LIVEWALL_ENV": "production", "LIVEWALL_SECRET": SECRET}
@@ -60,6 +62,7 @@ def test_a_wrong_setting_is_one_line_that_says_what_to_do(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.abuse("T9")
 def test_a_secret_is_made_once_and_kept_closed(tmp_path: Path) -> None:
     environ = {"LIVEWALL_DATA_DIR": str(tmp_path / "data")}
     first = load(environ)
@@ -68,12 +71,14 @@ def test_a_secret_is_made_once_and_kept_closed(tmp_path: Path) -> None:
     assert (tmp_path / "data" / "secret").stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.abuse("T10")
 def test_production_needs_a_secret_of_its_own(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="LIVEWALL_SECRET is needed"):
         load({"LIVEWALL_ENV": "production", "LIVEWALL_DATA_DIR": str(tmp_path / "data")})
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.abuse("T8")
 def test_production_does_not_show_addresses_unasked() -> None:
     with pytest.raises(SettingsError, match="see each other's addresses"):
         load(PRODUCTION)
@@ -88,20 +93,21 @@ def test_production_does_not_show_addresses_unasked() -> None:
     assert load(relayed).turn_relay_only
 
 
-@pytest.mark.parametrize(
-    ("variable", "value", "words"),
-    [
-        ("LIVEWALL_SECRET", "a" * 64, "LIVEWALL_SECRET is easy to guess"),
-        ("LIVEWALL_SECRET", "changeme" * 8, "LIVEWALL_SECRET is easy to guess"),
-        ("LIVEWALL_PUBLIC_URL", "http://live.example", "LIVEWALL_PUBLIC_URL 'http://live.example'"),
-        ("LIVEWALL_PUBLIC_URL", "live.example", "https://"),
-        ("LIVEWALL_JWKS_URL", "http://issuer.example/keys", "LIVEWALL_JWKS_URL"),
-        ("LIVEWALL_TRUSTED_PROXIES", "127.0.0.1,0.0.0.0/0", "'0.0.0.0/0' lets strangers"),
-        ("LIVEWALL_TRUSTED_PROXIES", "::/0", "'::/0' lets strangers"),
-        ("LIVEWALL_TRUSTED_PROXIES", "64.0.0.0/2", "'64.0.0.0/2' lets strangers"),
-        ("LIVEWALL_TRUSTED_PROXIES", "proxy", "'proxy' does not fit"),
-    ],
-)
+UNSAFE = [
+    ("LIVEWALL_SECRET", "a" * 64, "LIVEWALL_SECRET is easy to guess"),
+    ("LIVEWALL_SECRET", "changeme" * 8, "LIVEWALL_SECRET is easy to guess"),
+    ("LIVEWALL_PUBLIC_URL", "http://live.example", "LIVEWALL_PUBLIC_URL 'http://live.example'"),
+    ("LIVEWALL_PUBLIC_URL", "live.example", "https://"),
+    ("LIVEWALL_JWKS_URL", "http://issuer.example/keys", "LIVEWALL_JWKS_URL"),
+    ("LIVEWALL_TRUSTED_PROXIES", "127.0.0.1,0.0.0.0/0", "'0.0.0.0/0' lets strangers"),
+    ("LIVEWALL_TRUSTED_PROXIES", "::/0", "'::/0' lets strangers"),
+    ("LIVEWALL_TRUSTED_PROXIES", "64.0.0.0/2", "'64.0.0.0/2' lets strangers"),
+    ("LIVEWALL_TRUSTED_PROXIES", "proxy", "'proxy' does not fit"),
+]
+
+
+@pytest.mark.abuse("T10")
+@pytest.mark.parametrize(("variable", "value", "words"), UNSAFE)
 def test_production_refuses_what_is_only_safe_at_home(
     variable: str, value: str, words: str
 ) -> None:
@@ -110,6 +116,14 @@ def test_production_refuses_what_is_only_safe_at_home(
         load({**accepted, variable: value})
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_what_production_demands_is_on_the_page() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|.*\| (.*) \|$", document(), re.MULTILINE)
+    told = {variable for variable, demand in rows if demand}
+    # The others that the tests around here see refused, or not taken.
+    more = {"DEMO", "TURN_RELAY_ONLY", "PAYMENTS", "STRIPE_API_BASE"}
+    assert told == {variable for variable, _, _ in UNSAFE} | {f"LIVEWALL_{name}" for name in more}
 
 
 def test_production_takes_a_proxy_and_a_private_network_and_loopback() -> None:
@@ -123,6 +137,7 @@ def test_production_takes_a_proxy_and_a_private_network_and_loopback() -> None:
     assert load(environ).production
 
 
+@pytest.mark.abuse("T9")
 def test_the_web_servers_address_is_derived_and_reveals_nothing() -> None:
     url = "postgresql://admin:pw@/livewall?host=%2Ftmp%2Fsocket&port=5432"
     settings = read({"DATABASE_URL": url, "LIVEWALL_SECRET": SECRET})
@@ -135,6 +150,7 @@ def test_the_web_servers_address_is_derived_and_reveals_nothing() -> None:
     assert other.web_database_url != derived
 
 
+@pytest.mark.abuse("T9")
 def test_descriptions_mask_secrets_and_name_their_source() -> None:
     environ = {"DATABASE_URL": "postgresql://a:hidden@h/x", "LIVEWALL_SECRET": SECRET}
     shown = {each.variable: each for each in describe(read(environ), environ)}
@@ -153,6 +169,7 @@ STRIPE = {
 }
 
 
+@pytest.mark.abuse("T10")
 def test_the_sandbox_is_for_development_only() -> None:
     accepted = {**PRODUCTION, "LIVEWALL_ACCEPT_PEER_ADDRESSES": PEERS_SEE_ADDRESSES}
     assert read({}).payments == "sandbox"
@@ -176,6 +193,7 @@ def test_stripe_needs_its_three_keys_each_in_its_place(missing: str) -> None:
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.abuse("T9")
 def test_stripes_secrets_are_masked_and_its_address_is_encrypted() -> None:
     shown = {each.variable: each.value for each in describe(read(STRIPE), STRIPE)}
     assert "hidden" not in str(shown) + repr(read(STRIPE))

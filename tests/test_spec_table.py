@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.spec_table import ROOT, table, titles
+from tests import spec_table
+from tests.spec_table import ROOT, is_partial, table, titles
 
 pytest_plugins = ["pytester"]
 
@@ -20,7 +21,28 @@ def pytest_configure(config):
 
 def test_every_requirement_has_a_title() -> None:
     expected = [*(f"S{n}" for n in range(1, 40)), *(f"D{n}" for n in range(1, 9))]
-    assert list(titles()) == [*expected, *(f"A{n}" for n in range(1, 36))]
+    expected += [*(f"A{n}" for n in range(1, 36)), *(f"T{n}" for n in range(1, 12))]
+    assert list(titles()) == expected
+
+
+def test_the_page_lists_the_tests_that_are_collected(request: pytest.FixtureRequest) -> None:
+    collected = spec_table.carried(request.session.items)
+    text = spec_table.PAGE.read_text(encoding="utf-8")
+    written = spec_table.listed(text)
+    # `make docs` writes it anew. Of a run of some tests only those can be compared.
+    unwritten = {id_: tests - written[id_] for id_, tests in collected.items()}
+    assert {id_: tests for id_, tests in unwritten.items() if tests} == {}
+    assert is_partial(request.config) or text == spec_table.page(collected)
+
+
+def test_the_page_says_what_it_was_made_of() -> None:
+    tests = {
+        "S1": {"tests/sql/test_a.py::test_b", "tests/test_c.py::test_d"},
+        "A1": {"x.py::test_y"},
+    }
+    written = spec_table.listed(spec_table.page(tests))
+    assert {id_: found for id_, found in written.items() if found} == tests
+    assert list(written) == list(titles())
 
 
 def test_states() -> None:

@@ -160,7 +160,8 @@ def demo(
 @app.command()
 def config() -> None:
     """Show every setting, where it comes from, and what it does; secrets are masked."""
-    from livewall.settings import describe, read
+    from livewall.configuration import describe
+    from livewall.settings import read
 
     listed = table("setting", "value", "from", "what it does", whole=("setting",))
     for shown in describe(read(os.environ), os.environ):

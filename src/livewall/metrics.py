@@ -1,4 +1,7 @@
-"""What the server counts. Names are stable: dashboards and docs/operations.md use them."""
+"""What the server counts. Names are stable: dashboards use them.
+
+`python -m livewall.metrics` prints docs/metrics.md, and a test compares them.
+"""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -98,3 +101,40 @@ def count_failures(function: str) -> Generator[None]:
     except Refusal as refusal:
         DATABASE_FAILURES.labels(function, refusal.code).inc()
         raise
+
+
+HEAD = """\
+# Metrics
+
+Written by `python -m livewall.metrics` from `src/livewall/metrics.py`.
+
+Each process tells of itself at `/metrics`, in the text format of Prometheus; names and labels are
+stable. In production only the machine itself may read it, or whoever has the token that
+`livewall metrics-token` prints. [deploy/alerts.yml](../deploy/alerts.yml) has alerts on them. The
+libraries beside add `process_` and `python_` metrics. Prometheus calls our label `job`
+`exported_job`.
+
+A counter only grows. A histogram has `_bucket`, `_sum` and `_count`, of seconds where its name
+says so.
+
+| metric | kind | labels | what it tells |
+| --- | --- | --- | --- |
+"""
+
+
+def document() -> str:
+    """Return docs/metrics.md."""
+    ours = [value for value in globals().values() if isinstance(value, Counter | Gauge | Histogram)]
+    return HEAD + "".join(_row(metric) for metric in ours)
+
+
+def _row(metric: Counter | Gauge | Histogram) -> str:
+    family = next(iter(metric.describe()))
+    name = f"{family.name}_total" if family.type == "counter" else family.name
+    names: tuple[str, ...] = vars(metric)["_labelnames"]  # the library tells them nowhere else
+    labels = ", ".join(f"`{label}`" for label in names)
+    return f"| `{name}` | {family.type} | {labels} | {family.documentation} |\n"
+
+
+if __name__ == "__main__":
+    print(document(), end="")

@@ -1,7 +1,7 @@
 """Every setting in one typed place, read from the environment.
 
 A setting `name` is the variable LIVEWALL_NAME, but for DATABASE_URL, whose name everybody knows.
-The descriptions are what `livewall config` and the documentation show.
+The descriptions are what `livewall config` and docs/configuration.md show.
 """
 
 import hmac
@@ -39,12 +39,14 @@ class SettingsError(Exception):
     """A setting cannot be used; the message is one line that names it and says what it takes."""
 
 
-def _secret(description: str) -> Meta:
-    return Meta(description=description, extra={"secret": True})
+def _secret(description: str, production: str = "") -> Meta:
+    return Meta(description=description, extra={"secret": True, "production": production})
 
 
-def _about(description: str, ge: int | None = None, le: int | None = None) -> Meta:
-    return Meta(description=description, ge=ge, le=le)
+def _about(
+    description: str, ge: int | None = None, le: int | None = None, production: str = ""
+) -> Meta:
+    return Meta(description=description, ge=ge, le=le, extra={"production": production})
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -76,14 +78,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     host: Annotated[str, _about("address to listen on")] = "127.0.0.1"
     port: Annotated[int, _about("port to listen on; 0: any free one", ge=0, le=65535)] = 8400
     public_url: Annotated[
-        str, _about("address people use, such as https://live.example; empty: host and port")
+        str,
+        _about(
+            "address people use, such as https://live.example; empty: host and port",
+            production="https, but for a loopback address",
+        ),
     ] = ""
     open: Annotated[bool, _about("`livewall up` opens the address in a browser")] = True
-    demo: Annotated[bool, _about("`livewall up` starts demo streamers; never in production")] = True
+    demo: Annotated[
+        bool, _about("`livewall up` starts demo streamers", production="never, whatever it says")
+    ] = True
     secret: Annotated[
-        str, _secret("signs tokens, at least 32 bytes; made and kept by itself in development")
+        str,
+        _secret(
+            "signs tokens, at least 32 bytes; made and kept by itself in development",
+            production="needed, and of random bytes",
+        ),
     ] = ""
-    jwks_url: Annotated[str, _about("keys of another issuer of tokens, https")] = ""
+    jwks_url: Annotated[
+        str,
+        _about("keys of another issuer of tokens", production="https, but for a loopback address"),
+    ] = ""
     jwt_audience: Annotated[str, _about("audience that tokens must have")] = "authenticated"
     jwt_issuer: Annotated[str, _about("issuer that tokens of JWKS_URL must have")] = ""
     log: Annotated[Literal["text", "json"], _about("form of the log lines")] = "text"
@@ -96,27 +111,39 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     turn_secret: Annotated[
         str, _secret("secret shared with the TURN server (coturn's use-auth-secret), preferred")
     ] = ""
-    turn_relay_only: Annotated[bool, _about("send video through the TURN server only")] = False
+    turn_relay_only: Annotated[
+        bool,
+        _about(
+            "send video through the TURN server only",
+            production="1, or the sentence of the next one",
+        ),
+    ] = False
     accept_peer_addresses: Annotated[
         Literal["", "viewers and streamers see each other's addresses"],
         _about("production without relay-only TURN takes this sentence as a yes"),
     ] = ""
     trusted_proxies: Annotated[
-        tuple[str, ...], _about("addresses whose X-Forwarded-For is believed, by comma")
+        tuple[str, ...],
+        _about(
+            "addresses or networks whose X-Forwarded-For is believed, by comma",
+            production="no network that is everybody",
+        ),
     ] = ()
     country_header: Annotated[
         str, _about("header in which those proxies name the country, such as CF-IPCountry")
     ] = ""
     payments: Annotated[
         Literal["sandbox", "stripe", "none"],
-        _about("who takes the money; the sandbox never in production, where none is the default"),
+        _about("who takes the money", production="not sandbox; none unless it is set"),
     ] = "sandbox"
     stripe_secret_key: Annotated[str, _secret("Stripe's secret or restricted key, sk_ or rk_")] = ""
     stripe_publishable_key: Annotated[str, _about("Stripe's publishable key, pk_")] = ""
     stripe_webhook_secret: Annotated[
         str, _secret("signing secret of the webhook endpoint in Stripe's dashboard, whsec_")
     ] = ""
-    stripe_api_base: Annotated[str, _about("another address of Stripe's API, for tests")] = ""
+    stripe_api_base: Annotated[
+        str, _about("another address of Stripe's API, for tests", production="https")
+    ] = ""
     sockets_per_account: Annotated[int, _about("open sockets of one account", ge=1)] = 8
     sockets_per_address: Annotated[int, _about("open sockets from one address", ge=1)] = 64
 
@@ -193,11 +220,11 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
 
 def read(environ: Mapping[str, str]) -> Settings:
     """Read the settings and touch nothing. Raises SettingsError."""
-    hints = _hints()
-    known = {variable(name): name for name in hints}
+    kinds = hints()
+    known = {variable(name): name for name in kinds}
     _refuse_unknown(environ, known)
     values = {
-        name: _value(key, environ[key], hints[name])
+        name: _value(key, environ[key], kinds[name])
         for key, name in known.items()
         if key in environ
     }
@@ -246,7 +273,8 @@ def _check_stripe(settings: Settings) -> None:
         raise SettingsError("LIVEWALL_STRIPE_API_BASE must be https in production.")
 
 
-def _hints() -> dict[str, Any]:
+def hints() -> dict[str, Any]:
+    """Return every setting with its type and what is known of it, in the order declared."""
     return get_type_hints(Settings, include_extras=True)
 
 
@@ -265,7 +293,7 @@ def _value(key: str, text: str, kind: Any) -> Any:
     try:
         return msgspec.convert(text.strip(), kind, strict=False)
     except msgspec.ValidationError as error:
-        shown = "" if _is_secret(kind) else f" {text!r}"
+        shown = "" if is_secret(kind) else f" {text!r}"
         raise SettingsError(f"{key}{shown} does not fit: {_expectation(kind, error)}.") from None
 
 
@@ -280,8 +308,10 @@ def _expectation(kind: Any, error: msgspec.ValidationError) -> str:
     return f"use a whole number {bound[0]}" if bound else "use a whole number"
 
 
-def _is_secret(kind: Any) -> bool:
-    return any(isinstance(meta, Meta) and bool(meta.extra) for meta in get_args(kind)[1:])
+def is_secret(kind: Any) -> bool:
+    """Whether a setting of this kind is masked wherever it is shown."""
+    meta: Meta = get_args(kind)[1]
+    return bool((meta.extra or {}).get("secret"))
 
 
 def _refuse_unsafe(settings: Settings) -> None:
@@ -334,41 +364,3 @@ def _kept_secret(folder: Path) -> str:
         prepare_folder(folder)
         write_secret(path, secrets.token_urlsafe(48))
     return path.read_text().strip()
-
-
-class Shown(msgspec.Struct, frozen=True):
-    """One setting as `livewall config` and the documentation show it."""
-
-    variable: str
-    value: str
-    source: Literal["environment", "default"]
-    default: str
-    description: str
-
-
-def describe(settings: Settings, environ: Mapping[str, str]) -> list[Shown]:
-    """Return every setting with secrets masked, in the order they are declared."""
-    defaults = Settings()
-    return [_shown(name, kind, settings, defaults, environ) for name, kind in _hints().items()]
-
-
-def _shown(
-    name: str, kind: Any, settings: Settings, defaults: Settings, environ: Mapping[str, str]
-) -> Shown:
-    value = _text(getattr(settings, name))
-    meta: Meta = get_args(kind)[1]
-    return Shown(
-        variable=variable(name),
-        value="********" if value and _is_secret(kind) else value,
-        source="environment" if variable(name) in environ else "default",
-        default=_text(getattr(defaults, name)),
-        description=meta.description or "",
-    )
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return "1" if value else "0"
-    if isinstance(value, tuple):
-        return ",".join(str(part) for part in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    return str(value)

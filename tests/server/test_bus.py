@@ -41,6 +41,7 @@ async def _listening(connection: Connection) -> list[str]:
     return heard
 
 
+@pytest.mark.abuse("T11")
 async def test_who_speaks_sql_can_not_read_what_servers_say(
     pair: tuple[Live, Live], database: Database
 ) -> None:
@@ -57,7 +58,7 @@ async def test_who_speaks_sql_can_not_read_what_servers_say(
     assert not any(b"between us" in part or stream_id.bytes in part for part in opened)
 
 
-@pytest.mark.abuse("A18")
+@pytest.mark.abuse("A18", "T11")
 async def test_who_speaks_sql_can_neither_forge_nor_repeat_what_servers_say(
     pair: tuple[Live, Live], database: Database
 ) -> None:
@@ -116,6 +117,7 @@ async def test_servers_find_each_other_again_when_the_bus_was_cut(
     await tab.expect("seat", state="granted", publisher=studio.heard[0]["connection"])
 
 
+@pytest.mark.abuse("T11")
 def test_parts_are_opened_once_in_order_and_by_the_right_key() -> None:
     key = b"k" * 32
     sealer, opener = Sealer(key, uuid4()), Opener(key)

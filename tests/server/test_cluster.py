@@ -85,6 +85,7 @@ async def test_a_block_ends_what_two_people_have_across_servers(pair: Pair) -> N
     await tab.quiet("chat", 0.5)
 
 
+@pytest.mark.abuse("A15", "T3")
 @pytest.mark.parametrize("how", ["signed out", "deleted", "banned"])
 async def test_who_has_to_go_goes_from_every_server(pair: Pair, how: str) -> None:
     here, there = pair

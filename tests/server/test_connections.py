@@ -65,6 +65,7 @@ async def _ended(reader: asyncio.StreamReader, seconds: float = 5) -> bool:
     return True
 
 
+@pytest.mark.abuse("T6")
 @pytest.mark.parametrize(
     "text",
     [
@@ -97,6 +98,7 @@ async def _drip(writer: asyncio.StreamWriter) -> None:
         writer.write(b"x")
 
 
+@pytest.mark.abuse("T6")
 async def test_a_body_that_never_ends_is_answered(
     live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,6 +166,7 @@ async def test_a_few_pings_are_answered(live: Live) -> None:
                 heard += await reader.read(65_536)
 
 
+@pytest.mark.abuse("T6")
 async def test_a_message_in_endless_empty_pieces_is_cut_off(live: Live) -> None:
     async with _socket(live, await live.guest()) as (reader, writer):
         writer.write(_frame(0x01, b"{"))
@@ -171,6 +174,7 @@ async def test_a_message_in_endless_empty_pieces_is_cut_off(live: Live) -> None:
         assert await _ended(reader)
 
 
+@pytest.mark.abuse("T5")
 @pytest.mark.parametrize(
     ("host", "status"),
     [
@@ -202,6 +206,7 @@ async def test_without_an_address_of_its_own_a_server_takes_no_strangers_name(
                     heard += await asyncio.wait_for(reader.read(65_536), 5)
 
 
+@pytest.mark.abuse("T5")
 async def test_with_an_address_of_its_own_the_origin_decides(database: Database) -> None:
     settings = settings_for(database, public_url="https://live.example")
     async with serving(settings, database) as live:
@@ -219,6 +224,7 @@ async def test_a_path_too_long_for_a_file_is_a_page_or_nothing(
         assert (await http.get("/assets/" + "a" * 3_000 + ".js")).status_code == 404
 
 
+@pytest.mark.abuse("T6")
 async def test_a_picture_that_claims_to_be_huge_is_refused(live: Live) -> None:
     ada = await live.guest("ada")
     _, stream_id = await ada.go_live()

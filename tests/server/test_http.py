@@ -12,6 +12,7 @@ from tests.server.world import Live, serving, settings_for
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.abuse("T2")
 async def test_security_headers_are_on_every_answer(live: Live) -> None:
     http = live.visitor().http
     for path in ("/", "/@ada", "/api/streams", "/api/nothing", "/docs", "/healthz", "/a/b.js"):
@@ -27,11 +28,13 @@ async def test_security_headers_are_on_every_answer(live: Live) -> None:
         assert "referrer-policy" in headers, path
 
 
+@pytest.mark.abuse("T2")
 async def test_a_forged_host_does_not_reach_the_policy(live: Live) -> None:
     answer = await live.visitor().http.get("/", headers={"Host": "evil.example; script-src *"})
     assert "evil" not in answer.headers["content-security-policy"]
 
 
+@pytest.mark.abuse("T2")
 async def test_only_who_sells_through_stripe_lets_its_script_in(database: Database) -> None:
     keys = {
         "stripe_secret_key": "sk_test_1",
@@ -113,6 +116,7 @@ async def test_named_constraints_exist(database: Database) -> None:
     assert set(errors.BY_CONSTRAINT) <= {row["name"] for row in rows}
 
 
+@pytest.mark.abuse("T2")
 async def test_documentation_is_served_without_anything_foreign(live: Live) -> None:
     http = live.visitor().http
     page = await http.get("/docs")
@@ -130,6 +134,7 @@ async def test_documentation_is_served_without_anything_foreign(live: Live) -> N
                 assert list(kinds) == ["application/problem+json"], (method, path, status)
 
 
+@pytest.mark.abuse("T7")
 async def test_pages_of_the_app_and_files(database: Database, tmp_path: Path) -> None:
     dist = tmp_path / "dist"
     (dist / "assets").mkdir(parents=True)
@@ -152,6 +157,7 @@ async def test_pages_of_the_app_and_files(database: Database, tmp_path: Path) ->
         assert (await http.post("/")).status_code == 405
 
 
+@pytest.mark.abuse("T6")
 async def test_invented_methods_do_not_grow_the_metrics(live: Live) -> None:
     http = live.visitor().http
     assert (await http.request("PROPFIND", "/api/streams")).status_code == 405

@@ -40,6 +40,7 @@ async def test_guest_continues_becomes_an_account_and_signs_in_again(live: Live)
     assert session["account"]["profile"]["id"] == guest.profile["id"]
 
 
+@pytest.mark.abuse("T3")
 async def test_the_session_cookie_is_out_of_reach_of_scripts(live: Live) -> None:
     answer = await live.visitor().http.post("/api/session/guest", json={})
     cookies = {c.split("=")[0]: c.lower() for c in answer.headers.get_list("set-cookie")}
@@ -48,6 +49,7 @@ async def test_the_session_cookie_is_out_of_reach_of_scripts(live: Live) -> None
     assert "httponly" not in cookies["livewall_csrf"]
 
 
+@pytest.mark.abuse("T3")
 async def test_in_production_cookies_are_bound_to_the_host_and_to_tls(database: Database) -> None:
     settings = settings_for(database, env="production", public_url="https://live.example")
     async with serving(settings, database) as live:
@@ -59,6 +61,7 @@ async def test_in_production_cookies_are_bound_to_the_host_and_to_tls(database: 
         assert "max-age" in answer.headers["strict-transport-security"]
 
 
+@pytest.mark.abuse("T4")
 async def test_wrong_password_and_unknown_name_look_the_same(live: Live) -> None:
     await live.account("vera")
     http = live.visitor().http
@@ -72,6 +75,7 @@ async def test_wrong_password_and_unknown_name_look_the_same(live: Live) -> None
     assert bodies[0] == bodies[1]
 
 
+@pytest.mark.abuse("T4")
 async def test_guessing_passwords_is_slowed_down(live: Live, monkeypatch: Any) -> None:
     # The hash is what takes long here; what is limited is how often one may ask.
     async def refuse(_password: str, _hash: str) -> tuple[bool, str | None]:
@@ -235,6 +239,7 @@ async def test_only_moderators_ban(live: Live) -> None:
     assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed")
 
 
+@pytest.mark.abuse("T3")
 async def test_signing_out_ends_the_token_and_the_sockets(live: Live) -> None:
     viewer = await live.guest()
     tab = await viewer.tab()
@@ -272,6 +277,7 @@ async def test_a_broken_cookie_makes_a_visitor_not_an_error(live: Live) -> None:
         }
 
 
+@pytest.mark.abuse("T1")
 async def test_forged_requests_are_refused(live: Live) -> None:
     browser = live.visitor()
     await browser.http.post("/api/session/guest", json={})

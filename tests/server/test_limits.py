@@ -80,6 +80,7 @@ async def test_a_hop_may_carry_a_port(proxied: Live, hop: str) -> None:
     assert answer.status_code == 200
 
 
+@pytest.mark.abuse("T4")
 @pytest.mark.usefixtures("no_hashing")
 async def test_spaces_and_spellings_are_no_new_guesses(proxied: Live) -> None:
     await proxied.account("vera.lang")
@@ -91,6 +92,7 @@ async def test_spaces_and_spellings_are_no_new_guesses(proxied: Live) -> None:
     assert set(unknown[11:]) == {429}
 
 
+@pytest.mark.abuse("T4")
 @pytest.mark.usefixtures("no_hashing")
 async def test_many_addresses_do_not_guess_more_and_do_not_lock_the_owner_out(
     proxied: Live,
@@ -104,6 +106,7 @@ async def test_many_addresses_do_not_guess_more_and_do_not_lock_the_owner_out(
     assert await _sign_in(proxied, "192.0.2.99", "somebody.else") == 401
 
 
+@pytest.mark.abuse("T6")
 async def test_passwords_that_wait_too_long_are_sent_away(
     live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:

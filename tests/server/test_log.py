@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import httpx
+import pytest
 import structlog
 
 from tests.databases import Database
@@ -11,6 +12,7 @@ from tests.processes import free_port
 from tests.server.world import Live, environment_for, started_process
 
 
+@pytest.mark.abuse("T9")
 async def test_logs_have_request_ids_and_no_personal_data(database: Database) -> None:
     port = free_port()
     environment = environment_for(database, port) | {"LIVEWALL_LOG": "json"}

@@ -261,6 +261,7 @@ async def test_what_forgets_that_it_was_cancelled_ends_all_the_same(
     assert (task.cancelled(), forgotten) == (True, 2)
 
 
+@pytest.mark.abuse("T9")
 async def test_metrics_count_and_are_closed_to_strangers_in_production(database: Database) -> None:
     async with serving(settings_for(database), database) as live:
         _, stream_id = await (await live.guest("ada")).go_live()

@@ -130,6 +130,7 @@ async def test_viewers_hear_when_the_streamer_is_away_and_back(small: Live) -> N
     assert len((await back.expect("watchers"))["seated"]) == 1
 
 
+@pytest.mark.abuse("T8")
 async def test_signals_pass_between_streamer_and_seat_only(small: Live) -> None:
     studio, stream_id = await (await small.guest("ada")).go_live()
     tab, seat = await _seat(small, stream_id)

@@ -119,6 +119,7 @@ async def test_hello_must_come_in_time(live: Live, monkeypatch: pytest.MonkeyPat
     assert tab.heard[0]["problem"]["code"] == "no_hello"
 
 
+@pytest.mark.abuse("T1")
 async def test_nobody_and_foreign_pages_are_told_so(live: Live) -> None:
     nobody = await live.visitor().connect()
     assert await nobody.closed() == 4401
@@ -189,6 +190,7 @@ async def test_a_slow_socket_gets_a_snapshot_instead_of_what_it_missed(
     assert (await tab.ask(type="open_chat", stream_id=None))["type"] == "ok"
 
 
+@pytest.mark.abuse("T6")
 async def test_a_socket_that_never_reads_is_bounded(live: Live) -> None:
     viewer = await live.guest()
     tab = await viewer.tab()
@@ -297,6 +299,7 @@ async def test_a_snapshot_that_came_anyway_is_not_sent_again_later(
     await tab.quiet("snapshot", 0.8)
 
 
+@pytest.mark.abuse("T6")
 async def test_what_waits_is_counted_in_bytes(live: Live) -> None:
     await (await live.guest()).tab()
     client = next(iter(live.app.server.hub.clients.values()))
@@ -324,6 +327,7 @@ async def test_goodbye_comes_before_the_server_stops(database: Database) -> None
         assert await tab.closed() == 1012
 
 
+@pytest.mark.abuse("T8")
 def test_turn_credentials_are_those_of_coturn() -> None:
     settings = Settings(turn_url="turns:turn.example:5349", turn_secret="shared secret")
     server = ice_servers(settings, uuid4())[0]

@@ -133,6 +133,7 @@ async def test_a_provider_needs_no_cookie_and_no_origin(shop: Live, provider: Fa
     assert (answer.status_code, answer.json()) == (200, {"is_new": True})
 
 
+@pytest.mark.abuse("T6")
 async def test_events_may_be_large_but_not_endless(shop: Live) -> None:
     large = report(kind="news", filler="x" * 200_000)
     assert (await send(shop, large)).status_code == 200

@@ -59,3 +59,6 @@ async def test_the_page_draws_the_transitions_that_the_database_allows(world: Wo
     drawn = {(start, end) for start, ends in ROW.findall(text) for end in re.findall(r"\w+", ends)}
     rows = await world.rows("SELECT from_status, to_status FROM private.purchase_transitions")
     assert drawn == set(rows)
+    pictured = re.findall(r"^    (\w+) --> (\w+):", text.partition("stateDiagram")[2], re.MULTILINE)
+    assert pictured
+    assert set(pictured) <= drawn
