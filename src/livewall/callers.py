@@ -199,6 +199,11 @@ class Callers:
         self._forgotten += 1
         self._checked.pop(session_id, None)
 
+    def forget_all(self) -> None:
+        """Ask again at the next use of any session."""
+        self._forgotten += 1
+        self._checked.clear()
+
     def forget_profile(self, profile_id: UUID) -> None:
         """Ask again at the next use of any session of this person."""
         self._forgotten += 1

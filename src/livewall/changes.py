@@ -32,6 +32,8 @@ class _Known:
 
 # Beyond this many, streams that are not live are forgotten: their next change is news again.
 MOST_KNOWN = 100_000
+# What an outage ends may be thousands of streams: too large for one message.
+TOLD_AT_ONCE = 100
 UNKNOWN = _Known(-1, live_available=False, is_published=False, publisher=None)
 
 
@@ -67,8 +69,8 @@ class Changes:
 
         They find it by themselves with their next sweep; a command is not to wait for that.
         """
-        if changes:
-            self._tell(StreamsChanged(changes))
+        for at in range(0, len(changes), TOLD_AT_ONCE):
+            self._tell(StreamsChanged(changes[at : at + TOLD_AT_ONCE]))
         self.apply(changes, heard_at)
 
     def apply_own(self, change: StreamChange, stopped_by: UUID | None = None) -> None:

@@ -5,6 +5,7 @@ Each says every few seconds that it is alive. Alone, a server says nothing else.
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Protocol
 from uuid import UUID
 
@@ -13,7 +14,7 @@ import structlog
 
 from livewall import metrics
 from livewall.bus import Bus
-from livewall.cluster_messages import Alive, Gone, ServerMessage
+from livewall.cluster_messages import Alive, EverywhereMessage, Gone, SeatMessage, ServerMessage
 from livewall.ending import end
 
 ALIVE_SECONDS = 2.0
@@ -45,7 +46,7 @@ class Tell(Protocol):
 class Listener(Protocol):
     """Who acts on what other servers say."""
 
-    def hear(self, sender: UUID, message: ServerMessage) -> None:
+    def hear(self, sender: UUID, message: EverywhereMessage | SeatMessage) -> None:
         """Another server said something."""
         ...
 
@@ -58,18 +59,21 @@ class Listener(Protocol):
         ...
 
     def missed(self) -> None:
-        """We may have missed something that others said."""
+        """We missed something that others said, and they perhaps something that we said."""
         ...
 
 
 class Cluster:
-    """The other servers. `run` is its only task."""
+    """The other servers, as the bus tells of them (`bus.Ear`). `run` is its only task."""
+
+    _listener: Listener  # from `run` on, and nothing is heard before
 
     def __init__(self, server_id: UUID, bus: Bus) -> None:
         self._id = server_id
         self._bus = bus
         self._heard_at: dict[UUID, float] = {}
-        self._is_first = True
+        self._is_listening = False
+        self._has_listened = False
 
     @property
     def others(self) -> list[UUID]:
@@ -78,7 +82,8 @@ class Cluster:
 
     def tell(self, message: ServerMessage, to: UUID | None = None) -> None:
         """Tell the other servers, or one of them; nobody, if there are none."""
-        if self._heard_at:
+        # Who does not hear can not know that nobody is there: the bus keeps it for later.
+        if self._heard_at or not self._is_listening:
             self._send(message, to)
 
     def _send(self, message: ServerMessage, to: UUID | None = None) -> None:
@@ -86,55 +91,81 @@ class Cluster:
 
     async def run(self, listener: Listener) -> None:
         """Carry messages for ever, and say goodbye when cancelled."""
-        carrying = asyncio.create_task(
-            self._bus.run(
-                lambda message: self._hear(listener, message), lambda: self._listening(listener)
-            )
-        )
+        self._listener = listener
+        carrying = asyncio.create_task(self._bus.run(self))
         try:
             while not carrying.done():
                 await asyncio.sleep(ALIVE_SECONDS)
-                self._send(Alive())
-                self._count(listener)
+                if self._is_listening:
+                    self._send(Alive())
+                self._count()
             await carrying
         finally:
             self.tell(Gone())
             await asyncio.sleep(FAREWELL_SECONDS)
             await end(carrying)
 
-    def _listening(self, listener: Listener) -> None:
-        self._send(Alive(is_new=True))
-        if self._heard_at and not self._is_first:
-            listener.missed()
-        self._is_first = False
-
-    def _count(self, listener: Listener) -> None:
+    def _count(self) -> None:
         now = time.monotonic()
         for server_id, heard_at in list(self._heard_at.items()):
             if now - heard_at > LOST_SECONDS:
-                self._lose(listener, server_id)
+                self._lose(server_id)
         metrics.OTHER_SERVERS.set(len(self._heard_at))
 
-    def _lose(self, listener: Listener, server_id: UUID) -> None:
+    def _lose(self, server_id: UUID) -> None:
         if self._heard_at.pop(server_id, None) is not None:
             log.info("server_lost", server=str(server_id))
-            listener.lost(server_id)
+            _act(lambda: self._listener.lost(server_id))
 
-    def _hear(self, listener: Listener, text: bytes) -> None:
-        envelope = _decode(text)
-        sender, message = envelope.sender, envelope.message
+    # What the bus tells.
+
+    def listening(self) -> None:
+        """Introduce ourselves whenever we begin to hear."""
+        self._is_listening = True
+        self._send(Alive(is_new=True))
+        if self._has_listened:
+            self.missed()
+        self._has_listened = True
+
+    def deaf(self) -> None:
+        """Go on as if the others were there: they may well be."""
+        self._is_listening = False
+
+    def missed(self) -> None:
+        """Pass on that something was lost."""
+        _act(self._listener.missed)
+
+    def hear(self, message: bytes) -> None:
+        """Act on a message, if it is of another server and for us."""
+        try:
+            envelope = _decode(message)
+        except msgspec.ValidationError:
+            # A server of the next version says something that this one does not know yet.
+            metrics.BUS_MESSAGES.labels("unknown").inc()
+            return
+        sender, said = envelope.sender, envelope.message
         if sender == self._id or envelope.to not in {None, self._id}:
             return
-        if isinstance(message, Gone):
-            self._lose(listener, sender)
+        if isinstance(said, Gone):
+            self._lose(sender)
             return
+        self._meet(sender, is_new=isinstance(said, Alive) and said.is_new)
+        if not isinstance(said, Alive):
+            _act(lambda: self._listener.hear(sender, said))
+
+    def _meet(self, sender: UUID, *, is_new: bool) -> None:
         is_known = sender in self._heard_at
         self._heard_at[sender] = time.monotonic()
-        is_new = isinstance(message, Alive) and message.is_new
         if not is_known:
             log.info("server_met", server=str(sender))
             self._send(Alive(), sender)
         if is_new or not is_known:
-            listener.met(sender)
-        if not isinstance(message, Alive):
-            listener.hear(sender, message)
+            _act(lambda: self._listener.met(sender))
+
+
+def _act(act: Callable[[], None]) -> None:
+    """Do something for the others; a fault in it must not end what is heard after it."""
+    try:
+        act()
+    except Exception:
+        log.exception("bus_message_broke")

@@ -98,7 +98,7 @@ class Left(ToServers, frozen=True, tag="left"):
 
 
 class Connected(ToServers, frozen=True, tag="connected"):
-    """A session has a new socket. `opened_at` is seconds since 1970, of the sender's clock."""
+    """A session has a new socket. `opened_at` is in seconds since 1970, by the database's clock."""
 
     member: Member
     connection: UUID
@@ -114,9 +114,9 @@ class Disconnected(ToServers, frozen=True, tag="disconnected"):
 
 
 class Home(ToServers, frozen=True, tag="home"):
-    """The sender is the home of these streams."""
+    """The sender is the home of these streams, each since its streamer's socket was opened."""
 
-    stream_ids: list[UUID]
+    streams: dict[UUID, float]
 
 
 class Ask(ToServers, frozen=True, tag="ask"):

@@ -85,6 +85,7 @@ class Conversation:
             self._server.changes.apply([row.own_change])
         if not self._met and hub.has(client):
             self._met = True
+            client.opened_at = row.server_time.timestamp()
             self._server.presence.plane.connected(client)
         return [frame(message) for message in self._opening(client, row)]
 

@@ -9,16 +9,13 @@ from livewall.callers import Callers
 from livewall.cluster import Cluster
 from livewall.cluster_messages import (
     AccountDeleted,
-    Alive,
     Banned,
     BlockChanged,
     ChatSaid,
     EverywhereMessage,
-    Gone,
     Left,
     ProfileChanged,
     SeatMessage,
-    ServerMessage,
     SessionClosed,
     StreamsChanged,
     WallSaved,
@@ -45,26 +42,26 @@ class Everywhere:
         self._act(message)
         self._cluster.tell(message)
 
-    def hear(self, sender: UUID, message: ServerMessage) -> None:
+    def hear(self, sender: UUID, message: EverywhereMessage | SeatMessage) -> None:
         """Act on what another server says."""
         if isinstance(message, SeatMessage):
-            self._presence.plane.hear(sender, message)
-        elif not isinstance(message, Alive | Gone):
+            self._presence.seats.hear(sender, message)
+        else:
             self._act(message)
 
     def met(self, server_id: UUID) -> None:
         """Tell a new server which streams have their home here."""
-        self._presence.plane.met(server_id)
+        self._presence.seats.announce(server_id)
 
     def lost(self, server_id: UUID) -> None:
         """Do without a server."""
-        self._presence.plane.lost(server_id)
+        self._presence.seats.lost(server_id)
 
     def missed(self) -> None:
-        """Start over, with snapshots: what was said either way may be lost."""
-        self._presence.plane.met(None)
-        for client in self._hub.clients.values():
-            client.resync_soon()
+        """Start over, with snapshots, which nobody gets who was signed out or banned meanwhile."""
+        self._presence.seats.announce()
+        self._callers.forget_all()
+        self._hub.resync_all()
 
     def _act(self, message: EverywhereMessage) -> None:
         hub = self._hub

@@ -4,7 +4,7 @@ In this process only; everywhere.py does what has to happen at other servers too
 """
 
 import asyncio
-import time
+import random
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple
@@ -12,7 +12,8 @@ from uuid import UUID, uuid4
 
 from livewall import metrics
 from livewall.db import Caller
-from livewall.messages import ToClient, frame
+from livewall.errors import Refusal
+from livewall.messages import Error, ToClient, frame
 
 # Whoever has one of these roles hears of purchases that wait for a decision.
 FINANCE = frozenset({"finance", "admin"})
@@ -69,7 +70,8 @@ class Client:
         self.topics: frozenset[UUID] = frozenset()
         self.is_open = True
         self.is_closing = False
-        self.opened_at = time.time()
+        # By the database's clock, in seconds since 1970; not known before the first snapshot.
+        self.opened_at = float("inf")
         self._wire = wire
         self._items: deque[_Item] = deque()
         self._bytes = 0
@@ -183,16 +185,20 @@ class Hub:
         self._chats: defaultdict[UUID, set[Client]] = defaultdict(set)
         self._closing: set[asyncio.Task[None]] = set()
 
-    def join(self, client: Client) -> Client | None:
-        """Add a socket; return the older one of the same session, if there was one."""
+    def join(self, client: Client) -> None:
+        """Add a socket, in place of an older one of the same session."""
         older = self._sessions.get(client.member)
         if older is not None:
-            self.leave(older)
+            self.supersede(older)
         self.clients[client.connection] = client
         self._sessions[client.member] = client
         self._profiles[client.profile_id].add(client)
         metrics.SOCKETS.set(len(self.clients))
-        return older
+
+    def supersede(self, older: Client) -> None:
+        """End a socket whose session has a newer one, here or at another server."""
+        self.leave(older)
+        self.close_soon([older], 4409, Error(Refusal("replaced").problem()))
 
     def leave(self, client: Client) -> bool:
         """Remove a socket; say whether it was still the one of its session."""
@@ -246,6 +252,12 @@ class Hub:
     def of_profile(self, profile_id: UUID) -> list[Client]:
         """Return every open socket of an account."""
         return list(self._profiles.get(profile_id, ()))
+
+    def resync_all(self) -> None:
+        """Send everybody a fresh snapshot, spread over some seconds: all read the database."""
+        loop = asyncio.get_running_loop()
+        for client in self.clients.values():
+            loop.call_later(random.uniform(0, RESYNC_SECONDS), client.resync_soon)  # noqa: S311
 
     def close_soon(self, clients: Iterable[Client], code: int, farewell: ToClient) -> None:
         """Say farewell to these sockets and close them, all at the same time."""

@@ -8,7 +8,7 @@ from litestar import delete, put
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
-from livewall.cluster_messages import Banned, StreamsChanged
+from livewall.cluster_messages import Banned
 from livewall.routing import SignedInCaller, TheServer, problems
 from livewall.shapes import ShortText, StreamChange
 
@@ -44,7 +44,7 @@ async def ban(
         p_reason=data.reason,
         p_seconds=data.seconds,
     )
-    server.everywhere(StreamsChanged(result.changes))
+    server.changes.apply_written(result.changes)
     server.everywhere(Banned(result.profile_id))
 
 

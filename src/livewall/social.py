@@ -8,7 +8,7 @@ from litestar import delete, get, put
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
-from livewall.cluster_messages import BlockChanged, StreamsChanged
+from livewall.cluster_messages import BlockChanged
 from livewall.routing import Anybody, SignedInCaller, TheServer, problems
 from livewall.shapes import Link, Profile, Stream, StreamChange
 
@@ -107,7 +107,7 @@ async def block(name: FromPath[str], person: SignedInCaller, server: TheServer) 
     server.limiters.blocks.check(str(person.profile_id))
     result = await server.database.call(person, "block", BlockResult, p_name=name)
     server.everywhere(BlockChanged(person.own_id, result.profile_id, is_blocked=True))
-    server.everywhere(StreamsChanged(result.changes))
+    server.changes.apply_written(result.changes)
 
 
 @delete("/api/blocks/{name:str}", responses=problems("not_signed_in", "not_found"))

@@ -106,10 +106,7 @@ class Sockets:
         conversation = Conversation(self._server, visit.expires_at)
         wire = Wire(line.send_text, conversation.load, line.fail, line.close)
         client = Client(visit.caller, profile_id, hello.session_id, wire)
-        older = self._server.hub.join(client)
-        if older is not None:
-            replaced = Error(Refusal("replaced").problem())
-            line.keep(asyncio.create_task(older.close(4409, replaced)))
+        self._server.hub.join(client)
         client.start()
         try:
             async with asyncio.timeout(visit.expires_at - time.time()):
@@ -148,7 +145,6 @@ class _Line:
         self._receive = receive
         self._send = send
         self._closed = False
-        self._tasks: set[asyncio.Task[None]] = set()
 
     async def accept(self) -> bool:
         """Accept first and judge then: only an open socket can be closed with a code."""
@@ -156,11 +152,6 @@ class _Line:
             return False
         await self._send({"type": "websocket.accept", "subprotocol": None, "headers": []})
         return True
-
-    def keep(self, task: asyncio.Task[None]) -> None:
-        """Hold on to a task until it is done."""
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     async def hello(self) -> Hello:
         """Return the first message. Raises Refusal if it is late or another."""

@@ -49,7 +49,8 @@ class Presence:
         self._hub = hub
         self._sessions: dict[Member, _Session] = {}
         self._by_profile: dict[UUID, dict[Member, _Session]] = {}
-        self.plane: MediaPlane = SharedPlane(hub, seats, self._promoted, tell)
+        self.seats = SharedPlane(hub, seats, self._promoted, tell)
+        self.plane: MediaPlane = self.seats
         self.changes = Changes(hub, self.plane, tell)
         self.writer = HeartbeatWriter(database, self)
 

@@ -7,7 +7,7 @@ import pytest_asyncio
 
 from tests.databases import Database
 from tests.server.money import FakeProvider, selling
-from tests.server.world import Live, serving, settings_for
+from tests.server.world import Live, Pair, meet, serving, settings_for
 
 
 @pytest_asyncio.fixture
@@ -28,3 +28,12 @@ async def shop(database: Database, provider: FakeProvider) -> AsyncGenerator[Liv
     """A server that sells coins through it."""
     async with selling(database, provider) as live:
         yield live
+
+
+@pytest_asyncio.fixture
+async def pair(database: Database) -> AsyncGenerator[Pair]:
+    """Two servers that know of each other."""
+    settings = settings_for(database)
+    async with serving(settings, database) as one, serving(settings, database) as other:
+        await meet(one, other)
+        yield one, other

@@ -136,7 +136,7 @@ async def test_invented_sessions_and_streams_take_bounded_room(live: Live) -> No
     rooms = plane._rooms._rooms  # pyright: ignore[reportPrivateUsage]
     assert len(rooms) == peer.MOST_PLACES
     elsewhere = [uuid4() for _ in range(100)]
-    plane.hear(uuid4(), Home(elsewhere))
+    plane.hear(uuid4(), Home(dict.fromkeys(elsewhere, 1.0)))
     for stream_id in elsewhere:
         plane.ask(member, stream_id)
     assert len(plane._away[member]) == peer.MOST_PLACES  # pyright: ignore[reportPrivateUsage]

@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
 import httpx
@@ -31,6 +31,7 @@ from tests.databases import Database
 from tests.waiting import until
 
 Json = dict[str, Any]
+Pair: TypeAlias = "tuple[Live, Live]"
 ROOT = Path(__file__).parents[2]
 # The server alone, without the command that prepares its database.
 SERVE_ALONE = "from livewall import serving, settings; serving.serve(settings.load())"
@@ -234,6 +235,8 @@ class Tab:
         try:
             message = await self.expect(kind, seconds, **fields)
         except AssertionError:
+            assert self.reader is not None, "nobody reads"
+            assert not self.reader.done(), "it is closed, and that is why nothing came"
             return
         raise AssertionError(f"heard {message}")
 
@@ -255,6 +258,13 @@ class Tab:
         self.line.transport.abort()
         if self.reader is not None:
             await self.reader
+
+
+def at(server: Live, person: Visitor) -> Visitor:
+    """The same person, at another server."""
+    again = server.visitor(person.token)
+    again.profile = person.profile
+    return again
 
 
 def settings_for(database: Database, **changes: Any) -> Settings:
@@ -307,13 +317,13 @@ async def two_servers(settings: Settings, database: Database) -> AsyncGenerator[
         yield one
 
 
-async def meet(*servers: Live) -> None:
-    """Wait until these servers know of each other."""
+async def meet(*servers: Live, others: int = 1) -> None:
+    """Wait until each of these servers knows of so many others."""
 
     async def have_met() -> bool:
-        return all(len(s.app.server.cluster.others) == len(servers) - 1 for s in servers)
+        return all(len(server.app.server.cluster.others) == others for server in servers)
 
-    await until(have_met, PATIENCE_SECONDS, "the servers have met")
+    await until(have_met, PATIENCE_SECONDS, f"{others} other servers are known")
 
 
 def jpeg(width: int = 320, height: int = 180) -> bytes:

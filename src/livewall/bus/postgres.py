@@ -15,6 +15,7 @@ import asyncpg
 import structlog
 
 from livewall import metrics
+from livewall.bus import Ear
 from livewall.bus.sealed import MOST_PARTS, PART_BYTES, Opener, SealBroken, Sealer
 from livewall.db import AWAY, Database
 from livewall.errors import Refusal
@@ -43,34 +44,49 @@ class PostgresBus:
 
     def send(self, message: bytes) -> None:
         """Send soon. While the database is away, the newest few megabytes are kept."""
-        if len(message) > BATCH_BYTES:
-            log.error("bus_message_too_large", size=len(message))
-            return
         self._waiting.append(message)
         self._waiting_bytes += len(message)
-        while self._waiting_bytes > MOST_WAITING_BYTES:
+        while self._waiting_bytes > MOST_WAITING_BYTES or len(self._waiting[0]) > BATCH_BYTES:
             self._waiting_bytes -= len(self._waiting.popleft())
-            metrics.BUS_LOST.inc()
+            self._lose(1)
+            if not self._waiting:
+                return
         self._wake.set()
 
-    async def run(self, hear: Callable[[bytes], None], listening: Callable[[], None]) -> None:
+    def _lose(self, count: int) -> None:
+        metrics.BUS_LOST.inc(count)
+        self._sealer.skip()
+
+    async def run(self, ear: Ear) -> None:
         """Carry messages for ever; reconnect when the connection is lost."""
         while True:
             try:
                 async with self._database.dedicated() as connection:
-                    await connection.add_listener(CHANNEL, self._listener(hear))
-                    listening()
+                    # Else it would be noticed only when something is said.
+                    connection.add_termination_listener(lambda _: self._wake.set())
+                    await connection.add_listener(CHANNEL, self._listener(ear))
+                    ear.listening()
                     await self._write_all(connection)
             except (Refusal, *AWAY, TimeoutError, asyncpg.PostgresError) as error:
                 log.warning("bus_lost", error=type(error).__name__)
+            except Exception:
+                # Whatever it is: a server that is deaf and dumb for ever is worse.
+                log.exception("bus_broke")
+            ear.deaf()
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _write_all(self, connection: asyncpg.Connection) -> None:
         while True:
             await self._wake.wait()
             await asyncio.sleep(BATCH_SECONDS)
-            parts = [base64.b64encode(part).decode() for part in self._sealer.seal(self._batch())]
-            await connection.execute(NOTIFY, CHANNEL, parts)
+            batch = self._batch()
+            parts = [base64.b64encode(part).decode() for part in self._sealer.seal(batch)]
+            try:
+                await connection.execute(NOTIFY, CHANNEL, parts)
+            except BaseException:
+                self._lose(len(batch))
+                raise
+            metrics.BUS_MESSAGES.labels("sent").inc(len(batch))
 
     def _batch(self) -> list[bytes]:
         batch: list[bytes] = []
@@ -79,28 +95,21 @@ class PostgresBus:
             batch.append(self._waiting.popleft())
             size += len(batch[-1])
         self._waiting_bytes -= size
-        metrics.BUS_MESSAGES.labels("sent").inc(len(batch))
         if not self._waiting:
             self._wake.clear()
         return batch
 
-    def _listener(self, hear: Callable[[bytes], None]) -> Callable[..., None]:
+    def _listener(self, ear: Ear) -> Callable[..., None]:
         def take(_connection: object, _pid: int, _channel: str, payload: object) -> None:
             try:
-                messages = self._opener.open(base64.b64decode(str(payload), validate=True))
+                opened = self._opener.open(base64.b64decode(str(payload), validate=True))
             except (binascii.Error, ValueError, SealBroken):
                 metrics.BUS_REFUSED.inc()
                 return
-            metrics.BUS_MESSAGES.labels("heard").inc(len(messages))
-            for message in messages:
-                _tell(hear, message)
+            if opened.is_gap:
+                ear.missed()
+            metrics.BUS_MESSAGES.labels("heard").inc(len(opened.messages))
+            for message in opened.messages:
+                ear.hear(message)
 
         return take
-
-
-def _tell(hear: Callable[[bytes], None], message: bytes) -> None:
-    try:
-        hear(message)
-    except Exception:
-        # The others still have to be heard.
-        log.exception("bus_message_broke")

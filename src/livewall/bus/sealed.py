@@ -2,25 +2,27 @@
 
 PostgreSQL asks nobody for a privilege to LISTEN or NOTIFY, so a client who speaks SQL could read
 what two browsers tell each other, or say it for them. Each part is encrypted and authenticated
-with a key that only servers have, and carries who sent it, when, and a number that only grows.
+with a key that only servers can know, and carries when it was sent and a number that only grows.
 """
 
-import os
+import hmac
 import struct
 import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-NONCE_BYTES = 12
-# Sender, number, time in milliseconds, place of this part, number of parts.
-HEADER = struct.Struct(">16sQQHH")
-# In base64, with header and seal, this stays below the 8,000 bytes that NOTIFY takes.
+# Said in the open, and authenticated: the sender, and the number of this part.
+ENVELOPE = struct.Struct(">16sQ")
+# Sealed: the time in milliseconds, the place of this part, the number of parts.
+HEADER = struct.Struct(">QHH")
+# In base64, with all of these and the seal, this stays below the 8,000 bytes that NOTIFY takes.
 PART_BYTES = 5_800
 MOST_PARTS = 400
 # As far may the clocks of two servers differ. A part heard later is somebody's copy of it.
@@ -32,13 +34,33 @@ class SealBroken(Exception):  # noqa: N818 - it is what happened
     """A part is not from one of our servers, or is a copy of one that was heard before."""
 
 
+class Opened(NamedTuple):
+    """The messages that are whole with a part, and whether others of its sender never came."""
+
+    messages: list[bytes]
+    is_gap: bool
+
+
+def _cipher(key: bytes, sender: bytes) -> AESGCM:
+    # A key for each sender, which lives as long as its process: so a number can be the nonce.
+    return AESGCM(hmac.digest(key, sender, "sha256"))
+
+
+def _nonce(number: int) -> bytes:
+    return number.to_bytes(12, "big")
+
+
 class Sealer:
     """Seals what one server says."""
 
     def __init__(self, key: bytes, sender: UUID) -> None:
-        self._cipher = AESGCM(key)
-        self._sender = sender
+        self._sender = sender.bytes
+        self._cipher = _cipher(key, self._sender)
         self._number = 0
+
+    def skip(self) -> None:
+        """Say nothing in place of what is given up, so that the others know of a gap."""
+        self._number += 1
 
     def seal(self, messages: Sequence[bytes]) -> Iterator[bytes]:
         """Yield the parts that carry these messages."""
@@ -46,15 +68,14 @@ class Sealer:
         pieces = [packed[at : at + PART_BYTES] for at in range(0, len(packed), PART_BYTES)]
         for place, piece in enumerate(pieces):
             self._number += 1
-            header = HEADER.pack(
-                self._sender.bytes, self._number, _now_millis(), place, len(pieces)
-            )
-            nonce = os.urandom(NONCE_BYTES)
-            yield nonce + self._cipher.encrypt(nonce, header + piece, None)
+            envelope = ENVELOPE.pack(self._sender, self._number)
+            plain = HEADER.pack(_now_millis(), place, len(pieces)) + piece
+            yield envelope + self._cipher.encrypt(_nonce(self._number), plain, envelope)
 
 
 @dataclass
 class _Heard:
+    cipher: AESGCM
     number: int = 0
     pieces: list[bytes] = field(default_factory=list[bytes])
 
@@ -63,24 +84,31 @@ class Opener:
     """Opens what all servers say."""
 
     def __init__(self, key: bytes) -> None:
-        self._cipher = AESGCM(key)
+        self._key = key
         self._senders: OrderedDict[bytes, _Heard] = OrderedDict()
 
-    def open(self, part: bytes) -> list[bytes]:
-        """Return the messages that are whole with this part. Raises SealBroken."""
+    def open(self, part: bytes) -> Opened:
+        """Return what is whole with this part. Raises SealBroken."""
         try:
-            plain = self._cipher.decrypt(part[:NONCE_BYTES], part[NONCE_BYTES:], None)
-            sender, number, sent_at, place, count = HEADER.unpack_from(plain)
+            sender, number = ENVELOPE.unpack_from(part)
+            heard = self._senders.get(sender) or _Heard(_cipher(self._key, sender))
+            sealed, envelope = part[ENVELOPE.size :], part[: ENVELOPE.size]
+            plain = heard.cipher.decrypt(_nonce(number), sealed, envelope)
+            sent_at, place, count = HEADER.unpack_from(plain)
         except (InvalidTag, ValueError, struct.error) as error:
             raise SealBroken("not from one of our servers") from error
-        heard = self._senders.setdefault(sender, _Heard())
+        if number <= heard.number or abs(_now_millis() - sent_at) > FRESH_MILLIS:
+            raise SealBroken("heard before, or too late")
+        is_gap = heard.number not in {0, number - 1}
+        heard.number = number
+        self._remember(sender, heard)
+        return Opened(_collect(heard, plain[HEADER.size :], place, count), is_gap)
+
+    def _remember(self, sender: bytes, heard: _Heard) -> None:
+        self._senders[sender] = heard
         self._senders.move_to_end(sender)
         if len(self._senders) > MOST_SENDERS:
             self._senders.popitem(last=False)
-        if number <= heard.number or abs(_now_millis() - sent_at) > FRESH_MILLIS:
-            raise SealBroken("heard before, or too late")
-        heard.number = number
-        return _collect(heard, plain[HEADER.size :], place, count)
 
 
 def _collect(heard: _Heard, piece: bytes, place: int, count: int) -> list[bytes]:

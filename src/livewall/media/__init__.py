@@ -7,7 +7,6 @@ methods: it would hand out access tokens where `peer` hands out seats.
 from typing import Protocol
 from uuid import UUID
 
-from livewall.cluster_messages import SeatMessage
 from livewall.hub import Client, Member
 from livewall.messages import Signal, ToClient
 
@@ -36,18 +35,6 @@ class Endpoint(Protocol):
 
     def push(self, text: str) -> None:
         """Queue an encoded frame."""
-        ...
-
-
-class Endpoints(Protocol):
-    """Finds sockets."""
-
-    def of_session(self, profile_id: UUID, session_id: UUID) -> Endpoint | None:
-        """Return the open socket of a session."""
-        ...
-
-    def of_connection(self, connection: UUID) -> Endpoint | None:
-        """Return the socket with this connection id."""
         ...
 
 
@@ -100,16 +87,4 @@ class MediaPlane(Protocol):
 
     def expire(self, now: float) -> None:
         """Free what belongs to sessions not heard of for 60 seconds."""
-        ...
-
-    def hear(self, sender: UUID, message: SeatMessage) -> None:
-        """Act on what another server says."""
-        ...
-
-    def met(self, server_id: UUID | None) -> None:
-        """Another server is there; None: any of them may have missed what we said."""
-        ...
-
-    def lost(self, server_id: UUID) -> None:
-        """Another server is there no longer."""
         ...

@@ -32,7 +32,7 @@ class Remote:
         self.send(FrameTold(self.connection, text), self.server_id)
 
 
-class Everybody:
+class Endpoints:
     """Sockets here, and those elsewhere that have a place in a room of ours."""
 
     def __init__(self, hub: Hub) -> None:

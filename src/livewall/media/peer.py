@@ -12,7 +12,8 @@ from livewall import metrics
 from livewall.errors import Refusal
 from livewall.hub import Member
 from livewall.limits import Limiter
-from livewall.media import Endpoint, Endpoints
+from livewall.media import Endpoint
+from livewall.media.elsewhere import Endpoints
 from livewall.media.rooms import Place, Room
 from livewall.messages import (
     MOST_TILES,
@@ -41,12 +42,12 @@ class PeerPlane:
 
     def __init__(
         self,
-        sockets: Endpoints,
+        endpoints: Endpoints,
         seats: int,
         promoted: Promoted,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._sockets = sockets
+        self._endpoints = endpoints
         self._limit = seats
         self._promoted = promoted
         self._clock = clock
@@ -153,7 +154,7 @@ class PeerPlane:
     def _hand_over(self, room: Room, profile_id: UUID) -> None:
         """The seat stays with an account as long as another of its tabs wants it."""
         own = [m for m in room.queue if m.profile_id == profile_id]
-        present = [m for m in own if self._sockets.of_session(*m) is not None]
+        present = [m for m in own if self._endpoints.of_session(*m) is not None]
         if present:
             self._give_seat(room, present[-1])
 
@@ -168,7 +169,7 @@ class PeerPlane:
             self.drop_all(member)
 
     def _promote(self, room: Room) -> None:
-        present = [m for m in room.line() if self._sockets.of_session(*m) is not None]
+        present = [m for m in room.line() if self._endpoints.of_session(*m) is not None]
         for member in present[: max(0, self._limit - len(room.seats))]:
             self._give_seat(room, member)
 
@@ -219,7 +220,7 @@ class PeerPlane:
             return
         for member in room.members():
             self._forget(member, stream_id)
-            client = self._sockets.of_session(*member)
+            client = self._endpoints.of_session(*member)
             if client is not None:
                 client.tell(SeatEvent(stream_id, "none"))
         room.seats.clear()
@@ -286,7 +287,7 @@ class PeerPlane:
 
         Raises Refusal `not_allowed` for anybody else, `rate_limited` for more than it takes.
         """
-        other = self._sockets.of_connection(signal.to)
+        other = self._endpoints.of_connection(signal.to)
         room = self._shared_room(client, other, signal.media_id) if other else None
         if other is None or room is None:
             raise Refusal(
@@ -340,7 +341,7 @@ class PeerPlane:
         if place.told == event or (place.told is None and event.state == "none"):
             return
         place.told = event
-        client = self._sockets.of_session(*member)
+        client = self._endpoints.of_session(*member)
         if client is not None:
             client.tell(event)
 
@@ -351,12 +352,12 @@ class PeerPlane:
             known = room.positions() if positions is None else positions
             # Who waits for the seat of another tab of theirs has nobody in front of them.
             return SeatEvent(room.stream_id, "waiting", position=known.get(member.profile_id, 1))
-        publisher = self._sockets.of_session(*room.publisher) if room.publisher else None
+        publisher = self._endpoints.of_session(*room.publisher) if room.publisher else None
         connection = publisher.connection if publisher else None
         return SeatEvent(room.stream_id, "granted", place.media_id, connection)
 
     def _tell_publisher(self, room: Room) -> None:
-        client = self._sockets.of_session(*room.publisher) if room.publisher else None
+        client = self._endpoints.of_session(*room.publisher) if room.publisher else None
         if client is not None:
             client.tell(self._watchers_event(room))
 
@@ -373,13 +374,13 @@ class PeerPlane:
 
         A socket that closes is silence: the video goes on, for it needs no socket.
         """
-        viewer = self._sockets.of_session(*member)
+        viewer = self._endpoints.of_session(*member)
         if viewer is not None and place.media_id is not None:
             place.seated = Seated(viewer.connection, place.media_id, viewer.name)
         return place.seated if place.confirmed else None
 
     def _clients(self, members: Iterable[Member]) -> list[Endpoint]:
-        found = (self._sockets.of_session(*member) for member in members)
+        found = (self._endpoints.of_session(*member) for member in members)
         return [client for client in found if client is not None]
 
     def _forget(self, member: Member, stream_id: UUID) -> None:

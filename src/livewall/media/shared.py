@@ -10,6 +10,7 @@ Nothing said between servers is promised to arrive: tiles ask again with every h
 import contextlib
 import time
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -31,16 +32,16 @@ from livewall.cluster_messages import (
 from livewall.errors import Refusal
 from livewall.hub import Client, Hub, Member
 from livewall.limits import Limiter
-from livewall.media.elsewhere import Everybody, Remote
+from livewall.media import peer
+from livewall.media.elsewhere import Endpoints, Remote
 from livewall.media.peer import (
     MOST_PLACES,
     SIGNAL_BYTES,
     SIGNAL_BYTES_PER_SECOND,
-    SILENCE,
     PeerPlane,
     Promoted,
 )
-from livewall.messages import Error, SeatEvent, Signal, ToClient
+from livewall.messages import SeatEvent, Signal, ToClient
 
 
 @dataclass
@@ -62,6 +63,13 @@ class _Place:
         return self.told is not None and self.held == self.media_id and watching == has_seat
 
 
+class _Home(NamedTuple):
+    """The server that gives a stream's seats, since its streamer's socket was opened there."""
+
+    server_id: UUID
+    since: float
+
+
 class SharedPlane:
     """The seats that this server gives, and the places its viewers have at other homes."""
 
@@ -69,16 +77,17 @@ class SharedPlane:
         self._hub = hub
         self._promoted = promoted
         self._tell = tell
-        self._everybody = Everybody(hub)
-        self._rooms = PeerPlane(self._everybody, seats, self._seated)
-        self._own: set[UUID] = set()
-        self._homes: dict[UUID, UUID] = {}
+        self._endpoints = Endpoints(hub)
+        self._rooms = PeerPlane(self._endpoints, seats, self._seated)
+        # Streams whose home is here, since when, and those whose home is another server.
+        self._own: dict[UUID, float] = {}
+        self._homes: dict[UUID, _Home] = {}
         self._away: dict[Member, dict[UUID, _Place]] = {}
         self._signals = Limiter(SIGNAL_BYTES_PER_SECOND, SIGNAL_BYTES)
 
     def _seated(self, member: Member, stream_id: UUID) -> None:
         """Somebody who waited got a seat in a room of ours."""
-        remote = self._everybody.remote(member)
+        remote = self._endpoints.remote(member)
         if remote is None:
             self._promoted(member, stream_id)
         else:
@@ -104,10 +113,11 @@ class SharedPlane:
         self._ask_home(member, stream_id, place, home)
         return place.media_id is not None
 
-    def _ask_home(self, member: Member, stream_id: UUID, place: _Place, home: UUID) -> None:
+    def _ask_home(self, member: Member, stream_id: UUID, place: _Place, home: _Home) -> None:
         client = self._hub.of_session(*member)
         if client is not None:
-            self._tell(Ask(member, client.connection, client.name, stream_id, place.held), home)
+            ask = Ask(member, client.connection, client.name, stream_id, place.held)
+            self._tell(ask, home.server_id)
 
     def confirm(self, member: Member, stream_id: UUID, *, watching: bool) -> None:
         """Pass on that the database agreed to a place."""
@@ -115,7 +125,7 @@ class SharedPlane:
         if home is None or place is None:
             self._rooms.confirm(member, stream_id, watching=watching)
         elif not place.is_settled(watching=watching):
-            self._tell(Confirmed(member, stream_id, watching), home)
+            self._tell(Confirmed(member, stream_id, watching), home.server_id)
 
     def _place_of(self, member: Member, stream_id: UUID) -> _Place | None:
         return self._away.get(member, {}).get(stream_id)
@@ -123,9 +133,9 @@ class SharedPlane:
     def drop(self, member: Member, stream_id: UUID) -> None:
         """Free a place, here or at its home."""
         self._rooms.drop(member, stream_id)
-        place = self._forget(member, stream_id)
-        if place is not None:
-            self._tell(Dropped(member, stream_id), self._homes.get(stream_id))
+        place, home = self._forget(member, stream_id), self._homes.get(stream_id)
+        if place is not None and home is not None:
+            self._tell(Dropped(member, stream_id), home.server_id)
             self._tell_none(member, stream_id, place)
 
     def _forget(self, member: Member, stream_id: UUID) -> _Place | None:
@@ -174,19 +184,19 @@ class SharedPlane:
         for stream_id, place in self._away.get(client.member, {}).items():
             told, home = place.told, self._homes.get(stream_id)
             if told is not None and home is not None and told.media_id == signal.media_id:
-                return (stream_id, home) if told.publisher == signal.to else None
+                return (stream_id, home.server_id) if told.publisher == signal.to else None
         return None
 
     # Sockets and streamers that come and go.
 
     def connected(self, client: Client) -> None:
         """Tell the other sides, here and elsewhere, that a session has a new socket."""
-        self._everybody.remove(client.member)
+        self._endpoints.remove(client.member)
         self._rooms.connected(client)
         self._tell(Connected(client.member, client.connection, client.name, client.opened_at))
         own = self._rooms.published_by(client.member)
         if own is not None:
-            self._settle(own)
+            self._settle(own, client.opened_at)
 
     def disconnected(self, client: Client) -> None:
         """Tell the other sides that a session's socket is gone; that alone ends nothing."""
@@ -203,23 +213,26 @@ class SharedPlane:
         """Bind a stream to the session that sends it, or end it."""
         self._rooms.set_publisher(stream_id, publisher)
         if publisher is None:
-            self._own.discard(stream_id)
+            self._own.pop(stream_id, None)
             self._homes.pop(stream_id, None)
             for member in [m for m, own in self._away.items() if stream_id in own]:
                 place = self._forget(member, stream_id)
                 if place is not None:
                     self._tell_none(member, stream_id, place)
-        elif self._hub.of_session(*publisher) is not None:
-            self._settle(stream_id)
-
-    def _settle(self, stream_id: UUID) -> None:
-        """Be the home of a stream."""
-        if stream_id in self._own:
             return
-        self._own.add(stream_id)
+        client = self._hub.of_session(*publisher)
+        # One without its snapshot settles when it has it (`connected`).
+        if client is not None and client.opened_at != float("inf"):
+            self._settle(stream_id, client.opened_at)
+
+    def _settle(self, stream_id: UUID, since: float) -> None:
+        """Be the home of a stream, from when its streamer's socket was opened."""
+        if self._own.get(stream_id) == since:
+            return
+        self._own[stream_id] = since
         self._homes.pop(stream_id, None)
         self._take_back(stream_id)
-        self._tell(Home([stream_id]))
+        self._tell(Home({stream_id: since}))
 
     def _take_back(self, stream_id: UUID) -> None:
         """Give the seats that viewers of ours had at a home that is none any more."""
@@ -235,27 +248,27 @@ class SharedPlane:
             (member, stream_id)
             for member, own in self._away.items()
             for stream_id, place in own.items()
-            if now - place.asked_at > SILENCE
+            if now - place.asked_at > peer.SILENCE
         ]
         for member, stream_id in silent:
             self.drop(member, stream_id)
-        for remote in self._everybody.remotes():
+        for remote in self._endpoints.remotes():
             if not self._rooms.has_places(remote.member):
-                self._everybody.remove(remote.member)
+                self._endpoints.remove(remote.member)
 
     # What other servers say.
 
-    def met(self, server_id: UUID | None) -> None:
+    def announce(self, server_id: UUID | None = None) -> None:
         """Tell another server, or all, which streams have their home here."""
         if self._own:
-            self._tell(Home(list(self._own)), server_id)
+            self._tell(Home(dict(self._own)), server_id)
 
     def lost(self, server_id: UUID) -> None:
         """Give the seats of a server that is gone, until its streamers appear elsewhere."""
-        for remote in self._everybody.remotes():
+        for remote in self._endpoints.remotes():
             if remote.server_id == server_id:
-                self._everybody.remove(remote.member)
-        for stream_id in [s for s, home in self._homes.items() if home == server_id]:
+                self._endpoints.remove(remote.member)
+        for stream_id in [s for s, home in self._homes.items() if home.server_id == server_id]:
             del self._homes[stream_id]
             self._take_back(stream_id)
             self._rooms.publisher_away(stream_id)
@@ -266,12 +279,12 @@ class SharedPlane:
             case Connected():
                 self._hear_connected(sender, message)
             case Disconnected():
-                remote = self._everybody.remote(message.member)
+                remote = self._endpoints.remote(message.member)
                 if remote is not None and remote.connection == message.connection:
-                    self._everybody.remove(message.member)
+                    self._endpoints.remove(message.member)
             case Home():
-                for stream_id in message.stream_ids:
-                    self._move(stream_id, sender)
+                for stream_id, since in message.streams.items():
+                    self._move(stream_id, _Home(sender, since))
             case Placed() | SeatTold() | FrameTold():
                 self._hear_home(sender, message)
             case Ask() | Confirmed() | Dropped() | Relayed():
@@ -283,7 +296,7 @@ class SharedPlane:
             case Placed():
                 self._hear_placed(sender, message)
             case SeatTold():
-                self._hear_seat(message)
+                self._hear_seat(sender, message)
             case FrameTold():
                 client = self._hub.of_connection(message.connection)
                 if client is not None:
@@ -300,7 +313,7 @@ class SharedPlane:
             case Dropped():
                 self._rooms.drop(message.member, message.stream_id)
             case Relayed():
-                remote = self._everybody.remote(message.member)
+                remote = self._endpoints.remote(message.member)
                 if remote is not None:
                     # What its server let pass may have become wrong on the way: a lost signal.
                     with contextlib.suppress(Refusal):
@@ -312,26 +325,30 @@ class SharedPlane:
         if older is not None:
             if older.opened_at > message.opened_at:
                 return  # it came here after it was there
-            self._hub.leave(older)
-            self._hub.close_soon([older], 4409, Error(Refusal("replaced").problem()))
+            self._hub.supersede(older)
         self._away.pop(message.member, None)
         if self._rooms.has_places(message.member):
             self._meet(Remote(sender, message.member, message.connection, message.name, self._tell))
 
     def _meet(self, remote: Remote) -> None:
-        if self._everybody.add(remote):
+        if self._endpoints.add(remote):
             self._rooms.connected(remote)
 
-    def _move(self, stream_id: UUID, home: UUID) -> None:
-        """Another server is the home of a stream: ask there for what was given here."""
-        if self._homes.get(stream_id) == home:
+    def _move(self, stream_id: UUID, home: _Home) -> None:
+        """Another server says that it is the home of a stream: the newest socket decides."""
+        if self._own.get(stream_id, 0.0) >= home.since:
+            self._tell(Home({stream_id: self._own[stream_id]}), home.server_id)
             return
-        self._own.discard(stream_id)
+        known = self._homes.get(stream_id)
+        if known is not None and known.since > home.since:
+            return
+        self._own.pop(stream_id, None)
         self._homes[stream_id] = home
         for member, told in self._rooms.vacate(stream_id).items():
-            if self._everybody.remote(member) is None:
+            if self._endpoints.remote(member) is None:
                 place = _Place(time.monotonic(), told.media_id if told else None, told)
                 self._away.setdefault(member, {})[stream_id] = place
+        # Also where it was known: it may not have heard of all of them.
         for member, own in self._away.items():
             if stream_id in own:
                 self._ask_home(member, stream_id, own[stream_id], home)
@@ -345,7 +362,7 @@ class SharedPlane:
         self._place(remote, message.stream_id)
 
     def _hear_placed(self, sender: UUID, message: Placed) -> None:
-        place = self._place_of(message.member, message.stream_id)
+        place = self._place_at(sender, message.member, message.stream_id)
         if place is None:
             self._tell(Dropped(message.member, message.stream_id), sender)
             return
@@ -354,8 +371,14 @@ class SharedPlane:
         if is_new:
             self._promoted(message.member, message.stream_id)
 
-    def _hear_seat(self, message: SeatTold) -> None:
-        place = self._place_of(message.member, message.event.stream_id)
+    def _place_at(self, server_id: UUID, member: Member, stream_id: UUID) -> _Place | None:
+        """Return what a session has at a home, and not what one before says of it too late."""
+        home = self._homes.get(stream_id)
+        is_home = home is not None and home.server_id == server_id
+        return self._place_of(member, stream_id) if is_home else None
+
+    def _hear_seat(self, sender: UUID, message: SeatTold) -> None:
+        place = self._place_at(sender, message.member, message.event.stream_id)
         if place is None or place.told == message.event:
             return
         is_none = message.event.state == "none"

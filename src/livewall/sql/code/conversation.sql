@@ -3,7 +3,7 @@
 CREATE FUNCTION public.socket_snapshot(p_session_id uuid) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    WITH me AS (SELECT private.require_caller() AS id),
+    WITH me AS (SELECT private.require_open_session() AS id),
     own AS (SELECT s.* FROM public.live_streams AS s, me WHERE s.streamer_id = me.id)
     SELECT jsonb_build_object(
         'account', private.account_json(me.id),

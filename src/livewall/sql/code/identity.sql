@@ -279,6 +279,24 @@ $$;
 COMMENT ON FUNCTION public.renew_session IS 'Extends an open session; refuses closed ones and the banned.';
 GRANT EXECUTE ON FUNCTION public.renew_session TO service_role;
 
+-- Tokens outlive a sign-out, and the server of a socket may not have heard of it. An issuer elsewhere names sessions of
+-- its own, which are not on record here.
+CREATE FUNCTION private.require_open_session() RETURNS uuid
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_caller uuid := private.require_caller();
+BEGIN
+    IF EXISTS (
+        SELECT FROM private.sessions
+        WHERE profile_id = v_caller AND closed_at IS NOT NULL
+            AND id::text = nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'session_id') THEN
+        PERFORM private.fail('LW015', 'This session has ended.', 'Sign in again.');
+    END IF;
+    RETURN v_caller;
+END;
+$$;
+
 CREATE FUNCTION public.close_session(p_session_id uuid) RETURNS jsonb
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
