@@ -68,10 +68,12 @@ class Cluster:
 
     _listener: Listener  # from `run` on, and nothing is heard before
 
-    def __init__(self, server_id: UUID, bus: Bus) -> None:
+    def __init__(self, server_id: UUID, name: str, bus: Bus) -> None:
         self._id = server_id
+        self._name = name
         self._bus = bus
         self._heard_at: dict[UUID, float] = {}
+        self._names: dict[UUID, str] = {}
         self._is_listening = False
         self._has_listened = False
 
@@ -97,7 +99,7 @@ class Cluster:
             while not carrying.done():
                 await asyncio.sleep(ALIVE_SECONDS)
                 if self._is_listening:
-                    self._send(Alive())
+                    self._send(Alive(self._name))
                 self._count()
             await carrying
         finally:
@@ -114,7 +116,7 @@ class Cluster:
 
     def _lose(self, server_id: UUID) -> None:
         if self._heard_at.pop(server_id, None) is not None:
-            log.info("server_lost", server=str(server_id))
+            log.info("server_lost", name=self._names.pop(server_id, ""))
             _act(lambda: self._listener.lost(server_id))
 
     # What the bus tells.
@@ -122,7 +124,7 @@ class Cluster:
     def listening(self) -> None:
         """Introduce ourselves whenever we begin to hear."""
         self._is_listening = True
-        self._send(Alive(is_new=True))
+        self._send(Alive(self._name, is_new=True))
         if self._has_listened:
             self.missed()
         self._has_listened = True
@@ -149,17 +151,20 @@ class Cluster:
         if isinstance(said, Gone):
             self._lose(sender)
             return
-        self._meet(sender, is_new=isinstance(said, Alive) and said.is_new)
-        if not isinstance(said, Alive):
+        if sender not in self._heard_at:
+            self._send(Alive(self._name), sender)
+        self._heard_at[sender] = time.monotonic()
+        if isinstance(said, Alive):
+            self._meet(sender, said)
+        else:
             _act(lambda: self._listener.hear(sender, said))
 
-    def _meet(self, sender: UUID, *, is_new: bool) -> None:
-        is_known = sender in self._heard_at
-        self._heard_at[sender] = time.monotonic()
-        if not is_known:
-            log.info("server_met", server=str(sender))
-            self._send(Alive(), sender)
-        if is_new or not is_known:
+    def _meet(self, sender: UUID, alive: Alive) -> None:
+        is_met = sender in self._names
+        self._names[sender] = alive.name
+        if not is_met:
+            log.info("server_met", name=alive.name)
+        if alive.is_new or not is_met:
             _act(lambda: self._listener.met(sender))
 
 

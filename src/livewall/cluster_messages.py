@@ -18,8 +18,9 @@ class ToServers(msgspec.Struct, frozen=True, tag_field="type"):
 
 
 class Alive(ToServers, frozen=True, tag="alive"):
-    """Said every few seconds. `is_new`: please tell me what I have to know."""
+    """Said every few seconds, with host and port. `is_new`: please tell me what I have to know."""
 
+    name: str = ""
     is_new: bool = False
 
 

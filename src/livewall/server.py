@@ -1,5 +1,6 @@
 """The parts of a running server, made once and handed to every route."""
 
+import socket
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
@@ -77,7 +78,7 @@ def assemble(settings: Settings) -> Server:
     callers = Callers(settings, database)
     hub = Hub()
     bus = PostgresBus(database, bytes.fromhex(settings.derive("bus")), server_id)
-    cluster = Cluster(server_id, bus)
+    cluster = Cluster(server_id, f"{socket.gethostname()}:{settings.port}", bus)
     presence = Presence(database, hub, settings.seats, cluster.tell)
     provider = open_provider(settings, database)
     limiters = Limiters(

@@ -3,6 +3,7 @@
 What seats do across servers is in test_seats.py, which runs on one server and on two.
 """
 
+import itertools
 import signal
 
 import pytest
@@ -157,13 +158,16 @@ async def test_a_streamer_who_moves_there_and_back_is_found(pair: Pair) -> None:
     for tab in (near, far):
         await tab.watch(stream_id)
         await tab.expect("seat", state="granted")
+    studios = [studio]
     for server in (there, here, there, here):
-        await studio.cut()
-        back = await at(server, ada).tab(studio.session_id)
-        studio = back
+        await studios[-1].cut()
+        studios.append(await at(server, ada).tab(studio.session_id))
     for tab in (near, far):
-        await tab.expect("seat", publisher=studio.heard[0]["connection"])
-        await _signal_both_ways(studio, tab)
+        await tab.expect("seat", publisher=studios[-1].heard[0]["connection"])
+        await _signal_both_ways(studios[-1], tab)
+    revisions = [[m["revision"] for m in s.heard if m["type"] == "watchers"] for s in studios]
+    told = [known for known in revisions if known]  # some were cut before they heard of any
+    assert all(max(before) < min(after) for before, after in itertools.pairwise(told))
 
 
 async def test_a_viewer_who_moves_keeps_their_seat(pair: Pair) -> None:

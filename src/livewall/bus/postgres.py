@@ -7,6 +7,7 @@ before, whoever makes it, so nothing else notifies.
 import asyncio
 import base64
 import binascii
+import time
 from collections import deque
 from collections.abc import Callable
 from uuid import UUID
@@ -28,6 +29,8 @@ RETRY_SECONDS = 1.0
 BATCH_BYTES = PART_BYTES * MOST_PARTS // 2
 # While the database is away. What is older is old news.
 MOST_WAITING_BYTES = 8 * 1024 * 1024
+# Strangers can make us refuse as much as they like.
+REPORT_SECONDS = 60.0
 log = structlog.get_logger()
 
 
@@ -41,6 +44,8 @@ class PostgresBus:
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._wake = asyncio.Event()
+        self._refused = 0
+        self._report_at = 0.0
 
     def send(self, message: bytes) -> None:
         """Send soon. While the database is away, the newest few megabytes are kept."""
@@ -99,12 +104,20 @@ class PostgresBus:
             self._wake.clear()
         return batch
 
+    def _refuse(self) -> None:
+        metrics.BUS_REFUSED.inc()
+        self._refused += 1
+        if time.monotonic() >= self._report_at:
+            log.warning("bus_refused", count=self._refused)
+            self._refused = 0
+            self._report_at = time.monotonic() + REPORT_SECONDS
+
     def _listener(self, ear: Ear) -> Callable[..., None]:
         def take(_connection: object, _pid: int, _channel: str, payload: object) -> None:
             try:
                 opened = self._opener.open(base64.b64decode(str(payload), validate=True))
             except (binascii.Error, ValueError, SealBroken):
-                metrics.BUS_REFUSED.inc()
+                self._refuse()
                 return
             if opened.is_gap:
                 ear.missed()

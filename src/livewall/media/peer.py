@@ -14,7 +14,7 @@ from livewall.hub import Member
 from livewall.limits import Limiter
 from livewall.media import Endpoint
 from livewall.media.elsewhere import Endpoints
-from livewall.media.rooms import Place, Room
+from livewall.media.rooms import Place, Room, first_revision
 from livewall.messages import (
     MOST_TILES,
     PublisherAway,
@@ -195,6 +195,11 @@ class PeerPlane:
         room.seats.clear()
         room.queue.clear()
         return {member: place.told for member, place in places.items()}
+
+    def renumber(self, stream_id: UUID) -> None:
+        """Number what the streamer is told from now on above what another server told them."""
+        room = self._rooms.setdefault(stream_id, Room(stream_id))
+        room.revision = max(room.revision, first_revision())
 
     def set_publisher(self, stream_id: UUID, publisher: Member | None) -> None:
         """Bind a stream to the session that sends it, or close its room."""

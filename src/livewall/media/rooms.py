@@ -8,6 +8,14 @@ from livewall.hub import Member
 from livewall.messages import Seated, SeatEvent
 
 
+def first_revision() -> int:
+    """Return a number from the time: it also grows from stream to stream, and across servers.
+
+    In microseconds, faster than anything can be told.
+    """
+    return time.time_ns() // 1_000
+
+
 @dataclass
 class Place:
     """A seat, with a media id, or a place in the queue, without one.
@@ -31,8 +39,7 @@ class Room:
     seats: dict[Member, Place] = field(default_factory=dict[Member, Place])
     queue: dict[Member, Place] = field(default_factory=dict[Member, Place])
     publisher: Member | None = None
-    # From the time, so that it also grows from one stream to the next and across restarts.
-    revision: int = field(default_factory=lambda: time.time_ns() // 1_000_000)
+    revision: int = field(default_factory=first_revision)
 
     def place(self, member: Member) -> Place | None:
         """Return the place of a session, seat or queue."""

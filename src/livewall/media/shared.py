@@ -231,6 +231,7 @@ class SharedPlane:
             return
         self._own[stream_id] = since
         self._homes.pop(stream_id, None)
+        self._rooms.renumber(stream_id)
         self._take_back(stream_id)
         self._tell(Home({stream_id: since}))
 
