@@ -118,11 +118,13 @@ $(STAMPS)/dev: $(STAMPS)/run requirements/dev.txt
 	@$(call INSTALL,requirements/dev.txt)
 	@touch $@
 
-# The tests drive Debian's Chromium, also run on Debian's PostgreSQL 15, and behind its PgBouncer.
+# The tests drive Debian's Chromium, also run on Debian's PostgreSQL 15, there with pg_cron
+# too, and behind its PgBouncer.
 system:
 	@missing=""; \
 	command -v chromium >/dev/null || missing="$$missing chromium"; \
 	[ -x /usr/lib/postgresql/15/bin/postgres ] || missing="$$missing postgresql-15"; \
+	[ -e /usr/lib/postgresql/15/lib/pg_cron.so ] || missing="$$missing postgresql-15-cron"; \
 	[ -x /usr/sbin/pgbouncer ] || missing="$$missing pgbouncer"; \
 	[ -z "$$missing" ] && exit 0; \
 	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
