@@ -72,7 +72,7 @@ def lowered(folder: Path, *, schedule: str = "@reboot", without: str = "") -> Pa
     text = file.read_text()
     for old, new in (
         (r"ARRAY\[1, 5\]", "ARRAY[1, 4]"),
-        (r"'\d+ seconds'", f"'{schedule}'"),
+        (r"(?<=', )'\d+ seconds'", f"'{schedule}'"),
         (rf"\n +\('{without or 'no job'}', .*", ""),
     ):
         text, changed = re.subn(old, new, text)

@@ -1,4 +1,4 @@
-"""A real pg_cron: Debian's 1.4, which has no seconds, and how it runs what a newer one would get."""
+"""A real pg_cron: Debian 12's 1.4, which has no seconds, and how it runs what a newer one gets."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Generator
@@ -133,8 +133,8 @@ async def test_what_a_release_does_not_have_any_more_is_taken_back(
     await migrate(cron.url, sql)
     assert [job for job in await scheduled(admin) if "is not it" not in job[0]] == before
     assert await admin.fetchval("SELECT count(*) FROM cron.job WHERE NOT active") == 1
-    await migrate(cron.url, lowered(tmp_path / "next", without="remove_old_records"))
-    kept = [job for job in before if "remove" not in job[0]]
+    await migrate(cron.url, lowered(tmp_path / "next", without="update_publish_state_from_viewers"))
+    kept = [job for job in before if "update" not in job[0]]
     assert [job for job in await scheduled(admin) if "is not it" not in job[0]] == kept
 
 
@@ -155,9 +155,7 @@ async def test_what_pg_cron_runs_leaves_our_record_also_for_who_is_no_superuser(
     told = (await migrate(cron.url_of("ops"), sql)).cron
     assert told == "pg_cron 1.4-1 runs jobs as ops, beside our leader."
     assert {whose for _, _, whose, _ in await scheduled(admin)} == {"ops"}
-    whole = await admin.fetchval(
-        "SELECT pg_get_functiondef('public.remove_old_records'::regproc)"
-    )
+    whole = await admin.fetchval("SELECT pg_get_functiondef('public.remove_old_records'::regproc)")
     await admin.execute(BREAK)
     again = await restarted(cron)
 

@@ -109,7 +109,7 @@ BEGIN
 END
 $livewall$;"""
 
-# As the operator, whose jobs they are to be. Whoever has no right to give pg_cron any has our leader.
+# As the operator, whose jobs they are to be. Who may give pg_cron none has our leader.
 SCHEDULE = """DO $livewall$
 BEGIN
     PERFORM private.schedule_by_cron();
