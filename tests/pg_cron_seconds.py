@@ -11,12 +11,11 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from livewall.administrator import connected
+from livewall.code_catalog import Connection
 from livewall.migrate import migrate
-from livewall.preflight.checks import Site
-from livewall.preflight.run import run
-from livewall.settings import Settings
 from tests.processes import free_port
-from tests.test_pg_cron import no_proof, scheduled
+from tests.test_pg_cron import scheduled, seen
 from tests.waiting import until
 
 DEBIAN13 = Path(__file__).parents[1] / ".stamps" / "debian13"
@@ -68,32 +67,34 @@ def port(request: pytest.FixtureRequest) -> Generator[int]:
 
 
 async def test_what_we_ship_runs_by_the_second(port: int) -> None:
-    first = await asyncpg.connect(f"postgresql://boss@127.0.0.1:{port}/postgres")
-    await first.execute("CREATE ROLE ops LOGIN CREATEROLE")
-    await first.execute("CREATE DATABASE scheduled OWNER ops")
-    await first.close()
-    admin = await asyncpg.connect(f"postgresql://boss@127.0.0.1:{port}/scheduled")
-    await admin.execute("CREATE EXTENSION pg_cron; GRANT USAGE ON SCHEMA cron TO ops")
+    async with connected(f"postgresql://boss@127.0.0.1:{port}/postgres") as first:
+        await first.execute("CREATE ROLE ops LOGIN CREATEROLE")
+        await first.execute("CREATE DATABASE scheduled OWNER ops")
     url = f"postgresql://ops@127.0.0.1:{port}/scheduled"
-    assert (await migrate(url)).cron == "pg_cron 1.6 runs jobs as ops, beside our leader."
-    jobs = await scheduled(admin)
-    for schedule in ("60 seconds", "0 seconds", "1 minute"):
-        with pytest.raises(asyncpg.InvalidParameterValueError, match="invalid schedule"):
-            await admin.execute("SELECT cron.schedule('too long', $1, 'SELECT 1')", schedule)
+    async with connected(f"postgresql://boss@127.0.0.1:{port}/scheduled") as admin:
+        await admin.execute("CREATE EXTENSION pg_cron; GRANT USAGE ON SCHEMA cron TO ops")
+        assert (await migrate(url)).cron == "pg_cron 1.6 runs jobs as ops, beside our leader."
+        jobs = await scheduled(admin)
+        for schedule in ("60 seconds", "0 seconds", "1 minute"):
+            with pytest.raises(asyncpg.InvalidParameterValueError, match="invalid schedule"):
+                await admin.execute("SELECT cron.schedule('too long', $1, 'SELECT 1')", schedule)
+        await each_ran_twice(admin)
+        assert [tuple(row) for row in await admin.fetch(APART)] == [
+            ("livewall: cleanup_stale_viewers", 45),
+            ("livewall: remove_old_records", 5),
+            ("livewall: update_publish_state_from_viewers", 12),
+        ]
+        for outcome in (await seen(url, admin)).values():
+            assert outcome.status == "pass", outcome.evidence
+            assert "by pg_cron 1.6 and nobody else" in outcome.evidence
+        await migrate(url)
+        assert await scheduled(admin) == jobs
 
-    async def each_ran_twice() -> bool:
+
+async def each_ran_twice(admin: Connection) -> None:
+    """Wait until every job of seconds came well a second time."""
+
+    async def so() -> bool:
         return await admin.fetchval(TWICE)
 
-    await until(each_ran_twice, PATIENCE_SECONDS, "pg_cron ran each job twice")
-    assert [tuple(row) for row in await admin.fetch(APART)] == [
-        ("livewall: cleanup_stale_viewers", 45),
-        ("livewall: remove_old_records", 5),
-        ("livewall: update_publish_state_from_viewers", 12),
-    ]
-    site = Site(Settings(database_url=url), admin, None, no_proof)
-    for outcome in await run(site, ("S30", "S31")):
-        assert outcome.status == "pass", outcome.evidence
-        assert "by pg_cron 1.6 and nobody else" in outcome.evidence
-    await migrate(url)
-    assert await scheduled(admin) == jobs
-    await admin.close()
+    await until(so, PATIENCE_SECONDS, "pg_cron ran each job twice")

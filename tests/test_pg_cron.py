@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
-import asyncpg
 import pytest
 import pytest_asyncio
 
 from livewall import bundle
+from livewall.administrator import connected
 from livewall.backup import take
 from livewall.code_catalog import Connection
 from livewall.jobs import LEADER_LOCK
@@ -26,6 +26,7 @@ from tests.waiting import until
 PATIENCE_SECONDS = 30
 JOBS = ("cleanup_stale_viewers", "remove_old_records", "update_publish_state_from_viewers")
 SCHEDULED = "SELECT jobname, schedule, username, jobid FROM cron.job ORDER BY 1"
+RUNS = "SELECT job, failures, cron_success_at IS NOT NULL FROM private.job_runs"
 BREAK = """
 CREATE OR REPLACE FUNCTION public.remove_old_records(p_most integer DEFAULT 100) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -47,20 +48,18 @@ def cron() -> Generator[CronServer]:
 
 
 async def _prepare(started: CronServer) -> None:
-    connection = await asyncpg.connect(started.server.url("postgres"))
-    await connection.execute(f"CREATE DATABASE {DATABASE}")
-    await connection.close()
+    async with connected(started.server.url("postgres")) as connection:
+        await connection.execute("CREATE ROLE ops LOGIN CREATEROLE PASSWORD 'ops'")
+        await connection.execute(f"CREATE DATABASE {DATABASE}")
     assert (await migrate(started.url)).cron is None
 
 
 @pytest_asyncio.fixture
 async def admin(cron: CronServer) -> AsyncGenerator[Connection]:
     """The superuser, at a pg_cron that has no jobs yet."""
-    connection = await asyncpg.connect(cron.url)
-    await connection.execute(ANEW)
-    yield connection
-    if not connection.is_closed():
-        await connection.close()
+    async with connected(cron.url) as connection:
+        await connection.execute(ANEW)
+        yield connection
 
 
 async def seen(url: str, admin: Connection) -> dict[str, Outcome]:
@@ -77,12 +76,6 @@ async def no_proof() -> list[LedgerCheck]:
 async def scheduled(admin: Connection) -> list[tuple[str, str, str, int]]:
     """Return the jobs that pg_cron has, as (name, schedule, whose, id)."""
     return [tuple(row) for row in await admin.fetch(SCHEDULED)]
-
-
-async def restarted(cron: CronServer) -> Connection:
-    """Restart the server and connect again as the superuser."""
-    await asyncio.to_thread(cron.restart)
-    return await asyncpg.connect(cron.url)
 
 
 @pytest.mark.spec("S30", "S31")
@@ -138,16 +131,12 @@ async def test_what_a_release_does_not_have_any_more_is_taken_back(
     assert [job for job in await scheduled(admin) if "is not it" not in job[0]] == kept
 
 
-@pytest.mark.spec("S30", "S31")
-async def test_what_pg_cron_runs_leaves_our_record_also_for_who_is_no_superuser(
+async def test_jobs_belong_to_who_migrates_and_may_schedule(
     cron: CronServer, admin: Connection, tmp_path: Path
 ) -> None:
-    await admin.execute(
-        "CREATE ROLE ops LOGIN CREATEROLE PASSWORD 'ops'; GRANT livewall_owner TO ops"
-    )
+    await admin.execute("REVOKE USAGE ON SCHEMA cron FROM ops; GRANT livewall_owner TO ops")
     sql = lowered(tmp_path / "sql")
-    told = (await migrate(cron.url_of("ops"), sql)).cron
-    assert told == (
+    assert (await migrate(cron.url_of("ops"), sql)).cron == (
         "pg_cron 1.4-1 takes no jobs from ops (permission denied for schema cron): "
         "our leader runs them."
     )
@@ -155,29 +144,43 @@ async def test_what_pg_cron_runs_leaves_our_record_also_for_who_is_no_superuser(
     told = (await migrate(cron.url_of("ops"), sql)).cron
     assert told == "pg_cron 1.4-1 runs jobs as ops, beside our leader."
     assert {whose for _, _, whose, _ in await scheduled(admin)} == {"ops"}
+
+
+@pytest.mark.spec("S30", "S31")
+async def test_what_pg_cron_runs_as_no_superuser_leaves_our_record(
+    cron: CronServer, admin: Connection, tmp_path: Path
+) -> None:
+    await admin.execute("GRANT livewall_owner TO ops; GRANT USAGE ON SCHEMA cron TO ops")
+    await migrate(cron.url_of("ops"), lowered(tmp_path / "sql"))
     whole = await admin.fetchval("SELECT pg_get_functiondef('public.remove_old_records'::regproc)")
     await admin.execute(BREAK)
-    again = await restarted(cron)
+    await asyncio.to_thread(cron.restart)
+    async with connected(cron.url) as again:
+        await all_ran(again)
+        await again.execute(whole)
+        rows = await again.fetch(RUNS)
+        assert {tuple(row) for row in rows} == {
+            ("cleanup_stale_viewers", 0, True),
+            ("remove_old_records", 1, False),
+            ("update_publish_state_from_viewers", 0, True),
+        }
+        for outcome in (await seen(cron.url, again)).values():
+            assert outcome.status == "pass"
+            assert "by pg_cron 1.4-1 and nobody else" in outcome.evidence
+        await again.execute("UPDATE cron.job_run_details SET end_time = end_time - interval '25 h'")
+        forget = await again.fetchval("SELECT command FROM cron.job WHERE jobname ~ 'forget'")
+        await again.execute("SET ROLE ops")
+        assert await again.execute(forget) == f"DELETE {len(JOBS)}"
 
-    async def all_ran() -> bool:
-        return await again.fetchval("SELECT count(*) FROM private.job_runs") == len(JOBS)
 
-    await until(all_ran, PATIENCE_SECONDS, "pg_cron ran each job")
-    await again.execute(whole)
-    rows = await again.fetch("SELECT job, failures, cron_success_at IS NULL FROM private.job_runs")
-    assert {tuple(row) for row in rows} == {
-        ("cleanup_stale_viewers", 0, False),
-        ("remove_old_records", 1, True),
-        ("update_publish_state_from_viewers", 0, False),
-    }
-    for outcome in (await seen(cron.url, again)).values():
-        assert outcome.status == "pass"
-        assert "by pg_cron 1.4-1 and nobody else" in outcome.evidence
-    forget = await again.fetchval("SELECT command FROM cron.job WHERE jobname ~ 'forget'")
-    await again.execute("UPDATE cron.job_run_details SET end_time = end_time - interval '25 h'")
-    await again.execute("SET ROLE ops")
-    assert await again.execute(forget) == f"DELETE {len(JOBS)}"
-    await again.close()
+async def all_ran(admin: Connection) -> None:
+    """Wait until pg_cron is done with each job."""
+
+    async def so() -> bool:
+        ended = "SELECT count(*) FROM cron.job_run_details WHERE end_time IS NOT NULL"
+        return await admin.fetchval(ended) == len(JOBS)
+
+    await until(so, PATIENCE_SECONDS, "pg_cron ran each job")
 
 
 async def test_a_backup_comes_back_where_there_is_no_pg_cron(
@@ -196,20 +199,19 @@ async def test_a_bundle_schedules_as_the_projects_operator(tmp_path: Path) -> No
     with cron_server() as started:
         platform = Platform(started.server, "authenticator")
         await platform.execute(f"CREATE DATABASE {DATABASE}")
-        admin = await asyncpg.connect(started.url)
-        await admin.execute(PROJECT)
-        await admin.execute("CREATE EXTENSION pg_cron")
-        await platform.push(DATABASE, migrations)
-        assert await scheduled(admin) == []
-        bundle.write(folder, lowered(tmp_path / "next"))
-        await platform.push(DATABASE, migrations)
-        assert await scheduled(admin) == [], "the operator may not"
-        # As the platform does for whoever creates the extension there.
-        await admin.execute("GRANT USAGE ON SCHEMA cron TO postgres")
-        bundle.write(folder, lowered(tmp_path / "later", schedule="* * * * *"))
-        await platform.push(DATABASE, migrations)
-        assert {job[1:3] for job in await scheduled(admin)} == {
-            ("* * * * *", "postgres"),
-            ("23 * * * *", "postgres"),
-        }
-        await admin.close()
+        async with connected(started.url) as admin:
+            await admin.execute(PROJECT)
+            await admin.execute("CREATE EXTENSION pg_cron")
+            await platform.push(DATABASE, migrations)
+            assert await scheduled(admin) == []
+            bundle.write(folder, lowered(tmp_path / "next"))
+            await platform.push(DATABASE, migrations)
+            assert await scheduled(admin) == [], "the operator may not"
+            # As the platform does for whoever creates the extension there.
+            await admin.execute("GRANT USAGE ON SCHEMA cron TO postgres")
+            bundle.write(folder, lowered(tmp_path / "later", schedule="* * * * *"))
+            await platform.push(DATABASE, migrations)
+            assert {job[1:3] for job in await scheduled(admin)} == {
+                ("* * * * *", "postgres"),
+                ("23 * * * *", "postgres"),
+            }
