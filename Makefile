@@ -123,7 +123,7 @@ $(STAMPS)/dev: $(STAMPS)/run requirements/dev.txt
 
 # Debian 12 has a pg_cron without seconds. This one is whole, and nothing of it is installed here.
 $(STAMPS)/debian13: | $(STAMPS)/dev
-	@command -v debootstrap >/dev/null || apt-get install -qq -y --no-install-recommends debootstrap >/dev/null
+	@command -v debootstrap >/dev/null || { apt-get update -qq && apt-get install -qq -y --no-install-recommends debootstrap >/dev/null; }
 	@echo "Making $@"
 	@rm -rf $@.part
 	@debootstrap --variant=minbase --include=postgresql-17,postgresql-17-cron trixie $@.part >$@.log
