@@ -1,6 +1,6 @@
 # Livewall. Everything sets itself up: packages, web client, and as root what the tests need.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-sql spec docs lint fmt lock bench-media bench-publish bench-ledger bench-ops clean setup setup-dev web system
+.PHONY: help run test test-sql test-pg-cron spec docs lint fmt lock bench-media bench-publish bench-ledger bench-ops clean setup setup-dev web system
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
@@ -35,6 +35,9 @@ endif
 
 test-sql: setup-dev ## Run only the tests of the database, on PostgreSQL 18
 	@$(PYTEST) -q -m sql $(SPREAD) $(ARGS)
+
+test-pg-cron: setup-dev $(STAMPS)/debian13 ## Run Debian 13's pg_cron 1.6 by the clock, in a folder of 700 MB (as root)
+	@$(PYTEST) -q tests/pg_cron_seconds.py $(ARGS)
 
 spec: setup-dev ## Show what the last test run proved (runs the tests if there was none)
 	@[ -e .spec-result.json ] || $(MAKE) test
@@ -118,11 +121,21 @@ $(STAMPS)/dev: $(STAMPS)/run requirements/dev.txt
 	@$(call INSTALL,requirements/dev.txt)
 	@touch $@
 
-# The tests drive Debian's Chromium, also run on Debian's PostgreSQL 15, and behind its PgBouncer.
+# Debian 12 has a pg_cron without seconds. This one is whole, and nothing of it is installed here.
+$(STAMPS)/debian13: | $(STAMPS)/dev
+	@command -v debootstrap >/dev/null || { apt-get update -qq && apt-get install -qq -y --no-install-recommends debootstrap >/dev/null; }
+	@echo "Making $@"
+	@rm -rf $@.part
+	@debootstrap --variant=minbase --include=postgresql-17,postgresql-17-cron trixie $@.part >$@.log
+	@mv $@.part $@ && rm $@.log
+
+# The tests drive Debian's Chromium, also run on Debian's PostgreSQL 15, there with pg_cron
+# too, and behind its PgBouncer.
 system:
 	@missing=""; \
 	command -v chromium >/dev/null || missing="$$missing chromium"; \
 	[ -x /usr/lib/postgresql/15/bin/postgres ] || missing="$$missing postgresql-15"; \
+	[ -e /usr/lib/postgresql/15/lib/pg_cron.so ] || missing="$$missing postgresql-15-cron"; \
 	[ -x /usr/sbin/pgbouncer ] || missing="$$missing pgbouncer"; \
 	[ -z "$$missing" ] && exit 0; \
 	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \

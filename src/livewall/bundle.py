@@ -151,6 +151,7 @@ def _text(folder: Folder, pending: list[Migration], digest: str, before: int) ->
         *bundle_sql.record_end(),
         bundle_sql.VALIDATE,
         bundle_sql.AS_OPERATOR,
+        bundle_sql.SCHEDULE,
     ]
     return "\n".join(head) + "\n\n" + "\n\n".join(body) + "\n"
 

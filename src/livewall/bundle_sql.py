@@ -109,6 +109,15 @@ BEGIN
 END
 $livewall$;"""
 
+# As the operator, whose jobs they are to be. Who may give pg_cron none has our leader.
+SCHEDULE = """DO $livewall$
+BEGIN
+    PERFORM private.schedule_by_cron();
+EXCEPTION
+    WHEN insufficient_privilege THEN NULL;
+END
+$livewall$;"""
+
 
 def begin() -> str:
     """Set what holds for this file's transaction, and remember who applies it."""

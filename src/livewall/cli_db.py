@@ -67,7 +67,7 @@ def url() -> None:
 
 @app.command()
 def migrate() -> None:
-    """Bring the database up to date."""
+    """Bring the database up to date, and give pg_cron its jobs where it is there."""
     from livewall.database import available, bring_up_to_date
     from livewall.settings import load
 
@@ -75,6 +75,8 @@ def migrate() -> None:
         outcome = bring_up_to_date(settings)
     for label in (*outcome.migrations, *outcome.code):
         print(label)
+    if outcome.cron is not None:
+        print(outcome.cron, file=sys.stderr)
     print("The database is up to date.", file=sys.stderr)
 
 

@@ -8,13 +8,13 @@ any role with CREATEROLE and CREATE on the database; everything made belongs to 
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
 import asyncpg
 
-from livewall import code_catalog
+from livewall import code_catalog, cron
 from livewall.administrator import connected, first_line
 from livewall.code_catalog import Connection, Snapshot
 from livewall.sql_files import (
@@ -42,10 +42,14 @@ CONFLICTS = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was done: labels of the files that ran, none if the database was up to date."""
+    """What was done: labels of the files that ran, none if the database was up to date.
+
+    `cron` says what became of the jobs with pg_cron, None where there is none.
+    """
 
     migrations: tuple[str, ...] = ()
     code: tuple[str, ...] = ()
+    cron: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,10 +69,13 @@ async def migrate(url: str, sql_folder: Path = SQL_FOLDER) -> Outcome:
     """
     folder = read_folder(sql_folder)
     async with connected(url) as connection:
-        if _nothing_to_do(folder, await _read_state(connection)):
+        is_current = _nothing_to_do(folder, await _read_state(connection))
+        if is_current and not await connection.fetchval(cron.IS_HERE):
             return Outcome()
         async with _locked(connection):
-            return await _apply(connection, folder)
+            outcome = Outcome() if is_current else await _apply(connection, folder)
+            # Each time: pg_cron may be newer than our schema.
+            return replace(outcome, cron=await cron.schedule(connection))
 
 
 async def require_current(url: str, sql_folder: Path = SQL_FOLDER) -> None:

@@ -5,6 +5,7 @@ gives what a dump leaves out. The proof reads the restored database and believes
 """
 
 import asyncio
+import re
 import shutil
 import tempfile
 import time
@@ -36,6 +37,13 @@ SELECT EXISTS (
     WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
 ) OR to_regnamespace('private') IS NOT NULL
 """
+# What of a dump's list is not restored: what PostgreSQL's own functions allow, which is for a
+# superuser to say and platform.sql does if it can; and pg_cron, which the new server may not have
+# and which `db migrate` gives its jobs anew.
+ELSEWHERE = re.compile(
+    r"ACL pg_catalog |EXTENSION - pg_cron |- EXTENSION pg_cron|- SCHEMA cron "
+    r"|^\d+; \d+ \d+ [A-Z ]+ cron "
+)
 # Whether a server seals in time says nothing about a copy that no server runs on.
 ABOUT_RUNNING = "sealed_in_time"
 
@@ -187,8 +195,7 @@ async def _load(backup: Backup, url: str) -> None:
     """Load the dump, all of it or nothing."""
     tool = find_tool("pg_restore", backup.manifest.dumped_by)
     listed = await run_alone(tool, ["--list", str(backup.dump)])
-    # What PostgreSQL's own functions allow is for a superuser to say; platform.sql does if it can.
-    wanted = [line for line in listed.splitlines() if " ACL pg_catalog " not in line]
+    wanted = [line for line in listed.splitlines() if not ELSEWHERE.search(line)]
     with tempfile.NamedTemporaryFile("w", prefix="livewall-") as use_list:
         use_list.write("\n".join(wanted) + "\n")
         use_list.flush()

@@ -22,17 +22,19 @@ END;
 COMMENT ON FUNCTION public.configure IS 'Settings that the database enforces and the operator chooses.';
 GRANT EXECUTE ON FUNCTION public.configure TO service_role;
 
-CREATE FUNCTION public.record_job_run(p_job text, p_ok boolean, p_millis integer) RETURNS jsonb
+CREATE FUNCTION public.record_job_run(p_job text, p_ok boolean, p_millis integer, p_by_cron boolean DEFAULT false) RETURNS jsonb
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    INSERT INTO private.job_runs AS j (job, runs, failures, last_run_at, last_success_at, last_milliseconds)
-    VALUES (p_job, 1, (NOT p_ok)::integer, private.clock(), CASE WHEN p_ok THEN private.clock() END, p_millis)
+    INSERT INTO private.job_runs AS j (job, runs, failures, last_run_at, last_success_at, cron_success_at, last_milliseconds)
+    SELECT p_job, 1, (NOT p_ok)::integer, now, CASE WHEN p_ok THEN now END, CASE WHEN p_ok AND p_by_cron THEN now END, p_millis
+    FROM private.clock() AS now
     ON CONFLICT (job) DO UPDATE
     SET runs = j.runs + 1, failures = j.failures + excluded.failures, last_run_at = excluded.last_run_at,
-        last_success_at = coalesce(excluded.last_success_at, j.last_success_at), last_milliseconds = excluded.last_milliseconds
+        last_success_at = coalesce(excluded.last_success_at, j.last_success_at),
+        cron_success_at = coalesce(excluded.cron_success_at, j.cron_success_at), last_milliseconds = excluded.last_milliseconds
     RETURNING to_jsonb(j);
 END;
-COMMENT ON FUNCTION public.record_job_run IS 'A periodic job ran.';
+COMMENT ON FUNCTION public.record_job_run IS 'A periodic job ran, in a server or by pg_cron.';
 GRANT EXECUTE ON FUNCTION public.record_job_run TO service_role;
 
 CREATE FUNCTION public.job_runs() RETURNS jsonb
