@@ -20,6 +20,7 @@ import asyncpg
 from livewall import embedded, postgres_folder
 from livewall.administrator import connected, first_line
 from livewall.backup import Backup, Physical, Tell, sync
+from livewall.code_catalog import Connection
 from livewall.physical_backup import AUTO_CONF, CLUSTER, LIST, TABLESPACES, verify_copy
 from livewall.postgres_folder import ADMIN, DATABASE, Place
 from livewall.postgres_tools import TELL_SECONDS, BackupError, find_server
@@ -37,6 +38,8 @@ from livewall.sql_files import read_folder
 
 # The copy, and what is written while it recovers.
 ROOM = 1.2
+# A copy must not receive what the server that it is of subscribed to: it would be lost there.
+ALONE = {"max_logical_replication_workers": "0"}
 CONFIGURATION = ("postgresql.conf", AUTO_CONF, "pg_hba.conf", "pg_ident.conf")
 # A copy of a standby must not go on being one, nor must a copy believe that a server runs on it.
 LEFT_OUT = {
@@ -52,6 +55,8 @@ local replication all scram-sha-256
 host replication all 127.0.0.1/32 scram-sha-256
 host replication all ::1/128 scram-sha-256
 """
+# What a database of a copied cluster is called whose name the restored one needs.
+MADE_WAY = f"{DATABASE}_before_restore"
 ONLY_US = "local all all peer map=livewall\n"
 
 
@@ -65,7 +70,7 @@ def drill(backup: Backup, head: str | None, patience: float, tell: Tell) -> Proo
     programs = find_server(backup.manifest.postgres_major)
     tell("Verifying the files")
     check(backup)
-    launch = embedded.Launch(bin_dir=programs, parameters=THROWAWAY, timeout=patience)
+    launch = embedded.Launch(bin_dir=programs, parameters=THROWAWAY | ALONE, timeout=patience)
     with drill_folder(int(physical.bytes * ROOM)) as data:
         postgres_folder.prepare_folder(data)
         place = postgres_folder.find_place(data, programs)
@@ -98,7 +103,7 @@ def restore(backup: Backup, data_dir: Path, head: str | None, patience: float, t
             )
             _lay_out(backup, place, tell)
             tell("Recovering")
-            launch = embedded.Launch(timeout=patience)
+            launch = embedded.Launch(parameters=ALONE, timeout=patience)
             with embedded.running(place.data_dir, launch, tell) as server:
                 tell("Proving")
                 proof = asyncio.run(_prove(backup, server, head, started))
@@ -193,7 +198,7 @@ def _copy_folder(source: Path, target: Path, told: Callable[[int], None]) -> Non
     """Copy files and folders, but no links, so that only their owner can read them."""
     for inner, _, names in os.walk(source):
         here = target / Path(inner).relative_to(source)
-        here.mkdir(mode=0o700)
+        here.mkdir(mode=0o700, exist_ok=True)
         for name in names:
             if Path(inner) == source and name in LEFT_OUT:
                 continue
@@ -280,7 +285,15 @@ async def _take_over(server: embedded.Server, physical: Physical, password: str)
                 f"ALTER ROLE {ADMIN} SUPERUSER LOGIN PASSWORD {quoted} VALID UNTIL 'infinity'"
             )
             if physical.database != DATABASE:
-                name = await connection.fetchval("SELECT quote_ident($1)", physical.database)
-                await connection.execute(f"ALTER DATABASE {name} RENAME TO {DATABASE}")
+                await _rename(connection, physical.database)
     except asyncpg.PostgresError as error:
         raise BackupError(f"What was restored can not be used: {first_line(error)}.") from error
+
+
+async def _rename(connection: Connection, database: str) -> None:
+    """Call a database as the embedded one is called; another of this name makes way."""
+    taken = "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)"
+    if await connection.fetchval(taken, DATABASE):
+        await connection.execute(f"ALTER DATABASE {DATABASE} RENAME TO {MADE_WAY}")
+    quoted = await connection.fetchval("SELECT quote_ident($1)", database)
+    await connection.execute(f"ALTER DATABASE {quoted} RENAME TO {DATABASE}")

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
-import psutil
-
 from livewall.postgres_process import complaint
 
 DEBIAN = Path("/usr/lib/postgresql")
@@ -134,28 +132,21 @@ async def _run(
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env=environment,
+        process_group=0,
     )
     talking = asyncio.ensure_future(process.communicate())
     try:
-        while not (await asyncio.wait([talking], timeout=TELL_SECONDS))[0]:
-            tell()
+        while process.returncode is None:
+            if not (await asyncio.wait([talking], timeout=TELL_SECONDS))[0]:
+                tell()
     finally:
-        if process.returncode is None:
-            _kill(process.pid)
-            await talking
-    out, complaints = talking.result()
+        # pg_basebackup has a child for the log, which stays for ever if its parent was killed.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        out, complaints = await talking
     if process.returncode:
         raise BackupError(f"{tool.name} failed: {_why(process.returncode, complaints.decode())}.")
     return out.decode()
-
-
-def _kill(pid: int) -> None:
-    """Kill a program and its children: pg_basebackup has one that writes the log."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        program = psutil.Process(pid)
-        for process in [*program.children(recursive=True), program]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
 
 
 def _why(code: int, complaints: str) -> str:

@@ -60,7 +60,7 @@ class Proof(msgspec.Struct, frozen=True):
 
 def check_files(backup: Backup) -> None:
     """Compare the files with the manifest's checksums. Raises BackupError."""
-    if backup.dump.name not in backup.manifest.files:
+    if backup.manifest.physical is None and backup.dump.name not in backup.manifest.files:
         raise BackupError(f"{backup.folder}: the manifest names no {backup.dump.name}.")
     for name, said in backup.manifest.files.items():
         check_file(backup.folder / Path(name).name, said)

@@ -29,6 +29,7 @@ from tests.waiting import until
 
 OWN = pytest.mark.skipif(BINARIES is not None, reason="the embedded one is of another version")
 CHECKPOINTER = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'"
+COPYING = "SELECT count(*) FROM pg_stat_progress_basebackup"
 WAITING = "SELECT count(*) FROM pg_stat_progress_basebackup WHERE phase LIKE 'waiting for check%'"
 
 
@@ -204,7 +205,10 @@ async def test_what_was_interrupted_is_no_backup(world: World, shell: Shell, dri
     folder = drills / "kept"
 
     async def waits() -> bool:
-        return bool(await admin.fetchval(WAITING))
+        return await admin.fetchval(WAITING) == 1
+
+    async def nobody_copies() -> bool:
+        return await admin.fetchval(COPYING) == 0
 
     for sign in (signal.SIGTERM, signal.SIGKILL):
         # PostgreSQL begins a copy with a checkpoint.
@@ -220,6 +224,7 @@ async def test_what_was_interrupted_is_no_backup(world: World, shell: Shell, dri
             await process.wait()
         finally:
             os.kill(checkpointer, signal.SIGCONT)
+        await until(nobody_copies, 60, "PostgreSQL is left alone")
         left = [path for path in drills.iterdir() if path.name.endswith(".partial")]
         assert len(left) == (sign == signal.SIGKILL)
         assert not folder.exists()
