@@ -17,6 +17,7 @@ import pytest
 from livewall import backup, operations, physical_backup
 from livewall.backup import Backup
 from livewall.comparison import differences
+from livewall.physical_restore import CONFIGURATION, PASSWORDS
 from livewall.postgres_process import server_account
 from livewall.postgres_tools import BackupError
 from tests.conftest import BINARIES
@@ -154,12 +155,7 @@ async def test_damaged_and_foreign_copies(world: World, shell: Shell, drills: Pa
     (cluster / "planted").touch()
     assert "pg_verifybackup failed" in shell.refused(*drill)
     (cluster / "planted").unlink()
-    # What a copy must not bring along: it would wait for ever, and run a program as it starts.
-    (cluster / "standby.signal").touch()
     shell.ok(*drill)
-    last = operations.read(drills / "operator", "drill")
-    assert last is not None
-    assert last.is_ok
     if BINARIES is not None:
         refused = _own(drills / "new").refused("restore", str(made.folder))
         assert "is a copy of PostgreSQL 15 and the embedded one is 18" in refused
@@ -174,6 +170,8 @@ async def test_a_copy_becomes_the_embedded_database(
     head = await money.head(world)
     async with _tablespace(world, cluster, drills / "far"):
         made = _copied(shell, drills / "kept")
+    # What a copy of a standby brings along, which would never let anybody write.
+    (made.folder / "cluster" / "standby.signal").touch()
     own = _own(drills / "new")
     # One that is killed leaves nothing in place, and the next one begins anew.
     killed = await asyncio.create_subprocess_exec(
@@ -187,6 +185,9 @@ async def test_a_copy_becomes_the_embedded_database(
     proof = own.read("restore", str(made.folder), "--head", head)
     assert (proof["head"], proof["differences"]) == (head, [])
     assert not (drills / "new" / "restoring").exists()
+    for name in CONFIGURATION:
+        kept = (made.folder / "cluster" / name).read_text()
+        assert (drills / "new" / "postgres" / name).read_text() == kept != ""
     own.ok("db", "migrate")
     assert own.ok("ledger", "head").strip() == head
     refused = own.refused("restore", str(made.folder))
@@ -197,6 +198,24 @@ async def test_a_copy_becomes_the_embedded_database(
     assert (again.folder / "tablespaces").is_dir()
     assert again.manifest.contents.rows["public.far"] == 1
     own.ok("restore", "--drill", str(again.folder))
+
+
+@OWN
+async def test_a_copy_of_another_postgresql_becomes_the_embedded_one(
+    world: World, cluster: Cluster, shell: Shell, drills: Path
+) -> None:
+    other = f"other_{world.database.name}"
+    await cluster.execute(f"CREATE ROLE {other} SUPERUSER LOGIN")
+    try:
+        made = _copied(shell, drills / "kept")
+    finally:
+        await cluster.execute(f"DROP ROLE {other}")
+    # As of a PostgreSQL that somebody else made, and whose settings lie elsewhere.
+    rewrite(made, physical=msgspec.to_builtins(made.manifest.physical) | {"superuser": other})
+    own = _own(drills / "new")
+    own.ok("restore", str(made.folder))
+    assert (drills / "new" / "postgres" / "pg_hba.conf").read_text() == PASSWORDS
+    own.ok("db", "migrate")
 
 
 async def test_what_was_interrupted_is_no_backup(world: World, shell: Shell, drills: Path) -> None:
