@@ -102,6 +102,7 @@ async def test_a_copy_is_proven_while_money_moves(
     assert list(drills.glob("livewall-drill-*")) == []
 
 
+@pytest.mark.spec("D8")
 async def test_what_lies_not_between_is_seen(world: World, shell: Shell, drills: Path) -> None:
     await settled_history(world)
     made = _copied(shell, drills / "kept").manifest
@@ -127,6 +128,7 @@ async def test_what_lies_not_between_is_seen(world: World, shell: Shell, drills:
     assert differences(moved, msgspec.structs.replace(before, each_balance="another")) == []
 
 
+@pytest.mark.spec("D8")
 async def test_damaged_and_foreign_copies(world: World, shell: Shell, drills: Path) -> None:
     await settled_history(world)
     made = _copied(shell, drills / "kept")
@@ -201,6 +203,7 @@ async def test_a_copy_becomes_the_embedded_database(
 
 
 @OWN
+@pytest.mark.spec("D8")
 async def test_a_copy_of_another_postgresql_becomes_the_embedded_one(
     world: World, cluster: Cluster, shell: Shell, drills: Path
 ) -> None:
@@ -218,6 +221,7 @@ async def test_a_copy_of_another_postgresql_becomes_the_embedded_one(
     own.ok("db", "migrate")
 
 
+@pytest.mark.spec("D8")
 async def test_what_was_interrupted_is_no_backup(world: World, shell: Shell, drills: Path) -> None:
     admin = await world.database.admin()
     checkpointer = await admin.fetchval(CHECKPOINTER)
@@ -252,6 +256,7 @@ async def test_what_was_interrupted_is_no_backup(world: World, shell: Shell, dri
     assert not left[0].exists()
 
 
+@pytest.mark.spec("D8")
 async def test_who_may_copy(
     world: World, cluster: Cluster, shell: Shell, drills: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -275,6 +280,7 @@ async def test_who_may_copy(
         await cluster.execute(f"DROP ROLE operator_{name}, copier_{name}")
 
 
+@pytest.mark.spec("D8")
 def test_a_server_that_can_not_be_copied_is_told_what_to_set() -> None:
     with pytest.raises(BackupError, match="ALTER SYSTEM SET wal_level = replica"):
         physical_backup.require_log("minimal", 10)
