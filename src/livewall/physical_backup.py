@@ -3,7 +3,7 @@
 In the backup's folder `cluster` is what a PostgreSQL of the same version starts on: with the log
 that was written meanwhile, so that it needs nothing else. `tablespaces` has what lay elsewhere.
 A copy is of the moment at which it was complete, at which nobody can look: the manifest says what
-the database held before and after (docs/decisions/0038).
+the database held before and after (docs/decisions/0041).
 """
 
 import os
