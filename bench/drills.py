@@ -43,12 +43,16 @@ async def drill_figures() -> list[Figure]:
             await give_history(admin, SENDER, GIFTS)
             entries = await admin.fetchval("SELECT count(*) FROM public.ledger_entries")
             await admin.close()
-            backup = str(Path(kept) / "backup")
+            backup, copy = str(Path(kept) / "backup"), str(Path(kept) / "copy")
             taken = await _run(environ, "backup", backup)
             drilled = await _run(environ, "restore", "--drill", backup)
+            copied = await _run(environ, "backup", "--physical", copy)
+            recovered = await _run(environ, "restore", "--drill", copy)
         finally:
             await _run(environ, "db", "stop")
     return [
         shown(Figure(f"backup of {entries} entries", "s", None, (taken,))),
         shown(Figure("restore drill of the same, proven", "s", None, (drilled,))),
+        shown(Figure("physical backup of the same", "s", None, (copied,))),
+        shown(Figure("restore drill of that, proven", "s", None, (recovered,))),
     ]

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import asyncpg
 import msgspec
+import psutil
 import pytest
 
 from livewall import backup, operations, postgres_tools, restore
 from livewall.backup import Backup
+from livewall.postgres_tools import BackupError
 from tests.databases import Database
 from tests.shell import Shell, on
 
@@ -106,8 +108,12 @@ def test_what_is_not_in_it_is_said(shell: Shell, tmp_path: Path) -> None:
     assert [str(path) for path in backup.dated_backups(folder)] == said.stdout.split()
 
 
-def test_a_full_disk(shell: Shell, tmp_path: Path) -> None:
-    command = f"ulimit -f 200; exec {sys.executable} -m livewall backup {tmp_path}/kept"
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [("", "pg_dump failed: File size limit"), ("--physical", "pg_basebackup failed: ")],
+)
+def test_a_full_disk(shell: Shell, tmp_path: Path, options: str, words: str) -> None:
+    command = f"ulimit -f 200; exec {sys.executable} -m livewall backup {tmp_path}/kept {options}"
     full = subprocess.run(
         ["/bin/bash", "-c", command],
         env=shell.environment,
@@ -116,13 +122,30 @@ def test_a_full_disk(shell: Shell, tmp_path: Path) -> None:
         check=False,
     )
     assert (full.returncode, full.stdout) == (1, "")
-    assert full.stderr == "livewall: pg_dump failed: File size limit exceeded.\n"
+    assert full.stderr.startswith(f"livewall: {words}")
+    assert full.stderr.count("\n") == 1
     assert [p.name for p in tmp_path.iterdir() if p.name != "data"] == []
     last = operations.read(tmp_path / "data", "backup")
     assert last is not None
     assert (last.is_ok, last.succeeded_at) == (False, None)
-    assert "File size limit" in last.wrong
+    assert words in last.wrong
     assert "can not be written" in shell.refused("backup", "/proc/nowhere/kept")
+
+
+async def test_a_program_that_is_killed_takes_along_what_it_started(tmp_path: Path) -> None:
+    # As pg_basebackup, whose child keeps our pipe open.
+    script = tmp_path / "killed"
+    script.write_text(f"#!/bin/sh\nsleep 600 &\necho $! > {tmp_path}/child\nkill -KILL $$\n")
+    script.chmod(0o755)
+    tool = postgres_tools.Tool(script, 18)
+    with pytest.raises(BackupError, match="killed failed: Killed"):
+        await asyncio.wait_for(postgres_tools.run_alone(tool, []), 30)
+    child = int((tmp_path / "child").read_text())
+
+    async def gone() -> int:
+        return not psutil.pid_exists(child) or psutil.Process(child).status() == "zombie"
+
+    await _until(gone)
 
 
 @pytest.mark.spec("D8")

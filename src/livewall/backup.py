@@ -1,7 +1,8 @@
-"""A backup: a folder with the database's dump and a manifest that says what must be in it.
+"""A backup: a folder with a dump or a copy, and a manifest that says what must be in it.
 
-The manifest is of the very moment of the dump: both read one snapshot. Until it is complete the
-folder has another name, so what was interrupted never passes for a backup.
+The manifest is of the very moment of the dump: both read one snapshot. `physical_backup.py` makes
+copies of whole clusters. Until it is complete the folder has another name, so what was interrupted
+never passes for a backup.
 """
 
 import contextlib
@@ -9,11 +10,12 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import file_digest
 from pathlib import Path
+from typing import TypeAlias
 
 import asyncpg
 import msgspec
@@ -22,43 +24,18 @@ from livewall import __version__
 from livewall.administrator import connected, first_line
 from livewall.claims import abandoned, claimed
 from livewall.code_catalog import Connection
-from livewall.postgres_tools import BackupError, find_tool, run_on
-from livewall.proof import Head
+from livewall.contents import Contents, read_contents
+from livewall.postgres_tools import BackupError, Tool, find_tool, run_on
 
-FORMAT = 1
+# What older ones do not know they refuse: to them a copy of a cluster is of a newer Livewall.
+FORMAT_OF_DUMPS, FORMAT_OF_COPIES = 1, 2
 MANIFEST = "manifest.json"
 DUMP = "database.dump"
 SECRET = "secret"  # noqa: S105 - the name of a file
 DATED = re.compile(r"livewall-\d{8}-\d{6}")
 Tell = Callable[[str], None]
 
-TABLES = """
-SELECT format('%I.%I', n.nspname, c.relname)
-FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p') AND n.nspname IN ('public', 'private', 'auth')
-    AND pg_get_userbyid(c.relowner) = 'livewall_owner'
-ORDER BY 1
-"""
-BALANCES = """
-SELECT format('%s %s', currency, kind) AS account, sum(balance)::bigint AS balance
-FROM private.ledger_accounts GROUP BY currency, kind ORDER BY 1
-"""
-# Sums would not see a coin that went from one person to another.
-EACH_BALANCE = """
-SELECT encode(sha256(convert_to(coalesce(string_agg(
-    format('%s %s %s %s %s', id, kind, currency, profile_id, balance), ';' ORDER BY id), ''), 'UTF8')), 'hex')
-FROM private.ledger_accounts
-"""  # noqa: E501 - one statement
 MIGRATIONS = "SELECT version, name FROM private.schema_migrations ORDER BY version"
-
-
-class Contents(msgspec.Struct, frozen=True):
-    """What a database holds, said so that two of them can be compared."""
-
-    head: Head
-    rows: dict[str, int]
-    balances: dict[str, int]
-    each_balance: str
 
 
 class StoredFile(msgspec.Struct, frozen=True):
@@ -66,6 +43,24 @@ class StoredFile(msgspec.Struct, frozen=True):
 
     bytes: int
     sha256: str
+
+
+class Physical(msgspec.Struct, frozen=True):
+    """What a copy of a whole cluster has besides.
+
+    It is of a moment between two: the manifest's own contents are from before it was copied,
+    `after` is from afterwards, `seals` are the hashes of the heads from the one to the other.
+    """
+
+    database: str
+    superuser: str
+    system: str
+    bytes: int
+    after: Contents
+    seals: list[str]
+    growing: list[str]
+    # Of the cluster's folder, what PostgreSQL's own list of its files leaves out, and that list.
+    unlisted: dict[str, StoredFile]
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -82,6 +77,7 @@ class Manifest(msgspec.Struct, frozen=True):
     migrations: dict[int, str]
     contents: Contents
     files: dict[str, StoredFile]
+    physical: Physical | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +91,16 @@ class Backup:
     def dump(self) -> Path:
         """The dump, as pg_dump wrote it."""
         return self.folder / DUMP
+
+    @property
+    def bytes(self) -> int:
+        """What it takes on disk, but for its manifest."""
+        copied = self.manifest.physical.bytes if self.manifest.physical else 0
+        return copied + sum(file.bytes for file in self.manifest.files.values())
+
+
+# Makes what is backed up in a folder and returns its manifest, still without its files.
+Make: TypeAlias = Callable[[str, Path, Tell], Awaitable[Manifest]]
 
 
 def choose_folder(given: Path, *, one_of_many: bool) -> Path:
@@ -111,8 +117,8 @@ def choose_folder(given: Path, *, one_of_many: bool) -> Path:
     return given
 
 
-async def take(url: str, folder: Path, secret: str | None, tell: Tell) -> Backup:
-    """Back the database at this address up into a new folder.
+async def take(url: str, folder: Path, secret: str | None, tell: Tell, make: Make) -> Backup:
+    """Back the database at this address up into a new folder, in the way that `make` does.
 
     Raises BackupError, one line; nothing of that name is there then.
     """
@@ -124,10 +130,10 @@ async def take(url: str, folder: Path, secret: str | None, tell: Tell) -> Backup
             shutil.rmtree(left, ignore_errors=True)
         partial.mkdir(mode=0o700)
         with claimed(partial):
-            manifest = await _fill(url, partial, secret, tell)
+            manifest = await _fill(url, partial, secret, tell, make)
             _refuse_existing(folder)  # it may have come into being meanwhile
             partial.rename(folder)
-            _sync(folder.parent)
+            sync(folder.parent)
     except OSError as error:
         raise BackupError(f"{folder} can not be written: {error.strerror}.") from error
     finally:
@@ -140,11 +146,10 @@ def _refuse_existing(folder: Path) -> None:
         raise BackupError(f"{folder} is there already: name another folder.")
 
 
-async def _fill(url: str, partial: Path, secret: str | None, tell: Tell) -> Manifest:
+async def _fill(url: str, partial: Path, secret: str | None, tell: Tell, make: Make) -> Manifest:
     started = time.monotonic()
     try:
-        async with connected(url) as connection:
-            manifest = await _dumped(connection, url, partial, tell)
+        manifest = await make(url, partial, tell)
     except asyncpg.PostgresError as error:
         raise BackupError(f"The database can not be read: {first_line(error)}.") from error
     if secret is not None:
@@ -154,43 +159,51 @@ async def _fill(url: str, partial: Path, secret: str | None, tell: Tell) -> Mani
     seconds = round(time.monotonic() - started, 2)
     manifest = msgspec.structs.replace(manifest, files=files, seconds=seconds)
     _write(partial / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=2))
-    _sync(partial)
+    sync(partial)
     return manifest
 
 
-async def _dumped(connection: Connection, url: str, partial: Path, tell: Tell) -> Manifest:
+async def dumped(url: str, partial: Path, tell: Tell) -> Manifest:
     """Dump and describe one snapshot; return the manifest, still without its files."""
-    major = await server_major(connection)
-    tool = find_tool("pg_dump", major)
-    dump = partial / DUMP
-    async with connection.transaction(isolation="repeatable_read", readonly=True):
-        snapshot = await connection.fetchval("SELECT pg_export_snapshot()")
-        if await connection.fetchval("SELECT to_regclass('private.schema_migrations') IS NULL"):
-            raise BackupError("There is no Livewall in this database: check DATABASE_URL.")
-        [row] = await connection.fetch(
-            "SELECT now() AS at, current_setting('server_version') AS version,"
-            " pg_database_size(current_database()) AS bytes"
-        )
-        await run_on(
-            url,
-            tool,
-            ["--format=custom", f"--snapshot={snapshot}", f"--file={dump}", "--no-password"],
-            lambda: tell(f"Dumping: {_megabytes(dump)} written"),
-        )
-        tell("Counting what is in it")
-        contents = await read_contents(connection)
-        migrations = {r["version"]: r["name"] for r in await connection.fetch(MIGRATIONS)}
+    async with connected(url) as connection:
+        tool = find_tool("pg_dump", await server_major(connection))
+        dump = partial / DUMP
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            snapshot = await connection.fetchval("SELECT pg_export_snapshot()")
+            await require_livewall(connection)
+            await run_on(
+                url,
+                tool,
+                ["--format=custom", f"--snapshot={snapshot}", f"--file={dump}", "--no-password"],
+                lambda: tell(f"Dumping: {_megabytes(dump)} written"),
+            )
+            tell("Counting what is in it")
+            return await describe(connection, tool)
+
+
+async def require_livewall(connection: Connection) -> None:
+    """Raise BackupError for a database without Livewall."""
+    if await connection.fetchval("SELECT to_regclass('private.schema_migrations') IS NULL"):
+        raise BackupError("There is no Livewall in this database: check DATABASE_URL.")
+
+
+async def describe(connection: Connection, tool: Tool) -> Manifest:
+    """Return the manifest of what the caller's transaction sees, as of a dump, without files."""
+    [row] = await connection.fetch(
+        "SELECT now() AS at, current_setting('server_version') AS version,"
+        " pg_database_size(current_database()) AS bytes"
+    )
     return Manifest(
-        format=FORMAT,
+        format=FORMAT_OF_DUMPS,
         livewall=__version__,
         taken_at=row["at"].astimezone(UTC),
         seconds=0.0,
         postgres=row["version"],
-        postgres_major=major,
+        postgres_major=await server_major(connection),
         dumped_by=tool.major,
         database_bytes=row["bytes"],
-        migrations=migrations,
-        contents=contents,
+        migrations={r["version"]: r["name"] for r in await connection.fetch(MIGRATIONS)},
+        contents=await read_contents(connection),
         files={},
     )
 
@@ -198,19 +211,6 @@ async def _dumped(connection: Connection, url: str, partial: Path, tell: Tell) -
 async def server_major(connection: Connection) -> int:
     """Return the major version of the server."""
     return int(await connection.fetchval("SHOW server_version_num")) // 10_000
-
-
-async def read_contents(connection: Connection) -> Contents:
-    """Return what a database holds; the caller's transaction makes it one moment."""
-    tables = [row[0] for row in await connection.fetch(TABLES)]
-    rows = {
-        table: await connection.fetchval(f"SELECT count(*) FROM {table}")  # noqa: S608 - from %I
-        for table in tables
-    }
-    balances = {row[0]: row[1] for row in await connection.fetch(BALANCES)}
-    head = await connection.fetchval("SELECT private.ledger_head()")
-    each = await connection.fetchval(EACH_BALANCE)
-    return Contents(msgspec.json.decode(head, type=Head), rows, balances, each)
 
 
 def find(given: Path) -> Backup:
@@ -230,7 +230,8 @@ def find(given: Path) -> Backup:
         raise BackupError(f"{folder / MANIFEST} can not be read: {error.strerror}.") from error
     except msgspec.DecodeError as error:
         raise BackupError(f"{folder / MANIFEST} is damaged: {error}.") from error
-    if manifest.format != FORMAT:
+    known = FORMAT_OF_DUMPS if manifest.physical is None else FORMAT_OF_COPIES
+    if manifest.format != known:
         raise BackupError(f"{folder} was made by Livewall {manifest.livewall}: restore with that.")
     return Backup(folder, manifest)
 
@@ -265,7 +266,7 @@ def describe_file(path: Path) -> StoredFile:
 
 
 def _describe_files(folder: Path) -> dict[str, StoredFile]:
-    return {file.name: describe_file(file) for file in sorted(folder.iterdir())}
+    return {file.name: describe_file(file) for file in sorted(folder.iterdir()) if file.is_file()}
 
 
 def _megabytes(path: Path) -> str:
@@ -280,7 +281,7 @@ def _write(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _sync(folder: Path) -> None:
+def sync(folder: Path) -> None:
     """Have names in a folder survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:

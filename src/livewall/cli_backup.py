@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +17,7 @@ from livewall.cli_ledger import read_hash
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from livewall.backup import Backup, Tell
+    from livewall.backup import Backup, Make, Tell
     from livewall.restore import Proof
     from livewall.settings import Settings
 
@@ -36,6 +37,10 @@ def backup(
     with_secret: Annotated[
         bool, typer.Option("--with-secret", help="Also store the secret that signs tokens.")
     ] = False,
+    physical: Annotated[
+        bool,
+        typer.Option("--physical", help="Copy the whole PostgreSQL, file by file: pg_basebackup."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Back the database up while it runs, and write down what a restore of it must prove.
@@ -49,6 +54,14 @@ def backup(
 
     livewall backup before-the-move --with-secret
 
+    With --physical there is a folder `cluster` instead of a dump: every database and role of that
+    PostgreSQL, with the log that makes it consistent, verified by pg_verifybackup. It is larger,
+    comes back faster than a long history's dump, and only into the same major version. Needs a
+    role with REPLICATION and a line for it in pg_hba.conf; the embedded one has both. For another
+    one LIVEWALL_REPLICATION_URL gives such a role's address, if DATABASE_URL's is none.
+
+    livewall backup --physical /var/backups/livewall-physical --keep 2
+
     Exit code 1 if there is no backup.
     """
     from livewall import operations
@@ -57,12 +70,14 @@ def backup(
     from livewall.settings import load
 
     settings = load()
+    make = _way(settings.replication_url, physical=physical)
     started = time.monotonic()
     secret = settings.secret if with_secret else None
     try:
         target = choose_folder(folder.absolute(), one_of_many=keep is not None)
         with available(settings) as ready, working("Backing up") as progress:
-            made = asyncio.run(take(ready.database_url, target, secret, _teller(progress)))
+            tell = _teller(progress)
+            made = asyncio.run(take(ready.database_url, target, secret, tell, make))
     except Exception as error:
         _warn_unless(operations.note_failure(settings.data_path, "backup", str(error)))
         raise
@@ -77,13 +92,19 @@ def backup(
     _say_what_is_in_it(made, settings, len(removed))
 
 
+def _way(replication_url: str, *, physical: bool) -> "Make":
+    from livewall.backup import dumped
+    from livewall.physical_backup import copied
+
+    return partial(copied, replication_url=replication_url) if physical else dumped
+
+
 def _say_what_is_in_it(made: "Backup", settings: "Settings", removed: int) -> None:
     manifest = made.manifest
     people = manifest.contents.rows.get("public.profiles", 0)
     head = manifest.contents.head
-    size = sum(file.bytes for file in manifest.files.values())
     print(
-        f"{size / 1e6:,.1f} MB in {manifest.seconds:g} s: {people:,} people, "
+        f"{made.bytes / 1e6:,.1f} MB in {manifest.seconds:g} s: {people:,} people, "
         f"{head.transactions:,} sealed transactions, head {head.hash[:12]}."
         + (f" Removed {removed} older." if removed else ""),
         file=sys.stderr,
@@ -128,6 +149,10 @@ def restore(
     recomputes the ledger and compares head, rows and balances with the manifest. Of a folder with
     several backups it takes the newest. Nothing is ever replaced: a database in use is refused.
 
+    A physical backup becomes the database of a data folder (LIVEWALL_DATA_DIR) that has none. What
+    it holds has to lie between what was there before and after it was copied, with a head that
+    there was in that time.
+
     With --drill nothing in use is touched, so a timer may do it: a backup is one when it was
     restored.
 
@@ -147,7 +172,9 @@ def restore(
         found = find(backup.absolute())
         tell = _teller(progress)
         proof = (
-            _drilled(found, head, tell) if drill else _restored(settings, found, into, head, tell)
+            _drilled(settings, found, head, tell)
+            if drill
+            else _restored(settings, found, into, head, tell)
         )
     if drill:
         _note_drill(settings, found, proof)
@@ -174,20 +201,42 @@ def _noting_failure(settings: "Settings", *, drill: bool) -> Generator[None]:
         raise
 
 
-def _drilled(found: "Backup", head: str, tell: "Tell") -> "Proof":
+def _drilled(settings: "Settings", found: "Backup", head: str, tell: "Tell") -> "Proof":
+    from livewall import physical_restore
     from livewall.restore import drill
 
-    return drill(found, head or None, tell)
+    if found.manifest.physical is None:
+        return drill(found, head or None, tell)
+    return physical_restore.drill(found, head or None, settings.db_start_timeout, tell)
 
 
 def _restored(settings: "Settings", found: "Backup", into: str, head: str, tell: "Tell") -> "Proof":
     from livewall.database import available
     from livewall.restore import restore
 
+    if found.manifest.physical is not None:
+        return _restored_whole(settings, found, into, head, tell)
     if into:
         return asyncio.run(restore(found, into, head or None, tell))
     with available(settings) as ready:
         return asyncio.run(restore(found, ready.database_url, head or None, tell))
+
+
+def _restored_whole(
+    settings: "Settings", found: "Backup", into: str, head: str, tell: "Tell"
+) -> "Proof":
+    from livewall import physical_restore
+    from livewall.settings import SettingsError
+
+    if into or settings.database_url:
+        named = "--into" if into else "DATABASE_URL"
+        raise SettingsError(
+            f"A physical backup is a whole PostgreSQL and goes into none that runs: leave {named} "
+            "out, and it becomes the database of LIVEWALL_DATA_DIR; docs/operations.md says how "
+            "to start one of your own on it."
+        )
+    patience = settings.db_start_timeout
+    return physical_restore.restore(found, settings.data_path, head or None, patience, tell)
 
 
 def _note_drill(settings: "Settings", found: "Backup", proof: "Proof") -> None:

@@ -30,7 +30,10 @@ def preflight(
         ),
     ] = "",
     backups: Annotated[
-        str, typer.Option(metavar="FOLDER", help="Where `livewall backup` writes: for P9.")
+        str,
+        typer.Option(
+            metavar="FOLDER", help="Where backups are, for P9; else where the last one was made."
+        ),
     ] = "",
     as_json: AsJson = False,
 ) -> None:

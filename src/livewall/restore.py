@@ -9,7 +9,8 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import asyncpg
@@ -17,9 +18,11 @@ import msgspec
 
 from livewall import embedded
 from livewall.administrator import connected, first_line
-from livewall.backup import Backup, Contents, Manifest, describe_file, read_contents, server_major
+from livewall.backup import Backup, Manifest, StoredFile, describe_file, server_major
 from livewall.claims import abandoned, claimed
 from livewall.code_catalog import Connection
+from livewall.comparison import differences
+from livewall.contents import read_contents
 from livewall.postgres_tools import BackupError, find_tool, run_alone, run_on
 from livewall.proof import recompute
 from livewall.sql_files import Folder, read_folder, statements
@@ -30,7 +33,6 @@ DRILL = "livewall-drill-"
 THROWAWAY = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 # What tables and indexes take besides the data, and the log of writing them.
 ROOM = 2.0
-MOST_NAMED = 10
 IN_USE = """
 SELECT EXISTS (
     SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -66,19 +68,23 @@ class Proof(msgspec.Struct, frozen=True):
 
 def check_files(backup: Backup) -> None:
     """Compare the files with the manifest's checksums. Raises BackupError."""
-    if backup.dump.name not in backup.manifest.files:
+    if backup.manifest.physical is None and backup.dump.name not in backup.manifest.files:
         raise BackupError(f"{backup.folder}: the manifest names no {backup.dump.name}.")
     for name, said in backup.manifest.files.items():
-        path = backup.folder / Path(name).name
-        try:
-            found = describe_file(path)
-        except OSError as error:
-            raise BackupError(f"{path} can not be read: {error.strerror}.") from error
-        if found != said:
-            raise BackupError(
-                f"{path} is not what was backed up ({found.bytes:,} bytes, {said.bytes:,} then; "
-                "its SHA-256 is another): take another backup."
-            )
+        check_file(backup.folder / Path(name).name, said)
+
+
+def check_file(path: Path, said: StoredFile) -> None:
+    """Compare a file with what the manifest says of it. Raises BackupError."""
+    try:
+        found = describe_file(path)
+    except OSError as error:
+        raise BackupError(f"{path} can not be read: {error.strerror}.") from error
+    if found != said:
+        raise BackupError(
+            f"{path} is not what was backed up ({found.bytes:,} bytes, {said.bytes:,} then; "
+            "its SHA-256 is another): take another backup."
+        )
 
 
 async def restore(backup: Backup, url: str, head: str | None, tell: Tell) -> Proof:
@@ -91,7 +97,7 @@ async def restore(backup: Backup, url: str, head: str | None, tell: Tell) -> Pro
     tell("Checksums")
     check_files(backup)
     folder = read_folder()
-    _check_known(backup.manifest, folder)
+    check_known(backup.manifest, folder)
     try:
         async with connected(url) as connection:
             await _require_empty(connection, backup.manifest)
@@ -127,39 +133,11 @@ async def prove(manifest: Manifest, url: str, head: str | None, started: float) 
         rows=sum(found.rows.values()),
         balances=found.balances,
         seconds=round(time.monotonic() - started, 2),
-        differences=[*differences(manifest.contents, found), *wrong],
+        differences=[*differences(manifest, found), *wrong],
     )
 
 
-def differences(said: Contents, found: Contents) -> list[str]:
-    """Return in words where a restored database is not what its manifest says."""
-    wrong = [
-        *_unequal("rows of", said.rows, found.rows),
-        *_unequal("balance of", said.balances, found.balances),
-    ]
-    if said.head != found.head:
-        wrong.append(f"head: {said.head.hash} when backed up, {found.head.hash} restored")
-    if said.each_balance != found.each_balance:
-        wrong.append("balances: somebody's is another than when backed up")
-    return wrong
-
-
-def _unequal(what: str, said: dict[str, int], found: dict[str, int]) -> Iterator[str]:
-    names = [n for n in sorted(said.keys() | found.keys()) if said.get(n) != found.get(n)]
-    for name in names[:MOST_NAMED]:
-        yield (
-            f"{what} {name}: {_number(said.get(name))} when backed up, "
-            f"{_number(found.get(name))} restored"
-        )
-    if names[MOST_NAMED:]:
-        yield f"{what} {len(names) - MOST_NAMED} more"
-
-
-def _number(value: int | None) -> str:
-    return "none" if value is None else f"{value:,}"
-
-
-def _check_known(manifest: Manifest, folder: Folder) -> None:
+def check_known(manifest: Manifest, folder: Folder) -> None:
     """Raise BackupError for the backup of a newer Livewall, whose functions may be unknown here."""
     known = {migration.version for migration in folder.migrations}
     newest = max(manifest.migrations, default=0)
@@ -217,10 +195,21 @@ def drill(backup: Backup, head: str | None, tell: Tell) -> Proof:
 
     Nothing that is in use is touched. Raises BackupError, one line.
     """
+    launch = embedded.Launch(parameters=THROWAWAY)
+    with (
+        drill_folder(int(backup.manifest.database_bytes * ROOM)) as folder,
+        embedded.running(folder, launch, tell) as server,
+    ):
+        return asyncio.run(restore(backup, server.url(), head, tell))
+
+
+@contextmanager
+def drill_folder(needed: int) -> Generator[Path]:
+    """Make a data folder for one drill, where so many bytes have room; remove it afterwards."""
     base = Path(tempfile.gettempdir())
     for left in abandoned(base, f"{DRILL}*"):
         _remove(left)
-    _require_room(base, backup.manifest)
+    require_room(base, needed, "set TMPDIR to a folder with more")
     try:
         folder = Path(tempfile.mkdtemp(prefix=DRILL, dir=base))
     except OSError as error:
@@ -228,13 +217,8 @@ def drill(backup: Backup, head: str | None, tell: Tell) -> Proof:
     try:
         # As root another account runs the server: it may pass through, but see nothing.
         folder.chmod(0o711)
-        with (
-            claimed(folder),
-            embedded.running(
-                folder / "data", embedded.Launch(parameters=THROWAWAY), tell
-            ) as server,
-        ):
-            return asyncio.run(restore(backup, server.url(), head, tell))
+        with claimed(folder):
+            yield folder / "data"
     finally:
         _remove(folder)
 
@@ -244,11 +228,11 @@ def _remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _require_room(base: Path, manifest: Manifest) -> None:
-    needed = int(manifest.database_bytes * ROOM)
-    free = shutil.disk_usage(base).free
+def require_room(folder: Path, needed: int, otherwise: str) -> None:
+    """Raise BackupError if a folder has not so many bytes free."""
+    free = shutil.disk_usage(folder).free
     if free < needed:
         raise BackupError(
-            f"{base} has {free / 1e9:,.1f} GB free and a drill of this backup needs "
-            f"{needed / 1e9:,.1f}: set TMPDIR to a folder with more."
+            f"{folder} has {free / 1e9:,.1f} GB free and {needed / 1e9:,.1f} are needed to "
+            f"restore this backup: {otherwise}."
         )

@@ -69,6 +69,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         str,
         _secret("role authenticator past a pooler, which AUTHENTICATOR_URL then names"),
     ] = ""
+    replication_url: Annotated[
+        str,
+        _secret("role that may replicate, for `backup --physical`; empty: that of DATABASE_URL"),
+    ] = ""
     db_port: Annotated[
         int, _about("TCP port of the embedded database on 127.0.0.1; 0: none", ge=0, le=65535)
     ] = 0

@@ -116,3 +116,20 @@ async def test_a_backup_is_read_where_it_lies(shell: Shell, tmp_path: Path) -> N
     assert "the newest is 0 hours old" in shell.ok(
         "preflight", "--only", "P9", "--backups", str(tmp_path)
     )
+
+
+async def test_the_last_backup_is_found_by_itself(shell: Shell, tmp_path: Path) -> None:
+    there = {"LIVEWALL_DATA_DIR": str(tmp_path / "data")}
+    asked = ("preflight", "--only", "P9")
+    assert "no folder with backups is known" in shell.run(*asked, **there).stdout
+    # None that went well is known, and why.
+    shell.refused("backup", "/proc/nowhere/kept", **there)
+    found = shell.run(*asked, **there)
+    assert (found.returncode, "no backup went well so far: /proc/" in found.stdout) == (2, True)
+    kept = tmp_path / "kept"
+    shell.ok("backup", str(kept), **there)
+    assert "the newest is 0 hours old" in shell.ok(*asked, **there)
+    kept.rename(tmp_path / "taken away")
+    found = shell.run(*asked, **there)
+    assert (found.returncode, f"{kept} is no backup" in found.stdout) == (2, True)
+    shell.ok(*asked, "--backups", str(tmp_path / "taken away"), **there)

@@ -1,6 +1,7 @@
 """Fixtures for the tests of the database."""
 
 import asyncio
+import tempfile
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from tests.conftest import BINARIES
-from tests.databases import Cluster
+from tests.databases import Cluster, data_folder
 from tests.sql.supabase import Platform, new_project_folder, running_platform
 from tests.sql.world import World, make_template, new_world
 
@@ -57,3 +58,11 @@ async def project(platform: Platform, bundled_template: str) -> AsyncGenerator[W
     """A project of this test's own, with Livewall in it."""
     async with new_world(platform, bundled_template) as fresh:
         yield fresh
+
+
+@pytest.fixture
+def drills(monkeypatch: pytest.MonkeyPatch) -> Generator[Path]:
+    """Where this test's drills are; nothing else is in it."""
+    with data_folder() as data:
+        monkeypatch.setattr(tempfile, "tempdir", str(data.parent))
+        yield data.parent

@@ -1,8 +1,7 @@
 """Backups come back as they were, to the coin; whatever is not a whole one is refused in a line."""
 
 import json
-import tempfile
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import asyncpg
@@ -11,14 +10,13 @@ import pytest
 import pytest_asyncio
 
 from livewall import backup, operations, restore
-from livewall.backup import Backup
 from livewall.claims import claimed
-from tests.databases import Cluster, data_folder
+from livewall.contents import Contents
+from tests.databases import Cluster
 from tests.shell import Shell, on
 from tests.sql import money
+from tests.sql.backups import SETTINGS, history, rewrite, settled_history
 from tests.sql.world import World
-
-SETTINGS = {"LIVEWALL_SECRET": "a secret of at least thirty-two bytes", "LIVEWALL_PAYMENTS": "none"}
 
 
 @pytest.fixture
@@ -35,39 +33,9 @@ async def empty(cluster: Cluster) -> AsyncGenerator[str]:
     await cluster.drop(name)
 
 
-@pytest.fixture
-def drills(monkeypatch: pytest.MonkeyPatch) -> Generator[Path]:
-    """Where this test's drills are; nothing else is in it."""
-    with data_folder() as data:
-        monkeypatch.setattr(tempfile, "tempdir", str(data.parent))
-        yield data.parent
-
-
-async def _history(world: World) -> None:
-    """Purchases, one of them held, and gifts: some sealed, some that wait."""
-    fan, streamer = await money.rich_fan(world)
-    await money.paid(world, fan)
-    await money.give_coins(world, streamer, 10)
-    await money.gift(world, fan, streamer, "heart")
-    await money.fold(world)
-    await money.held(world, streamer)
-    await money.gift(world, fan, streamer)
-
-
-async def _settled_history(world: World) -> None:
-    """A history with nothing that waits, as `ledger verify` wants it."""
-    await _history(world)
-    await money.fold(world)
-
-
-def _rewrite(made: Backup, **changes: object) -> None:
-    said = msgspec.json.decode((made.folder / backup.MANIFEST).read_bytes())
-    (made.folder / backup.MANIFEST).write_bytes(msgspec.json.encode(said | changes))
-
-
 @pytest.mark.spec("D8")
 async def test_not_a_coin_moved(world: World, shell: Shell, empty: str, tmp_path: Path) -> None:
-    await _history(world)
+    await history(world)
     [fan, streamer] = await world.rows("SELECT id FROM profiles ORDER BY name LIMIT 2")
     balances = "SELECT id, profile_id, balance FROM private.ledger_accounts ORDER BY id"
     before, head = await world.rows(balances), await money.head(world)
@@ -106,7 +74,7 @@ async def test_not_a_coin_moved(world: World, shell: Shell, empty: str, tmp_path
     for damage, words in damages:
         said = msgspec.structs.replace(
             made.manifest,
-            contents=msgspec.convert(contents | damage, backup.Contents),
+            contents=msgspec.convert(contents | damage, Contents),
         )
         found = await restore.prove(said, empty, None, 0)
         assert any(words in line for line in found.differences), found
@@ -127,7 +95,7 @@ async def test_not_a_coin_moved(world: World, shell: Shell, empty: str, tmp_path
 async def test_a_drill_touches_nothing_and_leaves_nothing(
     world: World, shell: Shell, tmp_path: Path, drills: Path
 ) -> None:
-    await _settled_history(world)
+    await settled_history(world)
     (tmp_path / "all").mkdir()
     shell.ok("backup", str(tmp_path / "all"), "--with-secret")
     made = backup.find(tmp_path / "all")
@@ -146,7 +114,7 @@ async def test_a_drill_touches_nothing_and_leaves_nothing(
     # One that does not prove true is a failed one, which the last success stays beside.
     contents = msgspec.to_builtins(made.manifest.contents)
     contents["balances"]["coins wallet"] += 1
-    _rewrite(made, contents=contents)
+    rewrite(made, contents=contents)
     wrong = shell.run("restore", "--drill", str(made.folder))
     assert wrong.returncode == 1
     assert wrong.stdout.startswith("balance of coins wallet: ")
@@ -159,7 +127,7 @@ async def test_a_drill_touches_nothing_and_leaves_nothing(
 async def test_no_superuser_is_needed(
     world: World, cluster: Cluster, empty: str, tmp_path: Path
 ) -> None:
-    await _settled_history(world)
+    await settled_history(world)
     name = empty.rpartition("/")[2].partition("?")[0]
     role = f"operator_{name}"
     await cluster.execute(f"CREATE ROLE {role} LOGIN CREATEROLE PASSWORD 'p'")

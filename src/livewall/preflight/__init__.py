@@ -26,7 +26,7 @@ Written by `python -m livewall.preflight` from the checks in `src/livewall/prefl
     livewall preflight                      # all of it, with the settings of the server
     livewall preflight --only S30,S36       # some of it
     livewall preflight --head HASH          # with the head of the ledger that you kept elsewhere
-    livewall preflight --backups FOLDER     # with the folder that `livewall backup` writes to
+    livewall preflight --backups FOLDER     # with backups elsewhere than the last one
     livewall preflight --json > today.json  # to keep the evidence
 
 Each item passes, fails, or is **not proven**: what can not be seen from where it runs never passes.

@@ -11,6 +11,7 @@ from pathlib import Path
 import asyncpg
 import msgspec
 
+from livewall import operations
 from livewall import settings as livewall_settings
 from livewall.administrator import connected, first_line
 from livewall.backup import BackupError, find
@@ -79,17 +80,24 @@ async def site(settings: Settings, asked: Asked) -> AsyncGenerator[Site]:
 
         yield Site(
             *(settings, admin, web, prove, asked.head),
-            newest_backup=lambda: _newest_backup(asked.backups),
+            newest_backup=lambda: _newest_backup(asked.backups, settings.data_path),
             is_embedded=asked.is_embedded,
         )
 
 
-def _newest_backup(backups: str) -> datetime | None:
-    """Return when the newest backup in a folder was taken, None if no folder was named."""
-    if not backups:
+def _newest_backup(named: str, data_path: Path) -> datetime | None:
+    """Return when the newest backup was taken, in this folder or where the last one was made.
+
+    None if no folder is known.
+    """
+    last = operations.read(data_path, "backup")
+    place = named or (last.place if last else "")
+    if not place:
+        if last is not None:
+            raise NotProven(f"no backup went well so far: {last.wrong}", "livewall backup FOLDER")
         return None
     try:
-        return find(Path(backups)).manifest.taken_at
+        return find(Path(place)).manifest.taken_at
     except BackupError as error:
         raise NotProven(str(error), "Name the folder that `livewall backup` writes to.") from error
 

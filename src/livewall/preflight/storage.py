@@ -83,12 +83,14 @@ def judge_durability(found: dict[str, str]) -> Result:
     fix="Make one every day, keep it on another machine, and try once whether it can be restored.",
 )
 async def backup(at: Site) -> Result:
-    """Reads when the newest complete backup in the folder given with `--backups` was taken."""
+    """Reads when the newest complete backup was taken, dump or copy: in the folder given with
+    `--backups`, else where the last one was made with this data folder.
+    """
     newest = at.newest_backup()
     if newest is None:
         return not_proven(
-            "no folder with backups was named",
-            "Make one, `livewall backup FOLDER`, and name it here: --backups FOLDER",
+            "no folder with backups is known",
+            "Make one, `livewall backup FOLDER`, or name where they are: --backups FOLDER",
         )
     age = datetime.now(UTC) - newest
     hours = round(age.total_seconds() / 3600, 1)
