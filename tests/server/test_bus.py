@@ -172,6 +172,7 @@ async def test_a_streamer_who_moved_while_servers_did_not_hear_each_other_is_fou
         await tab.expect("seat", state="granted", publisher=back.heard[0]["connection"])
 
 
+@pytest.mark.abuse("T11")
 def test_parts_are_opened_once_in_order_and_by_the_right_key() -> None:
     key = b"k" * 32
     sealer, opener = Sealer(key, uuid4()), Opener(key)
