@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from livewall import bundle
 from livewall.administrator import connected
-from livewall.backup import take
+from livewall.backup import dumped, take
 from livewall.code_catalog import Connection
 from livewall.jobs import LEADER_LOCK
 from livewall.migrate import migrate
@@ -188,7 +188,7 @@ async def test_a_backup_comes_back_where_there_is_no_pg_cron(
 ) -> None:
     await migrate(cron.url, lowered(tmp_path / "sql"))
     assert len(await scheduled(admin)) == len(JOBS) + 1
-    backup = await take(cron.url, tmp_path / "backup", None, print)
+    backup = await take(cron.url, tmp_path / "backup", None, print, dumped)
     proof = await asyncio.to_thread(drill, backup, None, print)
     assert proof.differences == []
 

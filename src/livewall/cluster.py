@@ -109,9 +109,11 @@ class Cluster:
 
     def _count(self) -> None:
         now = time.monotonic()
-        for server_id, heard_at in list(self._heard_at.items()):
-            if now - heard_at > LOST_SECONDS:
-                self._lose(server_id)
+        silent = [id_ for id_, heard_at in self._heard_at.items() if now - heard_at > LOST_SECONDS]
+        for server_id in silent:
+            self._lose(server_id)
+        if silent:
+            self.missed()  # its last words, perhaps
         metrics.OTHER_SERVERS.set(len(self._heard_at))
 
     def _lose(self, server_id: UUID) -> None:

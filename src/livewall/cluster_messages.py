@@ -121,13 +121,13 @@ class Home(ToServers, frozen=True, tag="home"):
 
 
 class Ask(ToServers, frozen=True, tag="ask"):
-    """A tile wants video. `held` is the seat that the home before gave it."""
+    """A tile wants video. `told` is what its viewer has heard, of this home or one before."""
 
     member: Member
     connection: UUID
     name: str
     stream_id: UUID
-    held: UUID | None
+    told: SeatEvent | None
 
 
 class Placed(ToServers, frozen=True, tag="placed"):

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from livewall import cluster
-from livewall.bus.postgres import CHANNEL
+from livewall.bus.postgres import PostgresBus
 from livewall.bus.sealed import PART_BYTES, Opener, SealBroken, Sealer
 from livewall.code_catalog import Connection
 from livewall.errors import Refusal
@@ -24,14 +24,21 @@ BUS_CONNECTIONS = """
 """
 
 
-async def _listening(connection: Connection) -> list[str]:
+def _channel(server: Live) -> str:
+    """Return where servers talk, which nobody but they can know."""
+    bus = server.app.server.cluster._bus  # pyright: ignore[reportPrivateUsage]
+    assert isinstance(bus, PostgresBus)
+    return bus.channel
+
+
+async def _listening(connection: Connection, channel: str) -> list[str]:
     """Return what is said on the bus, as it comes."""
     heard: list[str] = []
 
     def take(_connection: object, _pid: int, _channel: str, payload: object) -> None:
         heard.append(str(payload))
 
-    await connection.add_listener(CHANNEL, take)
+    await connection.add_listener(channel, take)
     return heard
 
 
@@ -39,7 +46,7 @@ async def _listening(connection: Connection) -> list[str]:
 async def test_who_speaks_sql_can_not_read_what_servers_say(pair: Pair, database: Database) -> None:
     here, there = pair
     spy = await database.as_person(await database.person("mallory"))
-    heard = await _listening(spy)
+    heard = await _listening(spy, _channel(here))
     _, stream_id = await (await here.guest("ada")).go_live()
     reader, writer = await (await there.guest()).tab(), await here.guest("bob")
     await reader.ask(type="open_chat", stream_id=stream_id)
@@ -56,7 +63,7 @@ async def test_who_speaks_sql_can_neither_forge_nor_repeat_what_servers_say(
 ) -> None:
     here, there = pair
     mallory = await database.as_person(await database.person("mallory"))
-    heard = await _listening(mallory)
+    heard = await _listening(mallory, _channel(here))
     _, stream_id = await (await here.guest("ada")).go_live()
     reader, writer = await (await there.guest()).tab(), await here.guest("bob")
     await reader.ask(type="open_chat", stream_id=stream_id)
@@ -67,7 +74,7 @@ async def test_who_speaks_sql_can_neither_forge_nor_repeat_what_servers_say(
     forged = [base64.b64encode(part).decode() for part in stranger.seal([b"hello"])]
     said = [*heard, *forged, "", "no base64!", "ÿ" * 100, "A" * 7_000]
     for payload in said:
-        await mallory.execute("SELECT pg_notify($1, $2)", CHANNEL, payload)
+        await mallory.execute("SELECT pg_notify($1, $2)", _channel(here), payload)
 
     async def all_refused() -> bool:
         # Both servers hear them, and count together.

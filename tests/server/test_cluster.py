@@ -8,6 +8,7 @@ import signal
 
 import pytest
 
+from livewall import cluster
 from livewall.app import create_app
 from livewall.jobs import LEADER_LOCK
 from tests.databases import Database
@@ -251,6 +252,34 @@ async def test_a_server_that_is_killed_leaves_everybody_where_they_were(database
         state = (await here.visitor().http.get(f"/api/streams/{stream_id}")).json()
         assert (state["is_published"], state["publish_epoch"]) == (True, 1)
         assert state["active_viewer_count"] == 2
+        await there.close()
+
+
+async def test_a_server_that_hung_for_a_while_is_the_home_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "LOST_SECONDS", 1.0)
+    monkeypatch.setattr(cluster, "ALIVE_SECONDS", 0.3)
+    port = free_port()
+    async with (
+        started_process(environment_for(database, port)) as process,
+        serving(settings_for(database), database) as here,
+    ):
+        await meet(here)
+        there = _process(database, port)
+        studio, stream_id = await (await there.guest("ada")).go_live()
+        tab = await (await here.guest()).tab()
+        await tab.watch(stream_id)
+        seat = await tab.expect("seat", state="granted")
+        process.send_signal(signal.SIGSTOP)
+        await tab.expect("publisher_away")
+        process.send_signal(signal.SIGCONT)
+        again = await tab.expect("seat", publisher=studio.heard[0]["connection"])
+        assert again["media_id"] == seat["media_id"]
+        await _signal_both_ways(studio, tab)
+        late = await (await here.guest()).tab()
+        await late.watch(stream_id)
+        await late.expect("seat", state="granted", publisher=studio.heard[0]["connection"])
         await there.close()
 
 

@@ -7,6 +7,7 @@ before, whoever makes it, so nothing else notifies.
 import asyncio
 import base64
 import binascii
+import hmac
 import time
 from collections import deque
 from collections.abc import Callable
@@ -21,7 +22,6 @@ from livewall.bus.sealed import MOST_PARTS, PART_BYTES, Opener, SealBroken, Seal
 from livewall.db import AWAY, Database
 from livewall.errors import Refusal
 
-CHANNEL = "livewall"
 NOTIFY = "SELECT pg_notify($1, part) FROM unnest($2::text[]) AS part"
 BATCH_SECONDS = 0.005
 RETRY_SECONDS = 1.0
@@ -34,11 +34,17 @@ REPORT_SECONDS = 60.0
 log = structlog.get_logger()
 
 
+def channel(key: bytes) -> str:
+    """Return a name that strangers can not know, so that they neither listen nor flood."""
+    return f"livewall_{hmac.digest(key, b'channel', 'sha256').hex()[:32]}"
+
+
 class PostgresBus:
     """Sends in batches, hears what everybody sends, reconnects."""
 
     def __init__(self, database: Database, key: bytes, sender: UUID) -> None:
         self._database = database
+        self.channel = channel(key)
         self._sealer = Sealer(key, sender)
         self._opener = Opener(key)
         self._waiting: deque[bytes] = deque()
@@ -69,7 +75,7 @@ class PostgresBus:
                 async with self._database.dedicated() as connection:
                     # Else it would be noticed only when something is said.
                     connection.add_termination_listener(lambda _: self._wake.set())
-                    await connection.add_listener(CHANNEL, self._listener(ear))
+                    await connection.add_listener(self.channel, self._listener(ear))
                     ear.listening()
                     await self._write_all(connection)
             except (Refusal, *AWAY, TimeoutError, asyncpg.PostgresError) as error:
@@ -87,7 +93,7 @@ class PostgresBus:
             batch = self._batch()
             parts = [base64.b64encode(part).decode() for part in self._sealer.seal(batch)]
             try:
-                await connection.execute(NOTIFY, CHANNEL, parts)
+                await connection.execute(NOTIFY, self.channel, parts)
             except BaseException:
                 self._lose(len(batch))
                 raise

@@ -125,12 +125,12 @@ class PeerPlane:
         self._tell_viewers(room)
         self._tell_publisher(room)
 
-    def tell_again(self, member: Member, stream_id: UUID) -> None:
-        """Tell a viewer of a place they may know already."""
+    def tell_again(self, member: Member, stream_id: UUID, known: SeatEvent | None) -> None:
+        """Tell a viewer of their place if that is not what they know."""
         room = self._rooms.get(stream_id)
         place = room.place(member) if room else None
         if room is not None and place is not None and place.confirmed:
-            place.told = None
+            place.told = known
             self._tell(member, place, self._seat_event(room, member, place))
 
     def drop(self, member: Member, stream_id: UUID) -> None:

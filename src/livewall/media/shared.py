@@ -43,6 +43,8 @@ from livewall.media.peer import (
 )
 from livewall.messages import SeatEvent, Signal, ToClient
 
+ANNOUNCE_SECONDS = 10.0
+
 
 @dataclass
 class _Place:
@@ -84,6 +86,7 @@ class SharedPlane:
         self._homes: dict[UUID, _Home] = {}
         self._away: dict[Member, dict[UUID, _Place]] = {}
         self._signals = Limiter(SIGNAL_BYTES_PER_SECOND, SIGNAL_BYTES)
+        self._announce_at = 0.0
 
     def _seated(self, member: Member, stream_id: UUID) -> None:
         """Somebody who waited got a seat in a room of ours."""
@@ -116,7 +119,7 @@ class SharedPlane:
     def _ask_home(self, member: Member, stream_id: UUID, place: _Place, home: _Home) -> None:
         client = self._hub.of_session(*member)
         if client is not None:
-            ask = Ask(member, client.connection, client.name, stream_id, place.held)
+            ask = Ask(member, client.connection, client.name, stream_id, place.told)
             self._tell(ask, home.server_id)
 
     def confirm(self, member: Member, stream_id: UUID, *, watching: bool) -> None:
@@ -243,8 +246,11 @@ class SharedPlane:
                 self._rooms.ask(member, stream_id, place.held)
 
     def expire(self, now: float) -> None:
-        """Free what belongs to sessions not heard of for 60 seconds."""
+        """Free what belongs to sessions not heard of for 60 seconds; say again what may be lost."""
         self._rooms.expire(now)
+        if now >= self._announce_at:
+            self._announce_at = now + ANNOUNCE_SECONDS
+            self.announce()
         silent = [
             (member, stream_id)
             for member, own in self._away.items()
@@ -310,7 +316,6 @@ class SharedPlane:
                 self._hear_ask(sender, message)
             case Confirmed():
                 self._rooms.confirm(message.member, message.stream_id, watching=message.watching)
-                self._rooms.tell_again(message.member, message.stream_id)
             case Dropped():
                 self._rooms.drop(message.member, message.stream_id)
             case Relayed():
@@ -349,18 +354,21 @@ class SharedPlane:
             if self._endpoints.remote(member) is None:
                 place = _Place(time.monotonic(), told.media_id if told else None, told)
                 self._away.setdefault(member, {})[stream_id] = place
-        # Also where it was known: it may not have heard of all of them.
         for member, own in self._away.items():
-            if stream_id in own:
-                self._ask_home(member, stream_id, own[stream_id], home)
+            place = own.get(stream_id)
+            # Where the home was known it may not have heard of somebody.
+            if place is not None and (home != known or place.told is None):
+                self._ask_home(member, stream_id, place, home)
 
     def _hear_ask(self, sender: UUID, message: Ask) -> None:
         if message.stream_id not in self._own:
             return  # the home has moved; its server will hear of it
         remote = Remote(sender, message.member, message.connection, message.name, self._tell)
         self._meet(remote)
-        self._rooms.ask(message.member, message.stream_id, message.held)
+        held = message.told.media_id if message.told is not None else None
+        self._rooms.ask(message.member, message.stream_id, held)
         self._place(remote, message.stream_id)
+        self._rooms.tell_again(message.member, message.stream_id, message.told)
 
     def _hear_placed(self, sender: UUID, message: Placed) -> None:
         place = self._place_at(sender, message.member, message.stream_id)
