@@ -1,6 +1,6 @@
 # Livewall. Everything sets itself up: packages, web client, and as root what the tests need.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-sql test-pg-cron spec docs lint fmt lock bench-media bench-publish bench-ledger bench-ops clean setup setup-dev web system
+.PHONY: help run test test-sql test-pg-cron spec docs lint fmt lock bench-media bench-publish bench-ledger bench-ops clean setup setup-dev web system balancer
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
@@ -70,7 +70,7 @@ bench-publish: setup-dev system ## Measure the publish state: commands, leaves, 
 bench-ledger: setup-dev ## Measure money: gifts a second, long histories, the proof
 	@$(BIN)/python -m bench.ledger
 
-bench-ops: setup-dev ## Measure operating it: moving from the previous schema, a restore drill, preflight
+bench-ops: setup-dev balancer ## Measure operating it: moving from the previous schema, a restore drill, preflight, restarts
 	@$(BIN)/python -m bench.ops
 
 lock: setup ## Pin every package again, by the newest that pyproject.toml allows
@@ -137,12 +137,22 @@ system:
 	[ -x /usr/lib/postgresql/15/bin/postgres ] || missing="$$missing postgresql-15"; \
 	[ -e /usr/lib/postgresql/15/lib/pg_cron.so ] || missing="$$missing postgresql-15-cron"; \
 	[ -x /usr/sbin/pgbouncer ] || missing="$$missing pgbouncer"; \
+	$(call INSTALL_FROM_DEBIAN,tests)
+
+# Servers that restart are measured behind nginx.
+balancer:
+	@missing=""; \
+	[ -x /usr/sbin/nginx ] || command -v nginx >/dev/null || missing=" nginx-light"; \
+	$(call INSTALL_FROM_DEBIAN,benches)
+
+define INSTALL_FROM_DEBIAN
 	[ -z "$$missing" ] && exit 0; \
 	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
-		echo "The tests need$$missing: sudo apt-get install$$missing" >&2; exit 1; fi; \
+		echo "The $(1) need$$missing: sudo apt-get install$$missing" >&2; exit 1; fi; \
 	echo "Installing$$missing"; \
 	if [ ! -e /etc/postgresql-common/createcluster.conf ]; then \
 		mkdir -p /etc/postgresql-common; \
 		echo "create_main_cluster = false" > /etc/postgresql-common/createcluster.conf; fi; \
 	export DEBIAN_FRONTEND=noninteractive; \
 	apt-get update -qq && apt-get install -qq -y --no-install-recommends $$missing >/dev/null
+endef

@@ -1,14 +1,12 @@
 """How long a backup takes and a restore drill, with a million entries in the ledger."""
 
-import sys
 import tempfile
 import time
-from asyncio import create_subprocess_exec, subprocess
 from pathlib import Path
 
 from bench.figures import Figure, say, shown
 from bench.money_people import give_history, settle_in
-from bench.product import administrator, data_folder, environ_for
+from bench.product import administrator, data_folder, environ_for, livewall
 
 # Four entries each.
 GIFTS = 250_000
@@ -16,17 +14,9 @@ SENDER = 1
 
 
 async def _run(environ: dict[str, str], *arguments: str) -> float:
-    """Run a command as operators do; return how many seconds it took. Raises if it fails."""
+    """Run a command; return how many seconds it took. Raises RuntimeError if it fails."""
     started = time.monotonic()
-    process = await create_subprocess_exec(
-        *(sys.executable, "-m", "livewall", *arguments),
-        env=environ,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    _, said = await process.communicate()
-    if process.returncode:
-        raise RuntimeError(said.decode())
+    await livewall(environ, *arguments)
     return round(time.monotonic() - started, 2)
 
 

@@ -11,6 +11,7 @@ from bench.adoption import adopt_figures
 from bench.drills import drill_figures
 from bench.figures import Figure, finish, say
 from bench.preflights import preflight_figures
+from bench.rolling import rolling_figures
 
 
 async def measure() -> list[Figure]:
@@ -20,7 +21,9 @@ async def measure() -> list[Figure]:
     say("A backup, and the drill that proves it")
     figures += await drill_figures()
     say("Preflight")
-    return [*figures, *await preflight_figures()]
+    figures += await preflight_figures()
+    say("Restarts")
+    return [*figures, *await rolling_figures()]
 
 
 if __name__ == "__main__":

@@ -46,15 +46,23 @@ def data_folder() -> Generator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-async def administrator(environ: dict[str, str]) -> asyncpg.Connection:
-    """Connect to the running database past every policy, to look."""
+async def livewall(environ: dict[str, str], *arguments: str) -> str:
+    """Run a command as operators do; return what it prints. Raises RuntimeError if it fails."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "livewall", "db", "url"),
+        *(sys.executable, "-m", "livewall", *arguments),
         env=environ,
         stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )
-    url, _ = await process.communicate()
-    return await asyncpg.connect(url.decode().strip())
+    out, said = await process.communicate()
+    if process.returncode:
+        raise RuntimeError(said.decode())
+    return out.decode().strip()
+
+
+async def administrator(environ: dict[str, str]) -> asyncpg.Connection:
+    """Connect to the running database past every policy, to look."""
+    return await asyncpg.connect(await livewall(environ, "db", "url"))
 
 
 @asynccontextmanager

@@ -91,6 +91,8 @@ def _nginx(block: Block) -> None:
         # A line break within is a statement whose end was forgotten, and so is one before a brace.
         assert "\n" not in words.strip(), words
         assert bool(words.strip()) == (end in {";", "{"}), words
+    if not re.search(r"\bserver \{", text):
+        return  # an upstream lets everything through
     size = re.search(r"client_max_body_size (\d+)k;", text)
     assert size
     assert int(size[1]) * 1024 >= max(web.LARGEST_EVENT, web.LARGEST_BODY)

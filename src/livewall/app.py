@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import random
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -43,7 +42,12 @@ FEATURES = (
     *(identity, social, grid, streams, presence, chat, moderation, health),
     *(ledger, purchases, gifts, webhooks, sandbox_page),
 )
-RECONNECT_MS = (500, 3_000)
+# When sockets come back after a goodbye. Spread, because whoever takes them in does beside it what
+# they did before; and all of them before anybody who was heard 12 s ago is silent for 60.
+SOONEST_MS = 500
+SPREAD_MS = (500, 30_000)
+RETURNS_PER_SECOND = 250
+READY_AGAIN_SECONDS = 0.1
 
 
 class App:
@@ -68,14 +72,35 @@ class App:
         """Return the document that /docs/openapi.json serves."""
         return self._api.openapi_schema.to_schema()
 
+    async def until_ready(self) -> None:
+        """Wait until the database answers."""
+        while True:
+            with contextlib.suppress(Refusal):
+                await self.server.database.is_ready()
+                return
+            await asyncio.sleep(READY_AGAIN_SECONDS)
+
+    async def drain(self) -> None:
+        """Be ready no more and lead no jobs, but serve on until a balancer has noticed."""
+        self.server.ending.set()
+        await asyncio.sleep(self.server.settings.drain_seconds)
+
     async def farewell(self) -> None:
         """Tell every socket that the server restarts, and close it."""
         clients = list(self.server.hub.clients.values())
-        # Spread, or everybody would come back in the same moment.
-        waits = [random.randint(*RECONNECT_MS) for _ in clients]  # noqa: S311
-        goodbyes = [Goodbye("restart", wait) for wait in waits]
+        streaming = self.server.changes.publishers()
+        # Whoever streams comes first: the others find them there.
+        clients.sort(key=lambda client: client.member not in streaming)
+        goodbyes = [Goodbye("restart", wait) for wait in return_times(len(clients))]
         pairs = zip(clients, goodbyes, strict=True)
         await asyncio.gather(*(client.close(1012, goodbye) for client, goodbye in pairs))
+
+
+def return_times(count: int) -> list[int]:
+    """Return after how many milliseconds each of so many sockets is to come back, rising."""
+    shortest, longest = SPREAD_MS
+    spread = min(max(shortest, count * 1000 // RETURNS_PER_SECOND), longest)
+    return [SOONEST_MS + spread * n // count for n in range(count)]
 
 
 def create_app(settings: Settings, pages: Pages | None = None) -> App:

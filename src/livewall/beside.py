@@ -23,7 +23,7 @@ async def beside(server: Server) -> AsyncGenerator[None]:
         "cluster": server.cluster.run(server.everywhere),
         "heartbeats": server.presence.writer.run(),
         "events": jobs.repeat("take_events", POLL_SECONDS, events.poll),
-        "jobs": jobs.run(server.database, server.changes.apply, server.settlement),
+        "jobs": jobs.run(server.database, server.changes.apply, server.settlement, server.ending),
         "settlement": server.settlement.run(),
         "tick": _tick(server),
         "register": _register(server),
@@ -36,7 +36,9 @@ async def beside(server: Server) -> AsyncGenerator[None]:
     try:
         yield
     finally:
+        await server.presence.writer.finish()
         await end(*tasks)
+        await server.settlement.finish()
         if server.provider is not None:
             await server.provider.close()
         await server.database.close()

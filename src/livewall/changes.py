@@ -54,6 +54,10 @@ class Changes:
         """Return the session that publishes a stream, as far as we have heard."""
         return self._known.get(stream_id, UNKNOWN).publisher
 
+    def publishers(self) -> set[Member]:
+        """Return the sessions that publish a stream, as far as we have heard."""
+        return {known.publisher for known in self._known.values() if known.publisher is not None}
+
     def apply(
         self, changes: Sequence[StreamChange], heard_at: dict[UUID, float] | None = None
     ) -> None:

@@ -1,8 +1,18 @@
 """How what runs for ever is ended."""
 
 import asyncio
+from collections.abc import Coroutine
 
 AGAIN_SECONDS = 5.0
+
+
+async def until(ending: asyncio.Event, work: Coroutine[None, None, None]) -> None:
+    """Run what runs for ever until `ending` is set, or we are ended ourselves."""
+    running = asyncio.ensure_future(work)
+    try:
+        await ending.wait()
+    finally:
+        await end(running)
 
 
 async def end(*tasks: "asyncio.Future[None]") -> None:

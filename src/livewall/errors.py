@@ -102,6 +102,7 @@ CATALOGUE: dict[str, Entry] = {
     "busy": Entry(503, "Too busy", None, "Try again in a few seconds."),
     "database_away": Entry(503, "Database is away", None, "Try again in a few seconds."),
     "starting": Entry(503, "Not ready yet", None, "Try again in a few seconds."),
+    "ending": Entry(503, "About to end", None, "Ask another server, or again in a few seconds."),
 }
 
 BY_SQLSTATE = {entry.sqlstate: code for code, entry in CATALOGUE.items() if entry.sqlstate}

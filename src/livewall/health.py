@@ -26,9 +26,11 @@ async def healthz() -> Health:
     return Health()
 
 
-@get("/readyz", responses=problems("starting"))
+@get("/readyz", responses=problems("starting", "ending"))
 async def readyz(server: TheServer) -> Health:
-    """The database answers and holds our functions."""
+    """The database answers and holds our functions, and this server is not about to end."""
+    if server.ending.is_set():
+        raise Refusal("ending")
     try:
         await server.database.is_ready()
     except Refusal as refusal:

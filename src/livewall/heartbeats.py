@@ -30,6 +30,8 @@ LOCK_TIMEOUT = "250ms"
 # After an outage more may wait; one statement for all of it would run into its timeout.
 MOST_AT_ONCE = 5_000
 RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0)
+# So long what waits may still be written when the server ends; else it is said again elsewhere.
+FINISH_SECONDS = 5.0
 log = structlog.get_logger()
 T = TypeVar("T")
 
@@ -89,6 +91,7 @@ class HeartbeatWriter:
         self._locked = Locked()
         self._wake = asyncio.Event()
         self._is_away = False
+        self._is_writing = False
 
     def beat(self, beat: Beat) -> None:
         """Write this heartbeat soon."""
@@ -130,6 +133,19 @@ class HeartbeatWriter:
             await asyncio.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
             failures += 1
 
+    async def finish(self) -> None:
+        """Wait until all that was said is written, or for as long as a restart can wait.
+
+        A leave that is lost would leave a camera on for a minute. What somebody's transaction
+        holds is not waited for.
+        """
+        deadline = now() + FINISH_SECONDS
+        while self.pending or self._is_writing:
+            if now() > deadline:
+                log.warning("heartbeats_left", count=len(self.pending))
+                return
+            await asyncio.sleep(SHORTEST_PAUSE)
+
     def forget(self, viewer_id: UUID, session_id: UUID) -> None:
         """Drop what a session said and nobody has written yet."""
         self.pending.forget((viewer_id, session_id))
@@ -144,6 +160,7 @@ class HeartbeatWriter:
                 self._take_back(await self._locked.look_again(connection))
             batch, self.pending = self._locked.keep_back(self.pending), Pending()
             size = len(batch)
+            self._is_writing = True
             try:
                 with metrics.FLUSH_SECONDS.time():
                     await self._write(connection, batch)
@@ -153,6 +170,8 @@ class HeartbeatWriter:
             except BaseException:
                 self._take_back(batch)
                 raise
+            finally:
+                self._is_writing = False
             self._is_away = False
             metrics.BATCH_ROWS.observe(size)
             pause = min(LONGEST_PAUSE, SHORTEST_PAUSE + size * PAUSE_PER_ROW)

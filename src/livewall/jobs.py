@@ -6,10 +6,10 @@ reconciler, the cleanup and the other jobs run only in the process that holds th
 
 import asyncio
 import contextlib
+import signal
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import cast
 
 import asyncpg
 import msgspec
@@ -18,7 +18,7 @@ import structlog
 from livewall import events, ledger, metrics
 from livewall import log as logs
 from livewall.db import AWAY, SERVICE, Database
-from livewall.ending import end
+from livewall.ending import end, until
 from livewall.errors import Refusal
 from livewall.payments import open_provider
 from livewall.payments.settlement import Settlement
@@ -51,6 +51,8 @@ LEADER_TIMEOUT = 5.0
 # a process that hangs or a cable that was cut closes nothing. With the time to look again, another
 # leads within 15 seconds.
 LEADER_SILENCE = "9s"
+# How often those who do not lead ask for the lock: a leader that ends is soon followed.
+FOLLOWER_SECONDS = 1.0
 MOST_BACKOFF = 10.0
 log = structlog.get_logger()
 
@@ -126,26 +128,29 @@ def recorded(database: Database, job: str, act: Act) -> Act:
     """Return a job that leaves a record of its runs, good or bad."""
     recorded_at = -RECORD_SECONDS
 
-    async def run() -> None:
+    async def record(seconds: float, *, is_ok: bool) -> None:
         nonlocal recorded_at
+        recorded_at = time.perf_counter()
+        with contextlib.suppress(Refusal):
+            await database.call(
+                SERVICE,
+                "record_job_run",
+                object,
+                p_job=job,
+                p_ok=is_ok,
+                p_millis=round(seconds * 1000),
+            )
+
+    async def run() -> None:
         started = time.perf_counter()
-        is_ok = False
         try:
             await act()
-            is_ok = True
-        finally:
-            now = time.perf_counter()
-            if not is_ok or now - recorded_at >= RECORD_SECONDS:
-                recorded_at = now
-                with contextlib.suppress(Refusal):
-                    await database.call(
-                        SERVICE,
-                        "record_job_run",
-                        object,
-                        p_job=job,
-                        p_ok=is_ok,
-                        p_millis=round((now - started) * 1000),
-                    )
+        except Exception:  # not when it is ended with the server: nothing failed
+            await record(time.perf_counter() - started, is_ok=False)
+            raise
+        now = time.perf_counter()
+        if now - recorded_at >= RECORD_SECONDS:
+            await record(now - started, is_ok=True)
 
     return run
 
@@ -154,10 +159,10 @@ async def lead(database: Database, jobs: Act) -> None:
     """Run the jobs while we hold the lock; try to get it while we do not. For ever."""
     while True:
         try:
-            async with _leadership(database) as connection:
-                if connection is not None:
-                    metrics.JOB_LEADER.set(1)
-                    await _while_connected(connection, jobs)
+            async with database.dedicated() as connection:
+                await _until_it_is_ours(connection)
+                metrics.JOB_LEADER.set(1)
+                await _while_connected(connection, jobs)
         except (Refusal, *AWAY, TimeoutError) as error:
             log.warning("leadership_lost", error=type(error).__name__)
         except Exception:
@@ -168,14 +173,12 @@ async def lead(database: Database, jobs: Act) -> None:
         await asyncio.sleep(LEADER_SECONDS)
 
 
-@contextlib.asynccontextmanager
-async def _leadership(database: Database) -> AsyncGenerator[asyncpg.Connection | None]:
-    async with database.dedicated() as connection:
-        held = cast(
-            "bool", await connection.fetchval(f"SELECT pg_try_advisory_lock({LEADER_LOCK})")
-        )
-        await connection.execute(f"SET idle_session_timeout = '{LEADER_SILENCE}'")
-        yield connection if held else None
+async def _until_it_is_ours(connection: asyncpg.Connection) -> None:
+    """Ask for the lock until it is free: a statement that waited for it would hold vacuum up."""
+    await connection.execute(f"SET idle_session_timeout = '{LEADER_SILENCE}'")
+    query = f"SELECT pg_try_advisory_lock({LEADER_LOCK})"
+    while not await connection.fetchval(query, timeout=LEADER_TIMEOUT):  # noqa: ASYNC110
+        await asyncio.sleep(FOLLOWER_SECONDS)
 
 
 async def _while_connected(connection: asyncpg.Connection, jobs: Act) -> None:
@@ -223,8 +226,10 @@ def leading(database: Database, settlement: Settlement) -> list[tuple[str, float
     ]
 
 
-async def run(database: Database, listener: Listener, settlement: Settlement) -> None:
-    """Sweep for ever, and lead when nobody else does."""
+async def run(
+    database: Database, listener: Listener, settlement: Settlement, ending: asyncio.Event
+) -> None:
+    """Sweep for ever; lead when nobody else does, until `ending`: then others lead at once."""
     sweeper = Sweeper(database, listener)
     periods = leading(database, settlement)
 
@@ -234,28 +239,39 @@ async def run(database: Database, listener: Listener, settlement: Settlement) ->
         )
 
     await asyncio.gather(
-        repeat("sweep_publish_state", SWEEP_SECONDS, sweeper.sweep), lead(database, periodic)
+        repeat("sweep_publish_state", SWEEP_SECONDS, sweeper.sweep),
+        until(ending, lead(database, periodic)),
     )
 
 
 def work(settings: Settings) -> None:
     """Run the jobs only, until interrupted: `livewall worker`."""
     logs.configure(settings.log)
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_work(settings))
+    asyncio.run(_work(settings))
 
 
 async def _work(settings: Settings) -> None:
     database = Database(settings.web_database_url, size=8, direct_url=settings.direct_url)
     provider = open_provider(settings, database)
     settlement = Settlement(database, provider)
-    jobs = run(database, lambda _changes: None, settlement)
-    working = [asyncio.create_task(work) for work in (jobs, settlement.run())]
+    ending = asyncio.Event()
+    jobs = run(database, lambda _changes: None, settlement, ending)
+    parts = (jobs, settlement.run(), _told_to_end(ending))
+    working = [asyncio.create_task(part) for part in parts]
     try:
-        over, _ = await asyncio.wait(working, return_when=asyncio.FIRST_EXCEPTION)
+        over, _ = await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
         await asyncio.gather(*over)
     finally:
         await end(*working)
+        await settlement.finish()
         if provider is not None:
             await provider.close()
         await database.close()
+
+
+async def _told_to_end(ending: asyncio.Event) -> None:
+    """Wait for a signal, which then cuts off nothing that is under way."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ending.set)
+    await ending.wait()

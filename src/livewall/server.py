@@ -1,7 +1,8 @@
 """The parts of a running server, made once and handed to every route."""
 
+import asyncio
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
 from livewall.bus.postgres import PostgresBus
@@ -44,7 +45,7 @@ class Limiters:
 
 @dataclass(frozen=True)
 class Server:
-    """What routes, the socket and the jobs share."""
+    """What routes, the socket and the jobs share. `ending` is set once it has been told to end."""
 
     id: UUID
     settings: Settings
@@ -58,6 +59,7 @@ class Server:
     limiters: Limiters
     provider: PaymentProvider | None
     settlement: Settlement
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def changes(self) -> Changes:

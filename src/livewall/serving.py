@@ -5,39 +5,77 @@ import contextlib
 import gc
 import socket
 import sys
-from collections.abc import Callable
+import time
 
 import msgspec
 import structlog
 import uvicorn
 from litestar.types import ASGIApp
 
-from livewall import log, noted_address
-from livewall.app import create_app
+from livewall import log, noted_address, systemd
+from livewall.app import App, create_app
 from livewall.connections import RequestConnection, SocketConnection
+from livewall.ending import end
 from livewall.settings import Settings
 
 BACKLOG = 2_048
 # Twice what a client may send: a little too much gets a coded close, far too much just an end.
 SOCKET_BYTES = 64 * 1024
+# So long clients have to answer a goodbye; those that read nothing never do.
+ANSWER_SECONDS = 3.0
+# So long a request under way may take once the server ends: one that asks a payment provider waits
+# 25 s for it (payments.CALL_SECONDS).
+REQUEST_SECONDS = 30
 log_ = structlog.get_logger()
 
 
-class _Uvicorn(uvicorn.Server):
+class PoliteServer(uvicorn.Server):
     """Says goodbye to sockets before uvicorn closes them without a word."""
 
-    def __init__(self, config: uvicorn.Config, farewell: Callable[[], object]) -> None:
+    def __init__(self, config: uvicorn.Config, app: App) -> None:
         super().__init__(config)
-        self._farewell = farewell
+        self._app = app
+        self._telling: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start as uvicorn does; tell systemd as soon as requests can be answered."""
+        await super().startup(sockets)
+        self._telling = asyncio.create_task(self._tell_when_ready())
+
+    async def _tell_when_ready(self) -> None:
+        await self._app.until_ready()
+        systemd.tell(systemd.READY)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop listening, say goodbye, then shut down as uvicorn does."""
+        """End so that nobody misses anything: see docs/operations.md for the order."""
+        if self._telling is not None:
+            await end(self._telling)
+        systemd.tell(systemd.STOPPING)
+        await self._app.drain()
         for server in self.servers:
             server.close()
-        farewell = self._farewell()
-        if asyncio.iscoroutine(farewell):
-            await farewell
+        await self._app.farewell()
+        await self._see_off()
+        # What is left are requests: uvicorn waits for their answers.
         await super().shutdown(sockets)
+
+    async def _see_off(self) -> None:
+        """Wait until clients have answered the goodbye: cut off before, they may not have read it.
+
+        Whoever came too late for the goodbye is told by a code alone.
+        """
+        for connection in self._open_sockets():
+            if not connection.close_sent and not connection.transport.is_closing():
+                connection.shutdown()
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while (left := self._open_sockets()) and not self.force_exit:
+            if time.monotonic() > deadline:
+                for connection in left:
+                    connection.transport.abort()
+            await asyncio.sleep(0.02)
+
+    def _open_sockets(self) -> list[SocketConnection]:
+        return [c for c in self.server_state.connections if isinstance(c, SocketConnection)]
 
 
 def configure(app: ASGIApp, settings: Settings) -> uvicorn.Config:
@@ -58,7 +96,7 @@ def configure(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         server_header=False,
         access_log=False,
         log_config=None,
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=REQUEST_SECONDS,
     )
 
 
@@ -69,7 +107,7 @@ def serve(settings: Settings) -> None:
     # What we send to ourselves needs the port, which "any free one" does not say.
     settings = msgspec.structs.replace(settings, port=listening.getsockname()[1])
     app = create_app(settings)
-    server = _Uvicorn(configure(app, settings), app.farewell)
+    server = PoliteServer(configure(app, settings), app)
     # What was loaded stays, and requests make few cycles: looking for them at the usual pace took
     # a seventh of the server's time under load.
     gc.freeze()

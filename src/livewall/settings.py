@@ -148,6 +148,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     stripe_api_base: Annotated[
         str, _about("another address of Stripe's API, for tests", production="https")
     ] = ""
+    drain_seconds: Annotated[
+        int,
+        _about("seconds between 503 at /readyz and the end, for a balancer that asks", ge=0, le=30),
+    ] = 0
     sockets_per_account: Annotated[int, _about("open sockets of one account", ge=1)] = 8
     sockets_per_address: Annotated[int, _about("open sockets from one address", ge=1)] = 64
 

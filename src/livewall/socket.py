@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
+from functools import partial
 from uuid import UUID
 
 import msgspec
@@ -21,6 +22,9 @@ from livewall.server import Server
 
 HELLO_SECONDS = 10.0
 CLOSE_SECONDS = 1.0
+# So many sockets ask the database who they are, or for a snapshot, at once. When all of a server's
+# come at once, they wait here, and half of the connections are left to what else there is to do.
+ARRIVALS_AT_ONCE = 5
 # Beyond its burst a socket is read more slowly, never skipped: what it says still counts.
 MESSAGES_PER_SECOND = 50.0
 MESSAGES_BURST = 400.0
@@ -53,6 +57,7 @@ class Sockets:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._by_address: Counter[str] = Counter()
+        self._turns = asyncio.Semaphore(ARRIVALS_AT_ONCE)
 
     async def __call__(self, scope: WebSocketScope, receive: Receive, send: Send) -> None:
         """Serve one socket for as long as it lives."""
@@ -86,7 +91,8 @@ class Sockets:
         callers = self._server.callers
         callers.check_host(headers)
         peer = (scope["client"] or ("", 0))[0]
-        visit = await callers.identify(headers, peer)
+        async with self._turns:
+            visit = await callers.identify(headers, peer)
         if visit.proof != "bearer":
             callers.check_origin(headers)
         if visit.caller.profile_id is None:
@@ -104,7 +110,7 @@ class Sockets:
             raise Refusal("not_signed_in")
         self._check_account(profile_id, hello.session_id)
         conversation = Conversation(self._server, visit.expires_at)
-        wire = Wire(line.send_text, conversation.load, line.fail, line.close)
+        wire = Wire(line.send_text, partial(self._load, conversation), line.fail, line.close)
         client = Client(visit.caller, profile_id, hello.session_id, wire)
         self._server.hub.join(client)
         client.start()
@@ -117,6 +123,11 @@ class Sockets:
             client.is_open = False
             if self._server.hub.leave(client):
                 self._server.presence.plane.disconnected(client)
+
+    async def _load(self, conversation: Conversation, client: Client) -> list[str]:
+        async with self._turns:
+            # Who waited too long for it has gone.
+            return await conversation.load(client) if client.is_open else []
 
     def _check_account(self, profile_id: UUID, session_id: UUID) -> None:
         hub, limit = self._server.hub, self._server.settings.sockets_per_account

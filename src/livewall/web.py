@@ -158,6 +158,9 @@ class _Reply:
             ),
             (b"x-request-id", self.request_id.encode()),
         ]
+        if self._server.ending.is_set():
+            # The next request goes to another server, not into a connection about to close.
+            headers.append((b"connection", b"close"))
         if self._server.callers.secure:
             headers.append((b"strict-transport-security", b"max-age=31536000"))
         if self.renewed is not None:

@@ -35,7 +35,7 @@ async def _line(live: Live) -> AsyncGenerator[Line]:
 
 
 @contextlib.asynccontextmanager
-async def _socket(live: Live, visitor: Visitor) -> AsyncGenerator[Line]:
+async def open_socket(live: Live, visitor: Visitor) -> AsyncGenerator[Line]:
     async with _line(live) as (reader, writer):
         host = live.url.removeprefix("http://")
         writer.write(UPGRADE.format(host=host, token=visitor.token).encode())
@@ -142,7 +142,7 @@ async def test_what_follows_the_body_is_no_header(live: Live) -> None:
 
 @pytest.mark.abuse("A19")
 async def test_pings_of_somebody_who_never_reads_fill_no_memory(live: Live) -> None:
-    async with _socket(live, await live.guest()) as (_reader, writer):
+    async with open_socket(live, await live.guest()) as (_reader, writer):
         # What the kernel and this reader take until they are full is small; then nobody reads.
         before, sent, pings = _memory(), 0, _frame(0x89, b"x" * 125) * 500
         until = time.monotonic() + 10
@@ -157,7 +157,7 @@ async def test_pings_of_somebody_who_never_reads_fill_no_memory(live: Live) -> N
 
 
 async def test_a_few_pings_are_answered(live: Live) -> None:
-    async with _socket(live, await live.guest()) as (reader, writer):
+    async with open_socket(live, await live.guest()) as (reader, writer):
         for _ in range(5):
             writer.write(_frame(0x89, b"hello there"))
         heard = b""
@@ -168,7 +168,7 @@ async def test_a_few_pings_are_answered(live: Live) -> None:
 
 @pytest.mark.abuse("T6")
 async def test_a_message_in_endless_empty_pieces_is_cut_off(live: Live) -> None:
-    async with _socket(live, await live.guest()) as (reader, writer):
+    async with open_socket(live, await live.guest()) as (reader, writer):
         writer.write(_frame(0x01, b"{"))
         writer.write(_frame(0x00, b"") * 1_000)
         assert await _ended(reader)

@@ -142,7 +142,8 @@ async def test_jobs_run_and_leave_a_record(live: Live) -> None:
 async def test_one_server_leads_and_another_takes_over(
     live: Live, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "LEADER_SECONDS", 0.1)
+    monkeypatch.setattr(jobs, "LEADER_SECONDS", 0.2)
+    monkeypatch.setattr(jobs, "FOLLOWER_SECONDS", 0.05)
     leading: list[str] = []
 
     async def act(name: str) -> None:

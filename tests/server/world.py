@@ -9,7 +9,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,7 +17,6 @@ from uuid import UUID, uuid4
 
 import httpx
 import msgspec
-import uvicorn
 from PIL import Image
 from prometheus_client import REGISTRY
 from websockets.asyncio.client import ClientConnection, connect
@@ -25,7 +24,7 @@ from websockets.exceptions import ConnectionClosed
 
 from livewall.app import App, create_app
 from livewall.pages import Pages
-from livewall.serving import configure
+from livewall.serving import PoliteServer, configure
 from livewall.settings import Settings
 from tests.databases import Database
 from tests.waiting import until
@@ -43,6 +42,10 @@ PATIENCE_SECONDS = 15.0
 START_SECONDS = 60.0
 
 
+async def _process_ends_itself() -> None:
+    """A server in a process of its own is ended by a signal."""
+
+
 @dataclass
 class Live:
     """A server that runs for one test; with `beside`, people are on both in turn."""
@@ -53,6 +56,8 @@ class Live:
     database: Database
     people: list["Visitor"] = field(default_factory=list["Visitor"])
     beside: "Live | None" = None
+    # Tells the server to end, as SIGTERM does, and returns once it has.
+    end: Callable[[], Awaitable[None]] = _process_ends_itself
 
     def visitor(self, token: str = "") -> "Visitor":
         """Somebody with a browser's worth of HTTP: nobody, or with a bearer token."""
@@ -275,8 +280,8 @@ def settings_for(database: Database, **changes: Any) -> Settings:
     return msgspec.structs.replace(base, **changes)
 
 
-class Uvicorn(uvicorn.Server):
-    """uvicorn inside a test's own event loop: pytest keeps the signals."""
+class Uvicorn(PoliteServer):
+    """Our server inside a test's own event loop: pytest keeps the signals."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -294,19 +299,23 @@ async def serving(
     settings = msgspec.structs.replace(settings, port=listening.getsockname()[1])
     app = create_app(settings, pages)
     config = configure(app, settings)
-    server = Uvicorn(config)
+    server = Uvicorn(config, app)
     task = asyncio.create_task(server.serve(sockets=[listening]))
     while not server.started:
         await asyncio.sleep(0.01)
         assert not task.done(), task
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    live = Live(url, app, settings, database)
+
+    async def end() -> None:
+        server.should_exit = True
+        await task
+
+    live = Live(url, app, settings, database, end=end)
     try:
         yield live
     finally:
         await live.close()
-        server.should_exit = True
-        await task
+        await live.end()
         listening.close()
 
 

@@ -5,6 +5,7 @@ import itertools
 import random
 import time
 import uuid
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
@@ -68,6 +69,7 @@ class Tab:
 
     `listeners` hear every message in order. `tiles` and `publishing` are asked for at each
     heartbeat. `run` keeps the socket up until `close`, or until the server ends the friendship.
+    `close_codes` counts how its sockets ended; 1006 is without a word.
     """
 
     def __init__(self, base_url: str, token: str, session_id: str | None = None) -> None:
@@ -80,6 +82,7 @@ class Tab:
         self.tiles: Callable[[], list[TileBeat]] = list
         self.publishing: Callable[[], PublisherBeat | None] = lambda: None
         self.connected = asyncio.Event()
+        self.close_codes: Counter[int] = Counter()
         self._token = token
         self._socket: ClientConnection | None = None
         self._outbox: asyncio.Queue[ClientMessage] = asyncio.Queue()
@@ -216,6 +219,8 @@ class Tab:
     def _obey_close_code(self) -> None:
         code = self._socket.close_code if self._socket else None
         self._socket = None
+        if code is not None:
+            self.close_codes[code] += 1
         if self._closing.is_set():
             return
         if code == 4401:

@@ -239,11 +239,17 @@ class SharedPlane:
         self._tell(Home({stream_id: since}))
 
     def _take_back(self, stream_id: UUID) -> None:
-        """Give the seats that viewers of ours had at a home that is none any more."""
-        for member in [m for m, own in self._away.items() if stream_id in own]:
-            place = self._forget(member, stream_id)
-            if place is not None:
-                self._rooms.ask(member, stream_id, place.held)
+        """Give the seats that viewers of ours had at a home that is none any more.
+
+        Those who had none come last; who gets one now counts from now on, not from the next
+        heartbeat: the seats that the lost server's own viewers had may be all that counted.
+        """
+        places = {member: own.get(stream_id) for member, own in self._away.items()}
+        back = [(member, place) for member, place in places.items() if place is not None]
+        for member, place in sorted(back, key=lambda found: found[1].held is None):
+            self._forget(member, stream_id)
+            if self._rooms.ask(member, stream_id, place.held) and place.held is None:
+                self._promoted(member, stream_id)
 
     def expire(self, now: float) -> None:
         """Free what belongs to sessions not heard of for 60 seconds; say again what may be lost."""

@@ -6,7 +6,7 @@ dies in between leaves it to the next one, who makes the same call by the same i
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Literal
 
 import msgspec
@@ -27,6 +27,8 @@ from livewall.payments import (
 AT_ONCE = 10
 # So few of a pool's connections that events which take long leave some to everybody else.
 EVENTS_AT_ONCE = 3
+# A call, and noting its answer.
+FINISH_SECONDS = CALL_SECONDS + 5
 log = structlog.get_logger()
 
 
@@ -79,14 +81,14 @@ class Settlement:
         """There is something to do: do it in the background, once for all who ask meanwhile."""
         self._wanted.set()
 
+    async def finish(self) -> None:
+        """Wait for what is under way: cut off it is done again, but only after a while."""
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=FINISH_SECONDS)
+        await end(*self._under_way)
+
     async def run(self) -> None:
         """Act whenever somebody asked, for ever. What fails is left to the clock."""
-        try:
-            await self._act_when_asked()
-        finally:
-            await end(*self._under_way)
-
-    async def _act_when_asked(self) -> None:
         while True:
             await self._wanted.wait()
             self._wanted.clear()
@@ -114,10 +116,15 @@ class Settlement:
             for outcome, seconds in due.oldest_seconds.items():
                 metrics.OLDEST_EVENT.labels(outcome).set(seconds or 0)
             for event in due.events:
-                task = asyncio.create_task(self._process_in_turn(event, turn.pop_all()))
-                self._under_way.add(task)
-                task.add_done_callback(self._under_way.discard)
+                self._begin(self._process_in_turn(event, turn.pop_all()))
         return bool(due.events)
+
+    def _begin(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Start something that whoever asked for it may leave; `finish` waits for it."""
+        task = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return task
 
     async def _process_in_turn(self, event: _Event, turn: contextlib.AsyncExitStack) -> None:
         async with turn:
@@ -148,7 +155,9 @@ class Settlement:
             due = await self._database.call(
                 SERVICE, "take_provider_calls", list[ProviderCall], p_limit=AT_ONCE
             )
-            await asyncio.gather(*(self._perform(call) for call in due))
+            calls = [self._begin(self._perform(call)) for call in due]
+            # A leader that steps down has asked already: the answer is still to be noted.
+            await asyncio.gather(*(asyncio.shield(call) for call in calls))
             taken = len(due)
 
     async def _perform(self, call: ProviderCall) -> None:
