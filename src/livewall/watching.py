@@ -49,7 +49,7 @@ class Presence:
         self._hub = hub
         self._sessions: dict[Member, _Session] = {}
         self._by_profile: dict[UUID, dict[Member, _Session]] = {}
-        self.seats = SharedPlane(hub, seats, self._promoted, tell)
+        self.seats = SharedPlane(hub, seats, self._decided, tell)
         self.plane: MediaPlane = self.seats
         self.changes = Changes(hub, self.plane, tell)
         self.writer = HeartbeatWriter(database, self)
@@ -65,8 +65,11 @@ class Presence:
             flags = tile.flags
             if flags != WATCHING:
                 self.plane.drop(member, tile.stream_id)
-            elif not self.plane.ask(member, tile.stream_id):
-                flags -= SUBSCRIBED
+            else:
+                has_seat = self.plane.ask(member, tile.stream_id)
+                if has_seat is None:
+                    continue
+                flags -= 0 if has_seat else SUBSCRIBED
             key = Tile(member.profile_id, member.session_id, tile.stream_id)
             self.writer.beat(Beat(key, session.stored(), flags, session.heard_at))
         if message.publisher is not None:
@@ -145,11 +148,12 @@ class Presence:
         if client is not None:
             client.tell(PublisherLost(stream_id, "taken_over" if taken else "lease_expired"))
 
-    def _promoted(self, member: Member, stream_id: UUID) -> None:
+    def _decided(self, member: Member, stream_id: UUID, has_seat: bool) -> None:
         session = self._session(member)
         session.own = min(session.own + 1, STEP - 1)
         key = Tile(member.profile_id, member.session_id, stream_id)
-        self.writer.beat(Beat(key, session.stored(), WATCHING, pending.now()))
+        flags = WATCHING if has_seat else WATCHING - SUBSCRIBED
+        self.writer.beat(Beat(key, session.stored(), flags, pending.now()))
 
     def tick(self) -> None:
         """Free what belongs to silent sessions; forget sessions long gone."""

@@ -41,8 +41,11 @@ class Endpoint(Protocol):
 class MediaPlane(Protocol):
     """What the rest of the server needs from whatever carries the video."""
 
-    def ask(self, member: Member, stream_id: UUID) -> bool:
-        """A tile wants video. Return whether it may count as watching now, or has to wait."""
+    def ask(self, member: Member, stream_id: UUID) -> bool | None:
+        """A tile wants video. Return whether it may count as watching now, or has to wait.
+
+        None: it is not known yet. The heartbeat is written once it is.
+        """
         ...
 
     def drop(self, member: Member, stream_id: UUID) -> None:

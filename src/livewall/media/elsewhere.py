@@ -1,6 +1,7 @@
-"""Sockets at other servers, as a room of this one sees them."""
+"""What a server knows of sockets, homes and places at other servers."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from livewall.cluster import Tell
@@ -8,6 +9,33 @@ from livewall.cluster_messages import FrameTold, SeatTold
 from livewall.hub import Hub, Member
 from livewall.media import Endpoint
 from livewall.messages import SeatEvent, ToClient, frame
+
+
+@dataclass
+class AwayPlace:
+    """What a viewer of ours has at another home: a seat if there is a media id."""
+
+    asked_at: float
+    media_id: UUID | None = None
+    told: SeatEvent | None = None
+    is_answered: bool = False
+
+    @property
+    def held(self) -> UUID | None:
+        """The media id of a seat that the viewer knows of."""
+        return self.told.media_id if self.told is not None else None
+
+    def is_settled(self, *, watching: bool) -> bool:
+        """Whether the viewer has heard what follows from a heartbeat that was written."""
+        has_seat = self.media_id is not None
+        return self.told is not None and self.held == self.media_id and watching == has_seat
+
+
+class HomeServer(NamedTuple):
+    """The server that gives a stream's seats, since its streamer's socket was opened there."""
+
+    server_id: UUID
+    since: float
 
 
 @dataclass(frozen=True)

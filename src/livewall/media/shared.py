@@ -9,8 +9,7 @@ Nothing said between servers is promised to arrive: tiles ask again with every h
 
 import contextlib
 import time
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Callable
 from uuid import UUID
 
 import msgspec
@@ -33,58 +32,35 @@ from livewall.errors import Refusal
 from livewall.hub import Client, Hub, Member
 from livewall.limits import Limiter
 from livewall.media import peer
-from livewall.media.elsewhere import Endpoints, Remote
+from livewall.media.elsewhere import AwayPlace, Endpoints, HomeServer, Remote
 from livewall.media.peer import (
     MOST_PLACES,
     SIGNAL_BYTES,
     SIGNAL_BYTES_PER_SECOND,
     PeerPlane,
-    Promoted,
 )
 from livewall.messages import SeatEvent, Signal, ToClient
 
 ANNOUNCE_SECONDS = 10.0
 
 
-@dataclass
-class _Place:
-    """What a viewer of ours has at another home: a seat once there is a media id."""
-
-    asked_at: float
-    media_id: UUID | None = None
-    told: SeatEvent | None = None
-
-    @property
-    def held(self) -> UUID | None:
-        """The media id of a seat that the viewer knows of."""
-        return self.told.media_id if self.told is not None else None
-
-    def is_settled(self, *, watching: bool) -> bool:
-        """Whether the viewer has heard what follows from a heartbeat that was written."""
-        has_seat = self.media_id is not None
-        return self.told is not None and self.held == self.media_id and watching == has_seat
-
-
-class _Home(NamedTuple):
-    """The server that gives a stream's seats, since its streamer's socket was opened there."""
-
-    server_id: UUID
-    since: float
+# Tells the database of a seat, or of none, after the heartbeat that asked for it.
+Decided = Callable[[Member, UUID, bool], None]
 
 
 class SharedPlane:
     """The seats that this server gives, and the places its viewers have at other homes."""
 
-    def __init__(self, hub: Hub, seats: int, promoted: Promoted, tell: Tell) -> None:
+    def __init__(self, hub: Hub, seats: int, decided: Decided, tell: Tell) -> None:
         self._hub = hub
-        self._promoted = promoted
+        self._decided = decided
         self._tell = tell
         self._endpoints = Endpoints(hub)
         self._rooms = PeerPlane(self._endpoints, seats, self._seated)
         # Streams whose home is here, since when, and those whose home is another server.
         self._own: dict[UUID, float] = {}
-        self._homes: dict[UUID, _Home] = {}
-        self._away: dict[Member, dict[UUID, _Place]] = {}
+        self._homes: dict[UUID, HomeServer] = {}
+        self._away: dict[Member, dict[UUID, AwayPlace]] = {}
         self._signals = Limiter(SIGNAL_BYTES_PER_SECOND, SIGNAL_BYTES)
         self._announce_at = 0.0
 
@@ -92,7 +68,7 @@ class SharedPlane:
         """Somebody who waited got a seat in a room of ours."""
         remote = self._endpoints.remote(member)
         if remote is None:
-            self._promoted(member, stream_id)
+            self._decided(member, stream_id, True)
         else:
             self._place(remote, stream_id)
 
@@ -102,21 +78,23 @@ class SharedPlane:
 
     # What this server's own sessions want.
 
-    def ask(self, member: Member, stream_id: UUID) -> bool:
-        """Take or keep a seat and return True; False while waiting, for a seat or for the home."""
+    def ask(self, member: Member, stream_id: UUID) -> bool | None:
+        """Take or keep a seat, or a place in the queue; None until the home has answered."""
         home = self._homes.get(stream_id)
         if home is None:
             return self._rooms.ask(member, stream_id)
         own = self._away.setdefault(member, {})
-        place = own.setdefault(stream_id, _Place(time.monotonic()))
+        place = own.setdefault(stream_id, AwayPlace(time.monotonic()))
         place.asked_at = time.monotonic()
         # As the rooms do: only while the database is away somebody may ask for any number.
         while len(own) > MOST_PLACES:
             self.drop(member, next(iter(own)))
         self._ask_home(member, stream_id, place, home)
-        return place.media_id is not None
+        return place.media_id is not None if place.is_answered else None
 
-    def _ask_home(self, member: Member, stream_id: UUID, place: _Place, home: _Home) -> None:
+    def _ask_home(
+        self, member: Member, stream_id: UUID, place: AwayPlace, home: HomeServer
+    ) -> None:
         client = self._hub.of_session(*member)
         if client is not None:
             ask = Ask(member, client.connection, client.name, stream_id, place.told)
@@ -130,7 +108,7 @@ class SharedPlane:
         elif not place.is_settled(watching=watching):
             self._tell(Confirmed(member, stream_id, watching), home.server_id)
 
-    def _place_of(self, member: Member, stream_id: UUID) -> _Place | None:
+    def _place_of(self, member: Member, stream_id: UUID) -> AwayPlace | None:
         return self._away.get(member, {}).get(stream_id)
 
     def drop(self, member: Member, stream_id: UUID) -> None:
@@ -141,14 +119,14 @@ class SharedPlane:
             self._tell(Dropped(member, stream_id), home.server_id)
             self._tell_none(member, stream_id, place)
 
-    def _forget(self, member: Member, stream_id: UUID) -> _Place | None:
+    def _forget(self, member: Member, stream_id: UUID) -> AwayPlace | None:
         own = self._away.get(member, {})
         place = own.pop(stream_id, None)
         if not own:
             self._away.pop(member, None)
         return place
 
-    def _tell_none(self, member: Member, stream_id: UUID, place: _Place) -> None:
+    def _tell_none(self, member: Member, stream_id: UUID, place: AwayPlace) -> None:
         client = self._hub.of_session(*member)
         if client is not None and place.told is not None:
             client.tell(SeatEvent(stream_id, "none"))
@@ -248,8 +226,9 @@ class SharedPlane:
         back = [(member, place) for member, place in places.items() if place is not None]
         for member, place in sorted(back, key=lambda found: found[1].held is None):
             self._forget(member, stream_id)
-            if self._rooms.ask(member, stream_id, place.held) and place.held is None:
-                self._promoted(member, stream_id)
+            has_seat = self._rooms.ask(member, stream_id, place.held)
+            if has_seat != (place.held is not None) or not place.is_answered:
+                self._decided(member, stream_id, has_seat)
 
     def expire(self, now: float) -> None:
         """Free what belongs to sessions not heard of for 60 seconds; say again what may be lost."""
@@ -297,7 +276,7 @@ class SharedPlane:
                     self._endpoints.remove(message.member)
             case Home():
                 for stream_id, since in message.streams.items():
-                    self._move(stream_id, _Home(sender, since))
+                    self._move(stream_id, HomeServer(sender, since))
             case Placed() | SeatTold() | FrameTold():
                 self._hear_home(sender, message)
             case Ask() | Confirmed() | Dropped() | Relayed():
@@ -346,7 +325,7 @@ class SharedPlane:
         if self._endpoints.add(remote):
             self._rooms.connected(remote)
 
-    def _move(self, stream_id: UUID, home: _Home) -> None:
+    def _move(self, stream_id: UUID, home: HomeServer) -> None:
         """Another server says that it is the home of a stream: the newest socket decides."""
         if self._own.get(stream_id, 0.0) >= home.since:
             self._tell(Home({stream_id: self._own[stream_id]}), home.server_id)
@@ -358,7 +337,7 @@ class SharedPlane:
         self._homes[stream_id] = home
         for member, told in self._rooms.vacate(stream_id).items():
             if self._endpoints.remote(member) is None:
-                place = _Place(time.monotonic(), told.media_id if told else None, told)
+                place = AwayPlace(time.monotonic(), told.media_id if told else None, told, True)
                 self._away.setdefault(member, {})[stream_id] = place
         for member, own in self._away.items():
             place = own.get(stream_id)
@@ -381,12 +360,13 @@ class SharedPlane:
         if place is None:
             self._tell(Dropped(message.member, message.stream_id), sender)
             return
-        is_new = message.media_id is not None and message.media_id != place.media_id
+        is_news = not place.is_answered or message.media_id != place.media_id
+        place.is_answered = True
         place.media_id = message.media_id
-        if is_new:
-            self._promoted(message.member, message.stream_id)
+        if is_news:
+            self._decided(message.member, message.stream_id, message.media_id is not None)
 
-    def _place_at(self, server_id: UUID, member: Member, stream_id: UUID) -> _Place | None:
+    def _place_at(self, server_id: UUID, member: Member, stream_id: UUID) -> AwayPlace | None:
         """Return what a session has at a home, and not what one before says of it too late."""
         home = self._homes.get(stream_id)
         is_home = home is not None and home.server_id == server_id
