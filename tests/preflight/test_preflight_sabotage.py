@@ -1,5 +1,6 @@
 """Each item is broken on purpose, alone, and is seen to flip, alone."""
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -11,7 +12,7 @@ import httpx
 import msgspec
 import pytest
 
-from livewall.preflight import storage
+from livewall.preflight import checks, storage
 from livewall.preflight.checks import Site
 from tests.preflight.conftest import JOBS, Stage
 
@@ -136,6 +137,10 @@ SQL = {
         ),
         "S33",
     ),
+    "approvers who may not ask": (
+        "REVOKE EXECUTE ON FUNCTION public.list_held_purchases FROM authenticated",
+        "S29 S33",
+    ),
     "a higher threshold": ("UPDATE private.money_settings SET approval_threshold = 30000", "S33"),
     "a heartbeat that says nothing": (
         changing("public.update_viewer_heartbeat", "ARRAY[v_flags]", "ARRAY[0::smallint]"),
@@ -182,6 +187,10 @@ SQL = {
     ),
     "a state to be written": (
         "GRANT UPDATE (is_published) ON public.live_streams TO authenticated",
+        "S29 S39",
+    ),
+    "a state to be written by servers": (
+        "GRANT UPDATE (is_published) ON public.live_streams TO service_role",
         "S29 S39",
     ),
     "a camera left on": ("UPDATE private.settings SET linger = '10 minutes'", "S39"),
@@ -326,7 +335,10 @@ SITES: dict[str, tuple[Callable[[Site], Site], dict[str, str]]] = {
         {"P11": "fail"},
     ),
     "no head": (lambda site: replace(site, head=""), {"P13": "not_proven"}),
-    "the server can not log in": (lambda site: replace(site, web=None), {"S38": "not_proven"}),
+    "the server can not log in": (
+        lambda site: replace(site, web=None),
+        {"S33": "not_proven", "S38": "not_proven"},
+    ),
 }
 
 
@@ -342,6 +354,28 @@ async def test_what_is_set_wrong_flips_alone(stage: Stage) -> None:
 async def test_jobs_that_ran_but_nobody_leads_any_more(stage: Stage) -> None:
     await stage.leader.execute("SELECT pg_advisory_unlock_all()")
     assert await stage.wrong() == {"S30": "fail", "S31": "fail"}
+
+
+@pytest.mark.spec("S35")
+async def test_a_slow_cleanup_is_no_failure(stage: Stage) -> None:
+    slow = changing("private.remove_stale_viewers", "RETURN v_", "PERFORM pg_sleep(1); RETURN v_")
+    await stage.admin.execute(slow)
+    assert await stage.wrong("S35") == {}
+
+
+async def test_a_proxy_without_a_server_is_no_answer(stage: Stage) -> None:
+    async def refuse(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 502 Bad Gateway\r\nStrict-Transport-Security: max-age=1\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as proxy:
+        url = f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
+
+        async def fetch(_url: str) -> Mapping[str, str]:
+            return await checks.fetch(url)
+
+        stage.site = replace(stage.site, fetch=fetch)
+        assert await stage.wrong("P5") == {"P5": "not_proven"}
 
 
 @pytest.mark.spec("S39")
