@@ -148,6 +148,7 @@ SQL = {
     ),
     "silence of 90 seconds": ("UPDATE private.settings SET viewer_silence = '90 s'", "S35"),
     "silence of 50 seconds": ("UPDATE private.settings SET viewer_silence = '50 s'", "S35"),
+    "silence of 55 seconds": ("UPDATE private.settings SET viewer_silence = '55 s'", "S35"),
     "a cleanup of nothing": (
         changing("private.remove_stale_viewers", "rule.viewer_silence", "interval '1 day'"),
         "S29 S35",

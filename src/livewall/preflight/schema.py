@@ -1,6 +1,6 @@
 """S29: what protects the data is there, all of it, and nothing beside it leads around it.
 
-What is expected is in `expected.json`; expected.py says how it is made. `beside.sql` finds what
+What is expected is in `expected.json`; expected.py says how it is made. `others.sql` finds what
 others have made.
 """
 
@@ -11,7 +11,7 @@ from livewall.code_catalog import Connection
 from livewall.preflight.checks import Result, Site, check, failed, not_proven, passed
 from livewall.preflight.expected import read_expected, read_schema
 
-BESIDE = Path(__file__).with_name("beside.sql")
+OTHERS = Path(__file__).with_name("others.sql")
 # So many differences are named in the line for people; the facts have all of them.
 NAMED = 3
 KINDS = {
@@ -104,7 +104,7 @@ async def _beside(admin: Connection) -> tuple[list[str], list[str], list[str]]:
     """
     async with admin.transaction(readonly=True):
         await admin.execute("SET LOCAL search_path = ''")
-        rows = await admin.fetch(BESIDE.read_text(encoding="utf-8"))
+        rows = await admin.fetch(OTHERS.read_text(encoding="utf-8"))
     return (
         [row["identity"] for row in rows if not row["is_seen"] and not row["acts"]],
         [row["identity"] for row in rows if row["is_seen"]],

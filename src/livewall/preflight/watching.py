@@ -17,6 +17,8 @@ FLAGS = ("active", "unmuted", "visible", "subscribed")
 ALL_FLAGS = 15
 # A clean leave ends within max(linger 5 s, rest of a minimum on-time of 10 s), and a little.
 LATEST_OFF = 10.5
+SILENT_SECONDS = 60
+SILENCE = "SELECT extract(epoch FROM viewer_silence)::float8 FROM private.settings"
 # Time goes on between the steps, by a second or more where it is slow, and must not matter.
 AGES = (50, 61)
 STREAM = "SELECT * FROM public.live_streams WHERE id = $1"
@@ -82,10 +84,12 @@ async def heartbeats(at: Site) -> Result:
     fix="UPDATE private.settings SET viewer_silence = '60 seconds'; if it is that, see S29.",
 )
 async def stale_cleanup(at: Site) -> Result:
-    """Two made-up viewers of a made-up stream were last heard 50 and 61 seconds ago: the cleanup,
-    told to look at that stream only, removes the second. Rolled back.
+    """Reads the setting. Then two made-up viewers of a made-up stream were last heard 50 and 61
+    seconds ago: the cleanup, told to look at that stream only, removes the second. Rolled back.
     """
     async with rehearsal(at) as rehearsed:
+        silence: float = await rehearsed.value(SILENCE)
+        _insist(silence == SILENT_SECONDS, f"they are cleaned up after {silence:g} s")
         stream = await _live(rehearsed)
         viewers = {await rehearsed.person(): age for age in AGES}
         for viewer, age in viewers.items():
