@@ -41,10 +41,24 @@ async def test_it_tells_what_it_would_do_refuses_and_does_it(
 
     await admin.execute("UPDATE profiles SET coin_balance = 1050 WHERE username = 'old_3'")
     tried = shell.ok("db", "adopt", "--dry-run")
-    assert "box_viewers -> user_grid_slots: 18 of 20" in tried
+    assert "box_viewers -> user_grid_slots: 19 of 22" in tried
     assert "KEPT BACK  user_links: 2 rows, link_is_no_web_address" in tried
     assert "This was a dry run" in tried
     done = shell.read("db", "adopt", "--apply")
     assert (done["outcome"], done["dropped"]) == ("adopted", ["video_boxes", "box_viewers"])
     assert "adopted before: nothing to do" in shell.ok("db", "adopt", "--apply")
     assert "DRIFT" not in shell.ok("ledger", "verify")
+
+
+@pytest.mark.spec("S28")
+async def test_run_again_it_lets_the_server_log_in_if_it_could_not(
+    empty_database: Database, folder: Path
+) -> None:
+    shell = on(empty_database, folder, **SETTINGS)
+    await settle(await empty_database.admin(), 15)
+    nowhere = {"LIVEWALL_AUTHENTICATOR_URL": "postgresql://authenticator:x@127.0.0.1:1/none"}
+    for _ in range(2):
+        refused = shell.run("db", "adopt", "--apply", **nowhere)
+        assert "Role authenticator cannot log in" in refused.stderr
+        assert refused.returncode == 1
+    assert "adopted before: nothing to do" in shell.ok("db", "adopt", "--apply")

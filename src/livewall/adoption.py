@@ -9,11 +9,13 @@ from typing import Literal, TypeAlias
 
 import asyncpg
 import msgspec
+from asyncpg.transaction import Transaction
 
 from livewall import previous_schema
 from livewall.administrator import connected, first_line
 from livewall.adoption_rules import ADAPTED, KEPT_BACK, REFUSALS
 from livewall.code_catalog import Connection
+from livewall.db import AWAY
 from livewall.migrate import migrate_within, prepare_platform
 from livewall.previous_schema import ENDING, KEPT, STAGE, Found
 from livewall.sql_files import SQL_FOLDER, MigrationError
@@ -74,7 +76,7 @@ async def adopt(url: str, *, apply: bool) -> Report:
     """Move, or with `apply` false only try to, and report.
 
     Raises MigrationError, one line, if there is nothing to adopt or the database does not let us;
-    nothing happened then.
+    nothing happened then, or the line says that nobody knows.
     """
     async with connected(url) as connection:
         if await _is_adopted(connection):
@@ -86,16 +88,29 @@ async def adopt(url: str, *, apply: bool) -> Report:
         await transaction.start()
         try:
             await _move(connection, found, report)
-            if apply and report.outcome == "adopted":
-                await transaction.commit()
         except asyncpg.LockNotAvailableError as error:
             raise MigrationError(
                 "Somebody is using the old tables: stop the old application, then run this again."
             ) from error
-        except asyncpg.PostgresError as error:
+        except (asyncpg.PostgresError, *AWAY) as error:
             raise MigrationError(f"Nothing was changed: {first_line(error)}") from error
+        if report.outcome == "adopted":  # neither a dry run nor refused
+            await _commit(transaction)
         # Whatever was not committed is rolled back when the connection closes.
         return report
+
+
+async def _commit(transaction: Transaction) -> None:
+    """End the move. Raises MigrationError; nobody knows how it ended if the connection is lost."""
+    try:
+        await transaction.commit()
+    except AWAY as error:
+        raise MigrationError(
+            "The connection was lost at the very end. Run this again: it does it, or says that it "
+            f"is done ({first_line(error)})."
+        ) from error
+    except asyncpg.PostgresError as error:
+        raise MigrationError(f"Nothing was changed: {first_line(error)}") from error
 
 
 async def _is_adopted(connection: Connection) -> bool:
@@ -174,17 +189,19 @@ async def _refuse_foreign_triggers(connection: Connection) -> None:
         )
 
 
-# Everything in public that no extension brought: tables first, for indexes, sequences and row types
-# go with them. Functions and views would stand in the way of ours, or show old rows to anybody.
-IN_PUBLIC = """
+# What is in public and no extension brought: functions and views would stand in the way of ours,
+# or show old rows to anybody. Indexes, sequences and row types go with their tables.
+RELATIONS = """
 SELECT CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW'
         WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind, c.oid::regclass::text AS name
 FROM pg_class AS c
 WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'S')
     AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass
         AND d.objid = c.oid AND (d.deptype = 'e' OR d.deptype IN ('a', 'i') AND c.relkind = 'S'))
-UNION ALL
-SELECT 'ROUTINE', p.oid::regprocedure::text FROM pg_proc AS p
+"""
+# Asked once the tables are gone: a function of their rows is called by their new names then.
+ROUTINES = """
+SELECT 'ROUTINE' AS kind, p.oid::regprocedure::text AS name FROM pg_proc AS p
 WHERE p.pronamespace = 'public'::regnamespace AND NOT EXISTS (
     SELECT FROM pg_depend AS d
     WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
@@ -206,8 +223,9 @@ async def _set_aside(connection: Connection) -> None:
         f"CREATE SCHEMA {STAGE} AUTHORIZATION livewall_owner;"
         "SET LOCAL search_path = pg_catalog, pg_temp"
     )
-    for row in await connection.fetch(IN_PUBLIC):
-        await connection.execute(f"ALTER {row['kind']} {row['name']} SET SCHEMA {KEPT}")
+    for whatever in (RELATIONS, ROUTINES):
+        for row in await connection.fetch(whatever):
+            await connection.execute(f"ALTER {row['kind']} {row['name']} SET SCHEMA {KEPT}")
     for (statement,) in await connection.fetch(TIES_OUTSIDE):
         await connection.execute(statement)
     await connection.execute(

@@ -88,8 +88,8 @@ KEPT_BACK: dict[str, str] = {
     "did to the balance stays done",
     "purchase_status_unknown": "the status is none that we can act on, such as an open dispute; "
     "settle it with the provider",
-    "payment_said_twice": "a payment is one purchase: the first; what the others did to the "
-    "balance stays done",
+    "payment_said_twice": "a payment is one purchase: the first that was paid, else the first; "
+    "what the others did to the balance stays done",
 }
 
 ADAPTED: dict[str, str] = {

@@ -45,7 +45,8 @@ def adopt(
     if not settings.database_url:
         raise SettingsError("Set DATABASE_URL to the database of the previous schema.")
     report = asyncio.run(move(settings.database_url, apply=apply))
-    if report.outcome == "adopted":
+    # Also when it was adopted before: that run may have been cut off in between.
+    if report.outcome in {"adopted", "adopted before"}:
         asyncio.run(set_authenticator_password(settings.database_url, settings.web_database_url))
     if as_json:
         print_json(report)

@@ -1,5 +1,6 @@
 """Each item is broken on purpose, alone, and is seen to flip, alone."""
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -11,7 +12,7 @@ import httpx
 import msgspec
 import pytest
 
-from livewall.preflight import storage
+from livewall.preflight import checks, storage
 from livewall.preflight.checks import Site
 from tests.preflight.conftest import JOBS, Stage
 
@@ -58,6 +59,44 @@ SQL = {
         "ALTER TABLE public.gifts DROP CONSTRAINT gifts_not_to_oneself",
         "S29",
     ),
+    "a rule that writes elsewhere": (
+        "CREATE RULE copies AS ON INSERT TO public.gifts DO ALSO NOTIFY copied",
+        "S29",
+    ),
+    "a view around policies": (
+        (
+            "CREATE VIEW public.people AS SELECT * FROM private.credentials;"
+            "GRANT SELECT ON public.people TO anon"
+        ),
+        "S29",
+    ),
+    "a view of a view around policies": (
+        (
+            "CREATE VIEW public.people AS SELECT * FROM private.credentials;"
+            "CREATE VIEW public.hashes AS SELECT * FROM public.people;"
+            "GRANT SELECT ON public.hashes TO authenticated"
+        ),
+        "S29",
+    ),
+    "a copy of what is private": (
+        (
+            "CREATE MATERIALIZED VIEW public.people AS SELECT * FROM private.credentials;"
+            "GRANT SELECT ON public.people TO anon"
+        ),
+        "S29",
+    ),
+    "a view in another schema": (
+        (
+            "CREATE SCHEMA reports; GRANT USAGE ON SCHEMA reports TO anon;"
+            "CREATE VIEW reports.people AS SELECT * FROM public.profiles;"
+            "GRANT SELECT ON reports.people TO anon"
+        ),
+        "S29",
+    ),
+    "somebody else in schema private": (
+        "CREATE FUNCTION private.hello() RETURNS text LANGUAGE sql AS $$ SELECT 'hello' $$",
+        "S29",
+    ),
     "the publish job never ran": (f"DELETE FROM private.job_runs WHERE job = '{JOBS[0]}'", "S30"),
     "the publish job fails": (
         f"UPDATE private.job_runs SET last_success_at = NULL WHERE job = '{JOBS[0]}'",
@@ -98,6 +137,10 @@ SQL = {
         ),
         "S33",
     ),
+    "approvers who may not ask": (
+        "REVOKE EXECUTE ON FUNCTION public.list_held_purchases FROM authenticated",
+        "S29 S33",
+    ),
     "a higher threshold": ("UPDATE private.money_settings SET approval_threshold = 30000", "S33"),
     "a heartbeat that says nothing": (
         changing("public.update_viewer_heartbeat", "ARRAY[v_flags]", "ARRAY[0::smallint]"),
@@ -105,6 +148,7 @@ SQL = {
     ),
     "silence of 90 seconds": ("UPDATE private.settings SET viewer_silence = '90 s'", "S35"),
     "silence of 50 seconds": ("UPDATE private.settings SET viewer_silence = '50 s'", "S35"),
+    "silence of 55 seconds": ("UPDATE private.settings SET viewer_silence = '55 s'", "S35"),
     "a cleanup of nothing": (
         changing("private.remove_stale_viewers", "rule.viewer_silence", "interval '1 day'"),
         "S29 S35",
@@ -146,6 +190,10 @@ SQL = {
         "GRANT UPDATE (is_published) ON public.live_streams TO authenticated",
         "S29 S39",
     ),
+    "a state to be written by servers": (
+        "GRANT UPDATE (is_published) ON public.live_streams TO service_role",
+        "S29 S39",
+    ),
     "a camera left on": ("UPDATE private.settings SET linger = '10 minutes'", "S39"),
     "old code": ("UPDATE private.code_files SET checksum = '' WHERE file = 'code/chat.sql'", "P7"),
     "a coin from nowhere": (
@@ -180,6 +228,84 @@ async def test_what_is_broken_in_the_database_fails_alone(
     assert all(seen[item].next for item in wrong)
 
 
+DEFINER = (
+    "CREATE FUNCTION {} RETURNS {} LANGUAGE plpgsql SECURITY DEFINER AS"
+    " $$ BEGIN RETURN (SELECT min(password_hash) FROM private.credentials); END $$;"
+)
+UNKNOWN = {
+    "a back door": (DEFINER.format("public.back_door()", "text"), "function public.back_door()"),
+    "a back door behind a view": (
+        (
+            "CREATE SCHEMA hidden;"
+            + DEFINER.format("hidden.back_door()", "text")
+            + "CREATE VIEW public.people AS SELECT hidden.back_door();"
+            "GRANT SELECT ON public.people TO anon"
+        ),
+        "view public.people",
+    ),
+    "a back door behind a table": (
+        (
+            "CREATE TABLE public.notes (body text); GRANT INSERT ON public.notes TO anon;"
+            + DEFINER.format("public.back_door()", "trigger")
+            + "CREATE TRIGGER noted BEFORE INSERT ON public.notes"
+            " FOR EACH ROW EXECUTE FUNCTION public.back_door()"
+        ),
+        "table public.notes",
+    ),
+}
+
+
+@pytest.mark.spec("S29")
+@pytest.mark.parametrize(("statement", "what"), UNKNOWN.values(), ids=UNKNOWN)
+async def test_what_acts_as_another_is_not_proven(stage: Stage, statement: str, what: str) -> None:
+    await stage.admin.execute(statement)
+    seen = await stage.seen()
+    assert {item for item, found in seen.items() if found.status != "pass"} == {"S29"}
+    assert (seen["S29"].status, seen["S29"].facts["unknown"]) == ("not_proven", [what])
+    assert "SECURITY INVOKER" in seen["S29"].next
+
+
+BESIDE = """
+CREATE TABLE public.todos (id bigint PRIMARY KEY, body text);
+CREATE VIEW public.open_todos AS SELECT * FROM public.todos;
+CREATE VIEW public.names WITH (security_invoker = on) AS SELECT name FROM public.profiles;
+CREATE FUNCTION public.hello() RETURNS text LANGUAGE sql AS $$ SELECT 'hello' $$;
+CREATE FUNCTION public.noted() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
+    $$ BEGIN RETURN NEW; END $$;
+CREATE SCHEMA hidden;
+CREATE FUNCTION hidden.is_admin() RETURNS boolean LANGUAGE sql SECURITY DEFINER AS
+    $$ SELECT false $$;
+CREATE POLICY admins ON public.todos USING (hidden.is_admin());
+GRANT SELECT ON public.todos, public.open_todos, public.names TO anon;
+"""
+
+
+@pytest.mark.spec("S29")
+async def test_what_acts_as_its_caller_may_stand_beside(stage: Stage) -> None:
+    await stage.admin.execute(BESIDE)
+    found = (await stage.seen("S29"))["S29"]
+    assert (found.status, found.facts["beside"]) == (
+        "pass",
+        [
+            "function public.hello()",
+            "table public.todos",
+            "view public.names",
+            "view public.open_todos",
+        ],
+    )
+    assert found.evidence.endswith("; 4 of others act as their caller")
+
+
+@pytest.mark.spec("S29")
+async def test_a_caller_who_reads_everything(stage: Stage) -> None:
+    # Roles are the whole server's, so this one is put right again.
+    await stage.admin.execute("GRANT pg_read_all_data TO anon")
+    try:
+        assert await stage.wrong("S29") == {"S29": "fail"}
+    finally:
+        await stage.admin.execute("REVOKE pg_read_all_data FROM anon")
+
+
 def having(**changes: object) -> Callable[[Site], Site]:
     """Return what gives a site other settings."""
     return lambda site: replace(site, settings=msgspec.structs.replace(site.settings, **changes))
@@ -210,7 +336,10 @@ SITES: dict[str, tuple[Callable[[Site], Site], dict[str, str]]] = {
         {"P11": "fail"},
     ),
     "no head": (lambda site: replace(site, head=""), {"P13": "not_proven"}),
-    "the server can not log in": (lambda site: replace(site, web=None), {"S38": "not_proven"}),
+    "the server can not log in": (
+        lambda site: replace(site, web=None),
+        {"S33": "not_proven", "S38": "not_proven"},
+    ),
 }
 
 
@@ -226,6 +355,28 @@ async def test_what_is_set_wrong_flips_alone(stage: Stage) -> None:
 async def test_jobs_that_ran_but_nobody_leads_any_more(stage: Stage) -> None:
     await stage.leader.execute("SELECT pg_advisory_unlock_all()")
     assert await stage.wrong() == {"S30": "fail", "S31": "fail"}
+
+
+@pytest.mark.spec("S35")
+async def test_a_slow_cleanup_is_no_failure(stage: Stage) -> None:
+    slow = changing("private.remove_stale_viewers", "RETURN v_", "PERFORM pg_sleep(1); RETURN v_")
+    await stage.admin.execute(slow)
+    assert await stage.wrong("S35") == {}
+
+
+async def test_a_proxy_without_a_server_is_no_answer(stage: Stage) -> None:
+    async def refuse(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 502 Bad Gateway\r\nStrict-Transport-Security: max-age=1\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as proxy:
+        url = f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
+
+        async def fetch(_url: str) -> Mapping[str, str]:
+            return await checks.fetch(url)
+
+        stage.site = replace(stage.site, fetch=fetch)
+        assert await stage.wrong("P5") == {"P5": "not_proven"}
 
 
 @pytest.mark.spec("S39")

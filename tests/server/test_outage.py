@@ -11,10 +11,12 @@ from uuid import UUID
 import asyncpg
 import httpx
 import pytest
+from prometheus_client import REGISTRY
 
 from livewall import ending, jobs
 from livewall.app import create_app
 from livewall.db import SERVICE
+from livewall.errors import Refusal
 from tests.databases import Cluster, Database
 from tests.processes import free_port
 from tests.server.world import (
@@ -168,15 +170,25 @@ async def test_one_server_leads_and_another_takes_over(
         await asyncio.gather(second, return_exceptions=True)
 
 
+async def test_a_job_that_never_went_well_is_counted_as_such() -> None:
+    """An alert on what did not grow sees nothing where nothing is counted."""
+    counted = {"job": "never_well", "result": "ok"}
+    asked = asyncio.Event()
+
+    async def fail() -> None:
+        asked.set()
+        raise Refusal("database_away")
+
+    job = asyncio.create_task(jobs.repeat("never_well", 60, fail))
+    await asked.wait()
+    assert REGISTRY.get_sample_value("livewall_job_runs_total", counted) == 0
+    await ending.end(job)
+
+
 async def _lock_holders(database: Database) -> list[int]:
     admin = await database.admin()
-    query = (
-        "SELECT l.pid FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database"
-        " WHERE l.locktype = 'advisory' AND d.datname = current_database()"
-        " AND l.granted AND l.objsubid = 1 AND (l.classid::bigint << 32 | l.objid::bigint) = $1"
-    )
     for _ in range(50):
-        rows: list[asyncpg.Record] = await admin.fetch(query, jobs.LEADER_LOCK)
+        rows: list[asyncpg.Record] = await admin.fetch(jobs.LEADER_PID)
         if rows:
             return [row["pid"] for row in rows]
         await asyncio.sleep(0.1)

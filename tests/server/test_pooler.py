@@ -45,11 +45,7 @@ auth_file = {users}
 default_pool_size = 2
 application_name_add_host = 1
 """
-LEADERS = """
-SELECT a.application_name FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid
-WHERE l.locktype = 'advisory' AND l.granted AND a.datname = current_database()
-    AND (l.classid::bigint << 32) | l.objid::bigint = $1
-"""
+LEADERS = f"SELECT application_name FROM pg_stat_activity WHERE pid IN ({jobs.LEADER_PID})"
 
 
 @contextmanager
@@ -120,10 +116,10 @@ async def _until_led(live: Live) -> list[str]:
     admin = await live.database.admin()
 
     async def is_led() -> bool:
-        return bool(await admin.fetch(LEADERS, jobs.LEADER_LOCK))
+        return bool(await admin.fetch(LEADERS))
 
     await until(is_led, PATIENCE_SECONDS, "a process leads")
-    return [row[0] for row in await admin.fetch(LEADERS, jobs.LEADER_LOCK)]
+    return [row[0] for row in await admin.fetch(LEADERS)]
 
 
 @pytest.mark.spec("D4", "D5")

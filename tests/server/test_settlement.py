@@ -1,7 +1,9 @@
 """Events are acted on and providers are told, whatever else takes long, is locked or is gone."""
 
 import pytest
+from prometheus_client import REGISTRY
 
+from livewall.payments.settlement import Settlement
 from tests.server.money import (
     FakeProvider,
     bought,
@@ -89,6 +91,16 @@ async def test_a_locked_purchase_keeps_no_other_call_from_being_noted(
     await status(eve, locked, "canceled")
     assert len({call[3] for call in provider.calls}) == 2, "the second try has the key of the first"
     assert metric("livewall_job_runs_total", **runs) == failed, "nobody else waits for it"
+
+
+async def test_a_first_refusal_is_seen_as_one_more(shop: Live) -> None:
+    class Unheard(FakeProvider):
+        name = "unheard"
+
+    Settlement(shop.app.server.database, Unheard())
+    for call in ("capture", "cancel", "refund"):
+        counted = {"provider": "unheard", "call": call, "result": "failed"}
+        assert REGISTRY.get_sample_value("livewall_provider_calls_total", counted) == 0
 
 
 @pytest.mark.spec("D4")

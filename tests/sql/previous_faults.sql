@@ -23,6 +23,9 @@ INSERT INTO chat_messages (live_stream_id, user_id, message) VALUES
     (md5('older')::uuid, NULL, E'\u200b'), (NULL, NULL, 'nowhere');
 INSERT INTO video_boxes VALUES (13, md5('old 13')::uuid);
 INSERT INTO box_viewers VALUES (13, md5('old 40')::uuid), (1, md5('old 41')::uuid), (1, md5('old 41')::uuid);
+-- Box 0 is none, so it takes nothing away from the good box of the same streamer.
+INSERT INTO video_boxes VALUES (0, md5('old 7')::uuid);
+INSERT INTO box_viewers VALUES (0, md5('old 42')::uuid), (7, md5('old 42')::uuid);
 INSERT INTO gift_types VALUES ('free', 'Free', NULL, 0);
 INSERT INTO gifts (id, sender_id, recipient_id, gift_type_id, box_position, coin_amount, streamer_share) VALUES
     (md5('self')::uuid, md5('old 50')::uuid, md5('old 50')::uuid, 'rose', 1, 12, 8),
@@ -38,7 +41,13 @@ INSERT INTO coin_purchases (id, user_id, payment_provider, payment_intent_id, co
     (md5('large')::uuid, md5('old 65')::uuid, 'PayPal!', 'pi_large', 6000000, 60000, 'completed'),
     (md5('open')::uuid, md5('old 66')::uuid, 'stripe', 'pi_open', 3000000, 30000, 'pending'),
     (md5('refused')::uuid, md5('old 67')::uuid, 'stripe', 'pi_refused', 700, 9.99, 'failed');
+-- One payment was in dispute and open before it was paid, by rows of their own.
+INSERT INTO coin_purchases (id, user_id, payment_intent_id, provider_event_id, coin_amount, usd_amount, status, created_at) VALUES
+    (md5('settled: disputed')::uuid, md5('old 68')::uuid, 'pi_settled', 'evt_settled', 500, 5, 'disputed', '2024-01-01'),
+    (md5('settled: open')::uuid, md5('old 68')::uuid, 'pi_settled', 'evt_settled', 500, 5, 'pending', '2024-01-02'),
+    (md5('settled')::uuid, md5('old 68')::uuid, 'pi_settled', 'evt_settled', 500, 5, 'completed', '2024-01-03');
 INSERT INTO ledger_entries (user_id, entry_type, amount) VALUES
+    (md5('old 68')::uuid, 'purchase', 500),
     (md5('old 50')::uuid, 'gift', -12), (md5('old 65')::uuid, 'purchase', 6000000),
     (md5('old 55')::uuid, 'gift', -40), (md5('old 70')::uuid, 'chargeback', -5000),
     (NULL, 'left', 30), (NULL, 'left', -30);

@@ -114,3 +114,7 @@ CREATE FUNCTION public.process_gift(p_sender uuid, p_coins bigint) RETURNS jsonb
 CREATE FUNCTION public.my_wallet() RETURNS jsonb LANGUAGE sql SECURITY DEFINER AS $$ SELECT '{"of": "then"}'::jsonb $$;
 CREATE FUNCTION public.touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
 CREATE TRIGGER touched BEFORE UPDATE ON public.profiles FOR EACH ROW EXECUTE FUNCTION public.touch();
+-- Of a row of a table, and of many: such functions go by the name of the table.
+CREATE FUNCTION public.shown_name(p public.profiles) RETURNS text LANGUAGE sql STABLE AS $$ SELECT coalesce(p.full_name, p.username) $$;
+CREATE FUNCTION public.newest(VARIADIC p public.live_streams[]) RETURNS SETOF public.live_streams LANGUAGE sql AS $$ SELECT p[1] $$;
+CREATE VIEW public.shown_names AS SELECT public.shown_name(p) AS shown FROM public.profiles AS p;

@@ -1,7 +1,10 @@
 """The move from the previous schema: all of it comes along, or nothing happened."""
 
 import asyncio
+from functools import partial
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import pytest
 
@@ -34,12 +37,12 @@ WHERE (private.balance_of(o.id, 'wallet') + private.balance_of(o.id, 'debt'),
 """
 RULES = {
     ("dropped", "box_viewers", "said_twice", 1),
-    ("dropped", "box_viewers", "slot_not_1_to_12", 1),
+    ("dropped", "box_viewers", "slot_not_1_to_12", 2),
     ("kept back", "chat_messages", "message_is_empty", 1),
     ("kept back", "chat_messages", "stream_unknown", 1),
-    ("kept back", "coin_purchases", "payment_said_twice", 1),
+    ("kept back", "coin_purchases", "payment_said_twice", 2),
     ("kept back", "coin_purchases", "purchase_amounts_do_not_fit", 2),
-    ("kept back", "coin_purchases", "purchase_status_unknown", 1),
+    ("kept back", "coin_purchases", "purchase_status_unknown", 2),
     ("kept back", "follows", "follow_across_a_block", 1),
     ("kept back", "follows", "said_twice", 1),
     ("kept back", "follows", "to_oneself", 1),
@@ -157,6 +160,10 @@ async def _people_are_there(admin: Connection) -> None:
         )
         == 20 % 12 + 1
     )
+    # Box 0 could not come along, box 7 of the same streamer could.
+    assert await _column(
+        admin, "SELECT slot_index FROM user_grid_slots WHERE viewer_id = md5('old 42')::uuid"
+    ) == [7]
 
 
 async def _money_is_there(database: Database, admin: Connection) -> None:
@@ -167,7 +174,7 @@ async def _money_is_there(database: Database, admin: Connection) -> None:
     assert (gift["slot_index"], gift["price"], gift["streamer_share"]) == (5, 12, 8)
     rows = await admin.fetch(
         "SELECT n, c.status, c.requires_approval, c.max_purchase_limit::integer"
-        " FROM unnest('{bought 1,large,open,refunded,refused}'::text[]) AS n"
+        " FROM unnest('{bought 1,large,open,refunded,refused,settled}'::text[]) AS n"
         " JOIN coin_purchases AS c ON c.id = md5(n)::uuid"
     )
     assert {tuple(row) for row in rows} == {
@@ -176,7 +183,10 @@ async def _money_is_there(database: Database, admin: Connection) -> None:
         ("open", "pending", True, 50_000),
         ("refunded", "refunded", False, 50_000),
         ("refused", "failed", False, 50_000),
+        ("settled", "completed", False, 50_000),
     }
+    event = "SELECT provider_event_id FROM coin_purchases WHERE id = md5('settled')::uuid"
+    assert await admin.fetchval(event) == "evt_settled"
     # Ours, not the function of that name that was there before.
     person = await database.as_person(
         Person(await admin.fetchval("SELECT md5('old 70')::uuid"), "")
@@ -225,6 +235,45 @@ async def test_money_that_does_not_add_up_is_refused_until_it_does(
     assert await _proof(empty_database) == []
     # Accounts are ours here: everybody has got one, to which a password can be given.
     assert await admin.fetchval("SELECT count(*) FROM auth.users") == 20
+
+
+async def _loses_the_answer_to_commit(
+    socket: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    """Carry a connection both ways until it was asked to commit, and has."""
+    far_reader, far_writer = await asyncio.open_unix_connection(socket)
+    committing = False
+
+    async def ask() -> None:
+        nonlocal committing
+        while data := await reader.read(65_536):
+            committing = data[5:] == b"COMMIT;\0"
+            far_writer.write(data)
+        far_writer.close()
+
+    async def answer() -> None:
+        while data := await far_reader.read(65_536):
+            if committing:
+                break
+            writer.write(data)
+        writer.transport.abort()
+
+    await asyncio.gather(ask(), answer())
+
+
+@pytest.mark.spec("S28")
+async def test_a_connection_lost_at_the_very_end_is_not_said_to_have_changed_nothing(
+    empty_database: Database, tmp_path: Path
+) -> None:
+    await settle(await empty_database.admin(), 15)
+    parts = urlsplit(empty_database.admin_url)
+    folder, port = (parse_qs(parts.query)[name][0] for name in ("host", "port"))
+    carry = partial(_loses_the_answer_to_commit, f"{folder}/.s.PGSQL.{port}")
+    near = urlunsplit(parts._replace(query=f"host={tmp_path}&port={port}"))
+    async with await asyncio.start_unix_server(carry, tmp_path / f".s.PGSQL.{port}"):
+        with pytest.raises(MigrationError, match="Run this again: it does it, or says that it is"):
+            await adopt(near, apply=True)
+    assert (await adopt(empty_database.admin_url, apply=True)).outcome == "adopted before"
 
 
 async def _waiting(admin: Connection) -> int:

@@ -10,6 +10,10 @@ import pytest
 
 from livewall import bundle, code_catalog
 from livewall.migrate import Outcome, migrate
+from livewall.preflight.checks import Site
+from livewall.preflight.schema import schema_as_written
+from livewall.proof import Check
+from livewall.settings import Settings
 from livewall.sql_files import SQL_FOLDER, MigrationError
 from livewall.sql_lint import lint
 from tests.databases import Cluster, Person
@@ -67,6 +71,31 @@ async def test_people_of_the_project_live_through_the_api_as_inours(project: Wor
         await project.call(bob, "fold_ledger")
     assert await project.one("anon", "SELECT count(*) FROM profiles") == 2
     assert await project.one(ada, "SELECT count(*) FROM active_viewers") == 0
+
+
+@pytest.mark.spec("S29")
+async def test_preflight_sees_it_as_written_beside_what_is_the_projects(
+    platform: Platform, bundled_template: str
+) -> None:
+    name = await platform.create(bundled_template)
+    operator = await asyncpg.connect(platform.operator_url(name))
+
+    async def proof() -> list[Check]:
+        return []
+
+    site = Site(settings=Settings(), admin=operator, web=None, prove=proof)
+    try:
+        found = await schema_as_written(site)
+        # The table of the project's own migration, which a project grants to everybody.
+        assert (found.status, found.facts["beside"]) == ("pass", ["table public.todos"])
+        await operator.execute(
+            "CREATE FUNCTION hashes() RETURNS text LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'"
+        )
+        assert (await schema_as_written(site)).status == "not_proven"
+        await operator.execute("CREATE VIEW people AS SELECT name FROM profiles")
+        assert (await schema_as_written(site)).facts["leading"] == ["view public.people"]
+    finally:
+        await operator.close()
 
 
 async def test_what_was_the_projects_stays_as_it_was(

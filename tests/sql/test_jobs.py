@@ -5,6 +5,9 @@ from uuid import UUID
 
 import pytest
 
+from livewall.jobs import LEADER_LOCK, LEADER_PID
+from tests.databases import Database
+from tests.doc_code import ROOT, blocks_of
 from tests.sql.world import World, another_login, refused, tab, watched
 
 
@@ -19,6 +22,19 @@ async def test_each_job_shows_when_it_last_ran_and_how_it_went(world: World) -> 
     assert (job["job"], job["runs"], job["failures"]) == ("cleanup", 2, 1)
     assert job["last_success_at"][:19] == succeeded.isoformat()[:19]
     assert job["last_run_at"] > job["last_success_at"]
+
+
+async def test_the_runbook_names_the_leaders_session_and_no_other(database: Database) -> None:
+    (query,) = (
+        block.text for block in blocks_of(ROOT / "docs/runbooks.md") if block.language == "sql"
+    )
+    leader, writer, admin = [await database.admin() for _ in range(3)]
+    await writer.execute("SELECT pg_advisory_lock($1)", LEADER_LOCK + 1)
+    assert await admin.fetch(query) == await admin.fetch(LEADER_PID) == []
+    await leader.execute("SELECT pg_advisory_lock($1)", LEADER_LOCK)
+    pid = await leader.fetchval("SELECT pg_backend_pid()")
+    for asked in (query, LEADER_PID):
+        assert [row["pid"] for row in await admin.fetch(asked)] == [pid]
 
 
 @pytest.mark.spec("S18")

@@ -63,12 +63,13 @@ class WrongError(Exception):
     """Raised within a check that saw something work as it must not."""
 
 
-async def _fetch(url: str) -> Mapping[str, str]:
-    """Return the headers that an address answers with. Raises httpx.HTTPError."""
+async def fetch(url: str) -> Mapping[str, str]:
+    """Return the headers of an answer that went well. Raises httpx.HTTPError for any other."""
     import httpx  # noqa: PLC0415 - only one check needs it
 
     async with httpx.AsyncClient(timeout=5) as client:
-        return (await client.get(url)).headers
+        # A proxy alone answers 502, with headers of its own.
+        return (await client.get(url)).raise_for_status().headers
 
 
 def _space(folder: Path) -> tuple[int, int]:
@@ -90,7 +91,7 @@ class Site:
     prove: Callable[[], Awaitable[list[LedgerCheck]]]
     head: str = ""
     newest_backup: Callable[[], datetime | None] = lambda: None
-    fetch: Callable[[str], Awaitable[Mapping[str, str]]] = _fetch
+    fetch: Callable[[str], Awaitable[Mapping[str, str]]] = fetch
     space: Callable[[Path], tuple[int, int]] = _space
     is_embedded: bool = False
 

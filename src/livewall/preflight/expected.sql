@@ -1,5 +1,6 @@
 -- What protects the data, as the catalogs have it: kind, identity, definition. Run with an empty search_path, so that every
--- name comes with its schema; nothing here depends on oids, so any database with the same schema gives the same rows.
+-- name comes with its schema; nothing here depends on oids, so any database with the same schema gives the same rows. Schema
+-- auth is left out: a Supabase project has its own.
 WITH relation AS (
     SELECT c.*, c.oid::regclass::text AS name
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -17,7 +18,8 @@ WITH relation AS (
     UNION ALL
     SELECT format('function %s', name), coalesce(proacl, acldefault('f', proowner)), proowner FROM routine
     UNION ALL
-    SELECT format('schema %I', nspname), nspacl, nspowner FROM pg_namespace WHERE nspowner = 'livewall_owner'::regrole
+    SELECT format('schema %I', nspname), nspacl, nspowner FROM pg_namespace
+    WHERE nspowner = 'livewall_owner'::regrole AND nspname <> 'auth'
 )
 SELECT 'row security' AS kind, name AS identity, concat_ws(' ', relrowsecurity, relforcerowsecurity) AS definition
 FROM relation WHERE relkind IN ('r', 'p')
@@ -42,6 +44,10 @@ UNION ALL
 SELECT 'trigger', format('%I on %s', t.tgname, r.name), concat_ws(' ', t.tgenabled, pg_get_triggerdef(t.oid))
 FROM pg_trigger AS t JOIN relation AS r ON r.oid = t.tgrelid
 WHERE NOT t.tgisinternal
+UNION ALL
+SELECT 'rule', format('%I on %s', w.rulename, r.name), pg_get_ruledef(w.oid)
+FROM pg_rewrite AS w JOIN relation AS r ON r.oid = w.ev_class
+WHERE w.rulename <> '_RETURN'
 UNION ALL
 SELECT 'constraint', format('%I on %s', k.conname, r.name), concat_ws(' ', k.convalidated, pg_get_constraintdef(k.oid))
 FROM pg_constraint AS k JOIN relation AS r ON r.oid = k.conrelid

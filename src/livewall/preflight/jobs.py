@@ -4,20 +4,12 @@ from dataclasses import dataclass
 
 from asyncpg import Record
 
-from livewall.jobs import CLEANUP_SECONDS, LEADER_LOCK, RECONCILE_SECONDS
+from livewall.jobs import CLEANUP_SECONDS, LEADER_PID, RECONCILE_SECONDS
 from livewall.preflight.checks import Result, Site, check, failed, passed
 
 # A run may end late, and the next one be under way: so many periods, and then it is late.
 PERIODS = 2.5
 
-# A 64-bit advisory lock stands in pg_locks in two halves.
-LEADER = """
-SELECT EXISTS (
-    SELECT FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database
-    WHERE l.locktype = 'advisory' AND l.granted AND d.datname = current_database()
-        AND l.classid::bigint = $1::bigint >> 32 AND l.objid::bigint = $1 & 4294967295
-        AND l.objsubid = 1)
-"""
 RUN = """
 SELECT j.runs, j.failures, extract(epoch FROM private.clock() - j.last_success_at)::float8 AS age,
     extract(epoch FROM private.clock() - j.cron_success_at)::float8 AS cron_age
@@ -70,7 +62,7 @@ async def _look(at: Site, job: str, limit: float) -> tuple[Record | None, _Cron]
 async def _seen_to_run(at: Site, job: str, period: float) -> Result:
     limit = period * PERIODS
     run, cron = await _look(at, job, limit)
-    is_led: bool = await at.admin.fetchval(LEADER, LEADER_LOCK)
+    is_led = await at.admin.fetchval(LEADER_PID) is not None
     if run is None or run["age"] is None:
         return failed(f"{job} has never run well", job=job)
     age = round(run["age"], 1)

@@ -14,7 +14,7 @@ from livewall.preflight.checks import (
     not_proven,
     passed,
 )
-from livewall.preflight.rehearsal import Rehearsal, rehearsal
+from livewall.preflight.rehearsal import Rehearsal, rehearsal, rehearsal_as_server
 
 MOST_WITHOUT_APPROVAL = Decimal(25_000)
 MOST_A_MINUTE = 5
@@ -78,19 +78,22 @@ async def purchase_limit(at: Site) -> Result:
 )
 async def approval_workflow(at: Site) -> Result:
     """Reads the threshold, finds everybody with the role finance or admin who can sign in and is
-    not banned, and asks for the held purchases as each of them, as their page does.
+    not banned, and asks for the held purchases as each of them, with the server's role and
+    theirs, as their page does.
     """
     async with rehearsal(at) as rehearsed:
         threshold: Decimal | None = (await _rules(rehearsed))["approval_threshold"]
         people = await rehearsed.connection.fetch(APPROVERS, bool(at.settings.jwks_url))
-        able: list[str] = []
+    if threshold is None or threshold > MOST_WITHOUT_APPROVAL:
+        what = f"the threshold is ${threshold:,}" if threshold else "no threshold"
+        return failed(what, threshold=str(threshold))
+    able: list[str] = []
+    async with rehearsal_as_server(at) as rehearsed:
         for person in people:
             await rehearsed.become(person["id"])
             if not await rehearsed.refusal("SELECT public.list_held_purchases()"):
                 able.append(person["name"])
     facts = {"threshold": str(threshold), "approvers": able}
-    if threshold is None or threshold > MOST_WITHOUT_APPROVAL:
-        return failed(f"the threshold is ${threshold:,}" if threshold else "no threshold", **facts)
     if len(able) < FEWEST_APPROVERS:
         names = ", ".join(able) or "nobody"
         return failed(f"{FEWEST_APPROVERS} people have to be able to decide: {names} can", **facts)

@@ -79,7 +79,11 @@ async def site(settings: Settings, asked: Asked) -> AsyncGenerator[Site]:
             return proof
 
         yield Site(
-            *(settings, admin, web, prove, asked.head),
+            settings=settings,
+            admin=admin,
+            web=web,
+            prove=prove,
+            head=asked.head,
             newest_backup=lambda: _newest_backup(asked.backups, settings.data_path),
             is_embedded=asked.is_embedded,
         )

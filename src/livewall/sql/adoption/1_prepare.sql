@@ -1,6 +1,7 @@
 -- What the previous tables hold, each row with what has to be changed about it (changed) or why it can not come along
--- (kept_back). `adopting.old_*` are those tables under one set of names (previous_schema.py). RULES in adoption.py has the
--- words. Nothing here writes outside schema adopting, which is dropped at the end.
+-- (kept_back). `adopting.old_*` are those tables under one set of names (previous_schema.py). adoption_rules.py has the words.
+-- Of rows that say the same only those compete that could come along, so a faulty one never stands in the way of a good one.
+-- Nothing here writes outside schema adopting, which is dropped at the end.
 
 -- Names: the oldest of those that look alike keeps it; what does not fit our pattern is adapted and numbered by the id.
 CREATE TABLE adopting.people AS
@@ -92,18 +93,23 @@ LEFT JOIN adopting.people AS p ON p.id = t.sender_id;
 
 -- The shared wall has no successor. Who was watching a box finds its streamer in the same slot of a wall of their own.
 CREATE TABLE adopting.slots AS
-WITH told AS (
-    SELECT v.viewer_id, b.position, b.streamer_id, v.is_muted,
-           row_number() OVER (PARTITION BY v.viewer_id, b.streamer_id ORDER BY b.position) AS again,
-           row_number() OVER (PARTITION BY v.viewer_id, b.position ORDER BY b.streamer_id) AS place
-    FROM adopting.old_box_viewers AS v LEFT JOIN adopting.old_video_boxes AS b ON b.id = v.box
+WITH judged AS (
+    SELECT v.viewer_id, b.position, b.streamer_id, v.is_muted, CASE
+        WHEN p.id IS NULL OR s.id IS NULL THEN 'person_unknown'
+        WHEN (b.position BETWEEN 1 AND 12 AND b.position = trunc(b.position)) IS NOT TRUE THEN 'slot_not_1_to_12' END AS fault
+    FROM adopting.old_box_viewers AS v
+    LEFT JOIN adopting.old_video_boxes AS b ON b.id = v.box
+    LEFT JOIN adopting.people AS p ON p.id = v.viewer_id LEFT JOIN adopting.people AS s ON s.id = b.streamer_id
+), placed AS (
+    SELECT j.*, row_number() OVER (PARTITION BY j.viewer_id, j.position, j.fault IS NULL ORDER BY j.streamer_id) AS place FROM judged AS j
+), shown AS (
+    SELECT t.*, row_number() OVER (
+        PARTITION BY t.viewer_id, t.streamer_id, t.fault IS NULL AND t.place = 1 ORDER BY t.position) AS again
+    FROM placed AS t
 )
-SELECT t.*, concat_ws(' ', t.viewer_id, 'box', t.position) AS label, '{}'::text[] AS changed, CASE
-    WHEN v.id IS NULL OR s.id IS NULL THEN 'person_unknown'
-    WHEN t.position NOT BETWEEN 1 AND 12 OR t.position IS NULL THEN 'slot_not_1_to_12'
-    WHEN t.again > 1 OR t.place > 1 THEN 'said_twice' END AS kept_back
-FROM told AS t
-LEFT JOIN adopting.people AS v ON v.id = t.viewer_id LEFT JOIN adopting.people AS s ON s.id = t.streamer_id;
+SELECT t.viewer_id, t.position, t.streamer_id, t.is_muted, concat_ws(' ', t.viewer_id, 'box', t.position) AS label,
+       '{}'::text[] AS changed, coalesce(t.fault, CASE WHEN t.place > 1 OR t.again > 1 THEN 'said_twice' END) AS kept_back
+FROM shown AS t;
 
 CREATE TABLE adopting.packs AS
 SELECT o.*, o.id AS label, '{}'::text[] AS changed, CASE
@@ -120,19 +126,25 @@ FROM adopting.old_gift_types AS o;
 
 -- The coins of a gift that is kept back are in the balances all the same: those are what they are.
 CREATE TABLE adopting.gifts AS
-WITH placed AS (SELECT o.*, row_number() OVER (PARTITION BY o.id ORDER BY o.created_at) AS again FROM adopting.old_gifts AS o)
+WITH judged AS (
+    SELECT o.*, coalesce(o.streamer_share, 0) AS share, CASE
+        WHEN o.sender_id IS NULL OR o.recipient_id IS NULL THEN 'person_unknown'
+        WHEN o.sender_id = o.recipient_id THEN 'gift_to_oneself'
+        WHEN o.slot_index BETWEEN 1 AND 12 IS NOT TRUE THEN 'slot_not_1_to_12'
+        WHEN (o.price BETWEEN 1 AND 1000000000 AND o.price = trunc(o.price) AND coalesce(o.streamer_share, 0) BETWEEN 0 AND o.price
+            AND trunc(coalesce(o.streamer_share, 0)) = coalesce(o.streamer_share, 0)) IS NOT TRUE THEN 'gift_price_does_not_fit'
+        WHEN (o.gift_type_id ~ '^[!-~]{1,100}$') IS NOT TRUE THEN 'gift_type_does_not_fit' END AS fault
+    FROM adopting.old_gifts AS o
+), placed AS (
+    SELECT j.*, row_number() OVER (PARTITION BY j.id, j.fault IS NULL ORDER BY j.created_at) AS again FROM judged AS j
+)
 SELECT g.id, g.sender_id, g.recipient_id, g.gift_type_id, s.kept_id AS stream_id, g.slot_index::integer AS slot_index, g.price,
-       coalesce(g.streamer_share, 0) AS share, g.created_at, g.id::text AS label,
-       CASE WHEN g.stream_id IS DISTINCT FROM s.kept_id THEN ARRAY['gift_of_another_stream'] ELSE '{}' END AS changed, CASE
-    WHEN g.sender_id IS NULL OR g.recipient_id IS NULL THEN 'person_unknown'
-    WHEN g.sender_id = g.recipient_id THEN 'gift_to_oneself'
-    WHEN g.slot_index BETWEEN 1 AND 12 IS NOT TRUE THEN 'slot_not_1_to_12'
-    WHEN (g.price BETWEEN 1 AND 1000000000 AND g.price = trunc(g.price) AND coalesce(g.streamer_share, 0) BETWEEN 0 AND g.price
-        AND trunc(coalesce(g.streamer_share, 0)) = coalesce(g.streamer_share, 0)) IS NOT TRUE THEN 'gift_price_does_not_fit'
-    WHEN (g.gift_type_id ~ '^[!-~]{1,100}$') IS NOT TRUE THEN 'gift_type_does_not_fit'
-    WHEN g.again > 1 THEN 'said_twice' END AS kept_back
+       g.share, g.created_at, g.id::text AS label,
+       CASE WHEN g.stream_id IS DISTINCT FROM s.kept_id THEN ARRAY['gift_of_another_stream'] ELSE '{}' END AS changed,
+       coalesce(g.fault, CASE WHEN g.again > 1 THEN 'said_twice' END) AS kept_back
 FROM placed AS g LEFT JOIN adopting.streams AS s ON s.id = g.stream_id AND s.kept_back IS DISTINCT FROM 'person_unknown';
 
+-- Of the rows for one payment that comes along whose money came in, then the first. An event stays with the first of those.
 CREATE TABLE adopting.purchases AS
 WITH tidy AS (
     SELECT o.id, o.profile_id, o.coin_pack_id, o.platform, o.provider, o.event_id, o.payment_id, o.coins, o.usd, o.purchased_at,
@@ -142,11 +154,27 @@ WITH tidy AS (
         WHEN lower(o.status) IN ('canceled', 'cancelled', 'expired') THEN 'canceled'
         WHEN lower(o.status) IN ('processing', 'failed', 'refunded') THEN lower(o.status) END AS new_status
     FROM adopting.old_coin_purchases AS o
-), placed AS (
-    SELECT t.*, row_number() OVER (PARTITION BY t.new_provider, t.payment_id ORDER BY t.purchased_at, t.id) AS payment_again,
-           row_number() OVER (PARTITION BY t.new_provider, t.event_id ORDER BY t.purchased_at, t.id) AS event_again,
-           row_number() OVER (PARTITION BY t.id) AS again
+), judged AS (
+    SELECT t.*, CASE t.new_status WHEN 'completed' THEN 1 WHEN 'refunded' THEN 2 ELSE 3 END AS weight, CASE
+        WHEN t.profile_id IS NULL THEN 'person_unknown'
+        WHEN (t.coins BETWEEN 1 AND 1000000000000 AND t.coins = trunc(t.coins)
+            AND t.usd BETWEEN 0.01 AND 99999999.99 AND t.usd = round(t.usd, 2)) IS NOT TRUE THEN 'purchase_amounts_do_not_fit'
+        WHEN t.new_status IS NULL THEN 'purchase_status_unknown' END AS fault
     FROM tidy AS t
+), single AS (
+    SELECT j.*, row_number() OVER (PARTITION BY j.id, j.fault IS NULL ORDER BY j.weight, j.purchased_at) AS again FROM judged AS j
+), paid AS (
+    SELECT s.*, row_number() OVER (
+        PARTITION BY s.new_provider, s.payment_id, s.fault IS NULL AND s.again = 1 ORDER BY s.weight, s.purchased_at, s.id) AS payment_again
+    FROM single AS s
+), kept AS (
+    SELECT p.*, coalesce(p.fault, CASE
+        WHEN p.again > 1 OR (p.payment_id IS NOT NULL AND p.payment_again > 1) THEN 'payment_said_twice' END) AS kept_back
+    FROM paid AS p
+), told AS (
+    SELECT k.*, row_number() OVER (
+        PARTITION BY k.new_provider, k.event_id, k.kept_back IS NULL ORDER BY k.weight, k.purchased_at, k.id) AS event_again
+    FROM kept AS k
 )
 SELECT p.id, p.profile_id, p.coin_pack_id, CASE WHEN p.platform IN ('web', 'ios', 'android') THEN p.platform ELSE 'web' END AS platform,
        p.new_provider AS provider, CASE WHEN p.event_again = 1 THEN p.event_id END AS event_id, p.payment_id, p.coins, p.usd,
@@ -155,13 +183,8 @@ SELECT p.id, p.profile_id, p.coin_pack_id, CASE WHEN p.platform IN ('web', 'ios'
            CASE WHEN p.provider IS DISTINCT FROM p.new_provider THEN 'provider_unreadable' END,
            CASE WHEN p.event_id IS NOT NULL AND p.event_again > 1 THEN 'event_said_twice' END,
            CASE WHEN p.usd > m.purchase_limit THEN 'purchase_over_the_limit'
-                WHEN p.usd > m.approval_threshold THEN 'purchase_over_the_threshold' END], NULL) AS changed, CASE
-    WHEN p.profile_id IS NULL THEN 'person_unknown'
-    WHEN (p.coins BETWEEN 1 AND 1000000000000 AND p.coins = trunc(p.coins)
-        AND p.usd BETWEEN 0.01 AND 99999999.99 AND p.usd = round(p.usd, 2)) IS NOT TRUE THEN 'purchase_amounts_do_not_fit'
-    WHEN p.new_status IS NULL THEN 'purchase_status_unknown'
-    WHEN p.again > 1 OR (p.payment_id IS NOT NULL AND p.payment_again > 1) THEN 'payment_said_twice' END AS kept_back
-FROM placed AS p CROSS JOIN private.money_settings AS m;
+                WHEN p.usd > m.approval_threshold THEN 'purchase_over_the_threshold' END], NULL) AS changed, p.kept_back
+FROM told AS p CROSS JOIN private.money_settings AS m;
 
 -- Everything above in one list, for the report.
 CREATE VIEW adopting.judged AS
