@@ -10,6 +10,7 @@ import uvloop
 from bench.adoption import adopt_figures
 from bench.drills import drill_figures
 from bench.figures import Figure, finish, say
+from bench.leaders import leader_figures
 from bench.preflights import preflight_figures
 from bench.rolling import rolling_figures
 
@@ -22,6 +23,8 @@ async def measure() -> list[Figure]:
     figures += await drill_figures()
     say("Preflight")
     figures += await preflight_figures()
+    say("The leader of the jobs is lost")
+    figures += await leader_figures()
     say("Restarts")
     return [*figures, *await rolling_figures()]
 
