@@ -5,6 +5,7 @@ What is expected is in `expected.json`; expected.py says how it is made.
 
 from collections import Counter
 
+from livewall.preflight import kept
 from livewall.preflight.checks import Result, Site, check, failed, passed
 from livewall.preflight.expected import read_expected, read_schema
 
@@ -42,7 +43,9 @@ ORDER BY 1
 async def schema_as_written(at: Site) -> Result:
     """Compares row security, policies, grants, functions, triggers, views and constraints of
     everything that livewall_owner owns with what the packaged SQL makes, each by its definition;
-    and sees that no role of the API stands above policies.
+    and sees that no role of the API stands above policies. What is in schema `previous` may be
+    there if the audit log says that this database was moved from the previous schema: then
+    nobody but its owner may use that schema.
     """
     expected, found = read_expected(), await read_schema(at.admin)
     missing = sorted(expected.keys() - found.keys())
@@ -68,7 +71,10 @@ async def schema_as_written(at: Site) -> Result:
         )
     kinds = Counter(_kind(name) for name in found)
     counted = ", ".join(f"{kinds[kind]} {word}" for kind, word in KINDS.items() if kinds[kind])
-    return passed(f"as written: {counted}", compared=dict(kinds))
+    moved_at = await kept.since(at.admin)
+    if moved_at:
+        counted += f"; schema previous is kept since the move of {moved_at:%Y-%m-%d}, for nobody"
+    return passed(f"as written: {counted}", compared=dict(kinds), moved_at=moved_at)
 
 
 def _kind(name: str) -> str:
