@@ -206,7 +206,11 @@ WHERE t.typnamespace = 'public'::regnamespace AND (t.typtype IN ('e', 'd', 'r') 
         AND d.objid = t.oid AND d.deptype = 'e')
 """
 # Whatever kind of thing it is: a dump names owners, and where it is restored there is ours alone.
+# Nothing of it may act as that owner, who can do everything here.
 TAKE_OVER = """
+SELECT format('ALTER ROUTINE %s SECURITY INVOKER', p.oid::regprocedure) FROM pg_proc AS p
+WHERE p.pronamespace = 'previous'::regnamespace AND p.prosecdef
+UNION ALL
 SELECT format('ALTER %s %s OWNER TO livewall_owner', o.kind, o.name)
 FROM (
     SELECT CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW'
