@@ -25,6 +25,12 @@ async def since(connection: Connection) -> datetime | None:
     return moved_at
 
 
+async def words(connection: Connection) -> str:
+    """Return what there is to say of it, to follow other evidence; empty if it is not here."""
+    moved_at = await since(connection)
+    return f"; schema {KEPT} is kept since the move of {moved_at:%Y-%m-%d}" if moved_at else ""
+
+
 async def schema(connection: Connection) -> str:
     """Return the schema whose content is none of ours to judge; empty if there is none."""
     return KEPT if await since(connection) else ""
