@@ -3,6 +3,7 @@
 WITH relation AS (
     SELECT c.*, c.oid::regclass::text AS name
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    -- $1 is what the move from the previous schema keeps (kept.py), or nothing.
     WHERE c.relowner = 'livewall_owner'::regrole AND c.relkind IN ('r', 'p', 'v', 'm', 'S')
         AND n.nspname NOT LIKE 'pg\_%' AND n.nspname NOT IN ('auth', $1)
 ), routine AS (
