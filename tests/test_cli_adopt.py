@@ -4,6 +4,8 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 
 from tests.databases import Database, data_folder
 from tests.shell import on
@@ -20,6 +22,21 @@ def folder() -> Generator[Path]:
 
 
 @pytest.mark.spec("S28")
+async def test_people_who_moved_get_their_first_password(
+    empty_database: Database, folder: Path
+) -> None:
+    shell = on(empty_database, folder, **SETTINGS)
+    admin = await empty_database.admin()
+    await settle(admin, 15, accounts=False)
+    shell.ok("db", "adopt", "--apply")
+    given = shell.run("user", "password", "old_3", said="long enough")
+    assert given.returncode == 0, given.stderr
+    query = "SELECT c.password_hash FROM private.credentials AS c JOIN profiles AS p"
+    hashed = await admin.fetchval(f"{query} ON p.id = c.profile_id WHERE p.name = 'old_3'")
+    assert PasswordHash((Argon2Hasher(),)).verify("long enough", hashed)
+
+
+@pytest.mark.spec("S28")
 async def test_it_tells_what_it_would_do_refuses_and_does_it(
     empty_database: Database, folder: Path
 ) -> None:
@@ -32,6 +49,7 @@ async def test_it_tells_what_it_would_do_refuses_and_does_it(
 
     await settle(admin, 100)
     await damage(admin)
+    assert "`livewall db adopt --dry-run`" in shell.refused("db", "migrate")
     await admin.execute("UPDATE profiles SET coin_balance = 1 WHERE username = 'old_3'")
     refused = shell.run("db", "adopt", "--apply")
     assert refused.returncode == 1

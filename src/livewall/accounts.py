@@ -2,14 +2,15 @@
 
 import secrets
 from datetime import datetime
+from uuid import UUID
 
 import msgspec
 
 from livewall import tokens
 from livewall.database import ask
-from livewall.db import SERVICE, Database
+from livewall.db import ANYBODY, SERVICE, Database
 from livewall.errors import Refusal
-from livewall.identity import Credentials, hash_now, open_session
+from livewall.identity import hash_now, open_session
 from livewall.settings import Settings
 from livewall.shapes import Profile
 
@@ -48,23 +49,35 @@ def create_user(
 
 
 def set_password(settings: Settings, name: str, password: str) -> None:
-    """Give an account a new password. Raises Refusal if nobody has an account of this name."""
+    """Give an account a password: its first, if it came from the previous schema, or a new one.
+
+    Raises Refusal if nobody has an account of this name, or if accounts are kept elsewhere.
+    """
 
     async def change(database: Database) -> None:
-        found = await database.find(SERVICE, "find_credentials", Credentials, p_name=name)
-        if found is None:
-            raise Refusal(
-                "not_found", f"No account is called {name}.", "`livewall user list` shows them."
-            )
         await database.call(
             SERVICE,
             "set_password_hash",
             object,
-            p_profile_id=found.profile_id,
+            p_profile_id=await _account_id(database, name),
             p_password_hash=hash_now(password),
         )
 
     ask(settings, change)
+
+
+async def _account_id(database: Database, name: str) -> UUID:
+    """Return whose account has this name; guests have none. Raises Refusal."""
+    nobody = Refusal(
+        "not_found", f"No account is called {name}.", "`livewall user list` shows them."
+    )
+    try:
+        found = await database.call(ANYBODY, "get_profile", Profile, p_name=name)
+    except Refusal as refusal:
+        raise (nobody if refusal.code == "not_found" else refusal) from refusal
+    if found.is_guest:
+        raise nobody
+    return found.id
 
 
 def list_users(settings: Settings) -> list[Listed]:

@@ -13,7 +13,7 @@ from asyncpg.transaction import Transaction
 
 from livewall import previous_schema
 from livewall.administrator import connected, first_line
-from livewall.adoption_rules import ADAPTED, KEPT_BACK, REFUSALS
+from livewall.adoption_rules import ADAPTED, COLUMN_NOT_FOUND, KEPT_BACK, REFUSALS
 from livewall.code_catalog import Connection
 from livewall.db import AWAY
 from livewall.migrate import migrate_within, prepare_platform
@@ -214,6 +214,38 @@ JOIN pg_class AS f ON f.oid = t.confrelid
 WHERE t.contype = 'f' AND c.relnamespace = 'previous'::regnamespace
     AND f.relnamespace <> c.relnamespace AND t.conparentid = 0
 """
+# Types that are no table's and no extension's; an array or a multirange goes with what it is of.
+TYPES = """
+SELECT t.oid::regtype::text
+FROM pg_type AS t LEFT JOIN pg_class AS c ON c.oid = t.typrelid
+WHERE t.typnamespace = 'public'::regnamespace AND (t.typtype IN ('e', 'd', 'r') OR c.relkind = 'c')
+    AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_type'::regclass
+        AND d.objid = t.oid AND d.deptype = 'e')
+"""
+# Whatever kind of thing it is: a dump names owners, and where it is restored there is ours alone.
+# Nothing of it may act as that owner, who can do everything here.
+TAKE_OVER = """
+SELECT format('ALTER ROUTINE %s SECURITY INVOKER', p.oid::regprocedure) FROM pg_proc AS p
+WHERE p.pronamespace = 'previous'::regnamespace AND p.prosecdef
+UNION ALL
+SELECT format('ALTER %s %s OWNER TO livewall_owner', o.kind, o.name)
+FROM (
+    SELECT CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW'
+            WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::regclass::text
+    FROM pg_class AS c
+    WHERE c.relnamespace = 'previous'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'S')
+        AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass
+            AND d.objid = c.oid AND d.deptype IN ('a', 'i') AND c.relkind = 'S')
+    UNION ALL
+    SELECT 'ROUTINE', p.oid::regprocedure::text FROM pg_proc AS p
+    WHERE p.pronamespace = 'previous'::regnamespace
+    UNION ALL
+    SELECT 'TYPE', t.oid::regtype::text
+    FROM pg_type AS t LEFT JOIN pg_class AS c ON c.oid = t.typrelid
+    WHERE t.typnamespace = 'previous'::regnamespace
+        AND (t.typtype IN ('e', 'd', 'r') OR c.relkind = 'c')
+) AS o (kind, name)
+"""
 
 
 async def _set_aside(connection: Connection) -> None:
@@ -228,6 +260,8 @@ async def _set_aside(connection: Connection) -> None:
             await connection.execute(f"ALTER {row['kind']} {row['name']} SET SCHEMA {KEPT}")
     for (statement,) in await connection.fetch(TIES_OUTSIDE):
         await connection.execute(statement)
+    for (name,) in await connection.fetch(TYPES):
+        await connection.execute(f"ALTER TYPE {name} SET SCHEMA {KEPT}")
     await connection.execute(
         f"REVOKE ALL ON ALL TABLES IN SCHEMA {KEPT} FROM {ROLES};"
         f"REVOKE ALL ON ALL SEQUENCES IN SCHEMA {KEPT} FROM {ROLES};"
@@ -240,20 +274,38 @@ async def _set_aside(connection: Connection) -> None:
     for (table,) in tables:
         await connection.execute(
             f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;"
-            f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY;"
-            f"ALTER TABLE {table} OWNER TO livewall_owner"
+            f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY"
         )
+    for (statement,) in await connection.fetch(TAKE_OVER):
+        await connection.execute(statement)
 
 
 async def _refusals(connection: Connection, found: Found) -> list[Finding]:
     """What must be put right before: money that does not add up, people without an account."""
-    findings: list[Finding] = []
+    findings = await _absent_columns(connection, found)
     for rule, (table, words, query) in REFUSALS.items():
         if table not in found.tables:
             continue
         rows = [str(row[0]) for row in await connection.fetch(query)]
         if rows:
             findings.append(Finding(rule, table, "refused", len(rows), words, rows))
+    return findings
+
+
+async def _absent_columns(connection: Connection, found: Found) -> list[Finding]:
+    """Return what is needed and not there, of tables with rows: one finding for each table."""
+    findings: list[Finding] = []
+    for table in found.tables:
+        needed = [a.words for a in found.absent if a.table == table and a.is_needed]
+        if not needed:
+            continue
+        count = await connection.fetchval(f"SELECT count(*) FROM {STAGE}.old_{table}")  # noqa: S608 - a table of SHAPES
+        if count:
+            unread = ", ".join(found.unread_of(table)) or "none"
+            rows = [*needed, f"columns of {table} that go by none of our names: {unread}"]
+            findings.append(
+                Finding("column_not_found", table, "refused", count, COLUMN_NOT_FOUND, rows)
+            )
     return findings
 
 

@@ -69,6 +69,11 @@ REFUSALS: dict[str, tuple[str, str, str]] = {
     ),
 }
 
+COLUMN_NOT_FOUND = (
+    "without this column no row of the table can come along as what it is. Rename the one that you "
+    "have (ALTER TABLE ... RENAME COLUMN ...), or add it if there is none"
+)
+
 KEPT_BACK: dict[str, str] = {
     "person_unknown": "it names somebody who has no profile",
     "link_is_no_web_address": "a link is an http or https address of up to 300 characters",

@@ -92,5 +92,5 @@ def _print_finding(finding: "Finding") -> None:
     print(f"    {finding.words}.")
     for row in shown:
         print(f"      {row}")
-    if finding.count > len(shown):
+    if finding.outcome != "refused" and finding.count > len(shown):
         print(f"      and {finding.count - len(shown):,} more")

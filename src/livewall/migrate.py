@@ -17,6 +17,7 @@ import asyncpg
 from livewall import code_catalog, cron
 from livewall.administrator import connected, first_line
 from livewall.code_catalog import Connection, Snapshot
+from livewall.previous_schema import find_tables
 from livewall.sql_files import (
     SQL_FOLDER,
     Folder,
@@ -65,17 +66,29 @@ async def migrate(url: str, sql_folder: Path = SQL_FOLDER) -> Outcome:
     """Bring the database at this administrator's address up to date.
 
     Raises MigrationError, one line, if an applied file was edited, if the database is newer than
-    the files, or if a file fails; the database is then as it was before.
+    the files, if it has the previous schema, or if a file fails; the database is then as it was
+    before.
     """
     folder = read_folder(sql_folder)
     async with connected(url) as connection:
-        is_current = _nothing_to_do(folder, await _read_state(connection))
+        state = await _read_state(connection)
+        is_current = _nothing_to_do(folder, state)
         if is_current and not await connection.fetchval(cron.IS_HERE):
             return Outcome()
+        if not state.applied:
+            await _refuse_previous(connection)
         async with _locked(connection):
             outcome = Outcome() if is_current else await _apply(connection, folder)
             # Each time: pg_cron may be newer than our schema.
             return replace(outcome, cron=await cron.schedule(connection))
+
+
+async def _refuse_previous(connection: Connection) -> None:
+    if (await find_tables(connection, "public")).is_previous:
+        raise MigrationError(
+            "This database has the previous schema (tables profiles, video_boxes and others): "
+            "`livewall db adopt --dry-run` says how it moves here with its data."
+        )
 
 
 async def require_current(url: str, sql_folder: Path = SQL_FOLDER) -> None:

@@ -121,8 +121,45 @@ SHAPES: dict[str, tuple[Column, ...]] = {
         _column("amount", "numeric"),
     ),
 }
+# Without one of these no row of its table can come along, or what comes along is nobody's: a
+# column of another name must not pass for one that is not there.
+NEEDED = {
+    "profiles": {"id", "name"},
+    "user_links": {"profile_id", "url"},
+    "follows": {"follower_id", "followee_id"},
+    "blocks": {"blocker_id", "blocked_id"},
+    "live_streams": {"id", "streamer_id"},
+    "chat_messages": {"stream_id", "sender_id", "body"},
+    "video_boxes": {"id", "position", "streamer_id"},
+    "box_viewers": {"box", "viewer_id"},
+    "coin_packs": {"id", "coins", "usd"},
+    "gift_types": {"id", "price"},
+    "gifts": {"id", "sender_id", "recipient_id", "gift_type_id", "slot_index", "price"},
+    "coin_purchases": {"id", "profile_id", "coins", "usd", "status"},
+    "ledger_entries": {"profile_id", "amount"},
+}
+# Where there is one of these there is money, and somebody has it.
+MONEY = ("gifts", "coin_purchases", "ledger_entries")
+BALANCE = ("profiles", "coins")
+# What stands for a column of these is what a system without it meant.
+PLAIN = ("true", "false", "'web'", "'coins'")
 # These two end with the move; everything else stays in the schema `previous`.
 ENDING = ("video_boxes", "box_viewers")
+
+
+@dataclass(frozen=True)
+class Absent:
+    """A column that is not there under any of its names."""
+
+    table: str
+    column: Column
+    is_needed: bool
+
+    @property
+    def words(self) -> str:
+        """The table and the names that it was looked for by."""
+        first, *others = self.column.names
+        return f"{self.table}.{first}" + (f" (or {', '.join(others)})" if others else "")
 
 
 @dataclass(frozen=True)
@@ -143,8 +180,31 @@ class Found:
 
     @property
     def missing(self) -> list[str]:
-        """Tables that the previous schema may have and this one has not."""
-        return [name for name in SHAPES if name not in self.tables]
+        """Tables that the previous schema may have and this one has not, then columns."""
+        tables = [name for name in SHAPES if name not in self.tables]
+        return [*tables, *(absent.words for absent in self.absent)]
+
+    @property
+    def absent(self) -> list[Absent]:
+        """Columns that are not there, of tables that are."""
+        has_money = any(table in self.tables for table in MONEY)
+        return [
+            Absent(
+                table,
+                column,
+                column.name in NEEDED[table] or (has_money and (table, column.name) == BALANCE),
+            )
+            for table, shape in SHAPES.items()
+            for column in shape
+            if table in self.tables
+            and column.absent not in PLAIN
+            and self.tables[table].keys().isdisjoint(column.names)
+        ]
+
+    def unread_of(self, table: str) -> list[str]:
+        """Columns of a table that go by none of the names."""
+        known = {name for column in SHAPES[table] for name in column.names}
+        return sorted(self.tables[table].keys() - known)
 
     @property
     def unread(self) -> list[str]:

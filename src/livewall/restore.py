@@ -16,7 +16,7 @@ from pathlib import Path
 import asyncpg
 import msgspec
 
-from livewall import embedded
+from livewall import embedded, named_roles
 from livewall.administrator import connected, first_line
 from livewall.backup import Backup, Manifest, StoredFile, describe_file, server_major
 from livewall.claims import abandoned, claimed
@@ -101,7 +101,7 @@ async def restore(backup: Backup, url: str, head: str | None, tell: Tell) -> Pro
     try:
         async with connected(url) as connection:
             await _require_empty(connection, backup.manifest)
-            await _make_roles(connection, folder)
+            await _make_roles(connection, folder, backup.manifest.roles)
             tell("Restoring")
             await _load(backup, url)
             async with connection.transaction():
@@ -162,10 +162,11 @@ async def _require_empty(connection: Connection, manifest: Manifest) -> None:
         )
 
 
-async def _make_roles(connection: Connection, folder: Folder) -> None:
+async def _make_roles(connection: Connection, folder: Folder, named: list[str]) -> None:
     """Make the roles that the dump names, and let the owner create where its tables will be."""
     async with connection.transaction():
         await connection.execute(statements(folder.platform.text)[0])
+        await named_roles.make_missing(connection, named)
         await connection.execute("GRANT USAGE, CREATE ON SCHEMA public TO livewall_owner")
 
 

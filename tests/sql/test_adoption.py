@@ -334,12 +334,54 @@ async def test_tables_that_are_not_there_are_named_and_read_as_empty(
         "gift_types",
         "coin_purchases",
         "ledger_entries",
+        "gifts.streamer_share",
     ]
     assert done.openings is not None
     assert await _column(admin, OTHER_BALANCES) == []
     assert await _proof(empty_database) == []
     # The catalogue has what was given, even if no catalogue came along.
     assert await admin.fetchval("SELECT count(*) FROM gifts WHERE gift_type_id = 'rose'") == 5
+
+
+@pytest.mark.spec("S28")
+async def test_a_column_of_another_name_is_not_taken_for_one_that_is_not_there(
+    empty_database: Database,
+) -> None:
+    url, admin = empty_database.admin_url, await empty_database.admin()
+    await settle(admin, 20)
+    await admin.execute(
+        "DELETE FROM gifts; DROP TABLE ledger_entries;"
+        "ALTER TABLE coin_purchases RENAME usd_amount TO amount_cents;"
+        "ALTER TABLE profiles RENAME coin_balance TO coins_left;"
+        "ALTER TABLE profiles DROP COLUMN bio;"
+        "ALTER TABLE gifts DROP COLUMN box_position"
+    )
+    refused = await adopt(url, apply=True)
+    assert refused.outcome == "refused"
+    told = {f.table: f.rows for f in refused.findings if f.rule == "column_not_found"}
+    assert told == {
+        "profiles": [
+            "profiles.coins (or coin_balance, balance)",
+            "columns of profiles that go by none of our names: coins_left",
+        ],
+        "coin_purchases": [
+            "coin_purchases.usd (or usd_amount)",
+            "columns of coin_purchases that go by none of our names: amount_cents",
+        ],
+    }
+    # Nobody misses it enough to stop for it, and there are no gifts.
+    named = [
+        "ledger_entries",
+        "profiles.bio (or about)",
+        "gifts.slot_index (or box_position)",
+    ]
+    assert [what for what in refused.missing if what in named] == named
+    await admin.execute(
+        "ALTER TABLE coin_purchases RENAME amount_cents TO usd;"
+        "ALTER TABLE profiles RENAME coins_left TO coins"
+    )
+    done = await adopt(url, apply=True)
+    assert (done.outcome, done.missing) == ("adopted", named)
 
 
 async def test_what_is_not_the_previous_schema_is_left_alone(

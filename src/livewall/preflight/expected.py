@@ -17,6 +17,7 @@ from livewall import embedded
 from livewall.administrator import connected
 from livewall.code_catalog import Connection
 from livewall.migrate import migrate
+from livewall.preflight import kept
 
 EXPECTED = Path(__file__).with_name("expected.json")
 QUERY = Path(__file__).with_name("expected.sql")
@@ -26,9 +27,10 @@ Schema: TypeAlias = dict[str, str]
 
 async def read_schema(connection: Connection) -> Schema:
     """Return what a database has: `kind identity` -> a digest of its definition."""
+    leave_out = await kept.schema(connection)
     async with connection.transaction(readonly=True):
         await connection.execute("SET LOCAL search_path = ''")
-        rows = await connection.fetch(QUERY.read_text(encoding="utf-8"))
+        rows = await connection.fetch(QUERY.read_text(encoding="utf-8"), leave_out)
     return {
         f"{row['kind']} {row['identity']}": sha256(row["definition"].encode()).hexdigest()[:16]
         for row in rows

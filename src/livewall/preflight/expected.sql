@@ -4,12 +4,13 @@
 WITH relation AS (
     SELECT c.*, c.oid::regclass::text AS name
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    -- $1 is what the move from the previous schema keeps (kept.py), or nothing.
     WHERE c.relowner = 'livewall_owner'::regrole AND c.relkind IN ('r', 'p', 'v', 'm', 'S')
-        AND n.nspname NOT LIKE 'pg\_%' AND n.nspname <> 'auth'
+        AND n.nspname NOT LIKE 'pg\_%' AND n.nspname NOT IN ('auth', $1)
 ), routine AS (
     SELECT p.*, p.oid::regprocedure::text AS name
     FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
-    WHERE p.proowner = 'livewall_owner'::regrole AND n.nspname NOT LIKE 'pg\_%' AND n.nspname <> 'auth'
+    WHERE p.proowner = 'livewall_owner'::regrole AND n.nspname NOT LIKE 'pg\_%' AND n.nspname NOT IN ('auth', $1)
 ), granted (target, acl, owner) AS (
     SELECT format('%s %s', CASE relkind WHEN 'S' THEN 'sequence' ELSE 'table' END, name), relacl, relowner FROM relation
     UNION ALL

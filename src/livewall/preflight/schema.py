@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 from livewall.code_catalog import Connection
+from livewall.preflight import kept
 from livewall.preflight.checks import Result, Site, check, failed, not_proven, passed
 from livewall.preflight.expected import read_expected, read_schema
 
@@ -61,7 +62,9 @@ async def schema_as_written(at: Site) -> Result:
     their caller, may be there, and so may what an extension brought and what a Supabase project
     keeps in schemas of its own services. A view that reads our tables as its owner fails, and so
     does whatever is in schema private. A function that is SECURITY DEFINER, or a table with such
-    a trigger, is not proven: nothing says from here what it does.
+    a trigger, is not proven: nothing says from here what it does. What is in schema `previous`
+    may be there if the audit log says that this database was moved from the previous schema:
+    then nobody but its owner may use that schema.
     """
     expected, found = read_expected(), await read_schema(at.admin)
     beside, leading, unknown = await _beside(at.admin)
@@ -94,7 +97,8 @@ async def schema_as_written(at: Site) -> Result:
     kinds = Counter(_kind(name) for name in found)
     counted = ", ".join(f"{kinds[kind]} {word}" for kind, word in KINDS.items() if kinds[kind])
     others = f"; {len(beside)} of others act as their caller" if beside else ""
-    return passed(f"as written: {counted}{others}", compared=dict(kinds), beside=beside)
+    left = await kept.words(at.admin)
+    return passed(f"as written: {counted}{left}{others}", compared=dict(kinds), beside=beside)
 
 
 async def _beside(admin: Connection) -> tuple[list[str], list[str], list[str]]:

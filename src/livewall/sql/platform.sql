@@ -55,9 +55,6 @@ BEGIN
     IF NOT pg_catalog.has_schema_privilege('livewall_owner', 'public', 'CREATE') THEN
         GRANT USAGE, CREATE ON SCHEMA public TO livewall_owner;
     END IF;
-    IF NOT pg_catalog.has_schema_privilege('livewall_owner', 'auth', 'USAGE') THEN
-        GRANT USAGE ON SCHEMA auth TO livewall_owner;
-    END IF;
     IF EXISTS (
         SELECT FROM pg_catalog.pg_namespace AS schema,
             pg_catalog.aclexplode(schema.nspacl) AS privilege
@@ -73,14 +70,11 @@ $$;
 DO $$
 DECLARE
     role_name text;
-    schema_name text;
 BEGIN
-    FOREACH schema_name IN ARRAY ARRAY['public', 'auth'] LOOP
-        FOREACH role_name IN ARRAY ARRAY['anon', 'authenticated', 'service_role'] LOOP
-            IF NOT pg_catalog.has_schema_privilege(role_name, schema_name, 'USAGE') THEN
-                EXECUTE pg_catalog.format('GRANT USAGE ON SCHEMA %I TO %I', schema_name, role_name);
-            END IF;
-        END LOOP;
+    FOREACH role_name IN ARRAY ARRAY['anon', 'authenticated', 'service_role'] LOOP
+        IF NOT pg_catalog.has_schema_privilege(role_name, 'public', 'USAGE') THEN
+            EXECUTE pg_catalog.format('GRANT USAGE ON SCHEMA public TO %I', role_name);
+        END IF;
     END LOOP;
 END
 $$;
@@ -125,9 +119,10 @@ BEGIN
 END
 $$;
 
--- A Supabase project keeps its own auth.users: the owner of our tables then only refers to it. A GRANT by somebody who
--- may not pass the privilege on is no error but a warning, so look again afterwards. In a bundle the operator makes the
--- key, who may; once it is there, nobody needs to.
+-- Schema auth may be somebody else's. A Supabase project keeps its own auth.users, to which the owner of our tables then only
+-- refers; in one that an administrator made we make what is missing, below. In a bundle the operator makes the key to
+-- auth.users, who may; once it is there, nobody needs to. A GRANT by somebody who may not pass the privilege on is a warning
+-- or an error, by what else they have, so look again afterwards.
 DO $$
 DECLARE
     made_for_it boolean := pg_catalog.current_setting('livewall.bundle', true) IS NOT DISTINCT FROM 'on'
@@ -135,19 +130,37 @@ DECLARE
             SELECT FROM pg_catalog.pg_constraint
             WHERE conname = 'profiles_are_users' AND contype = 'f'
                 AND conrelid = pg_catalog.to_regclass('public.profiles'));
+    is_whole boolean := pg_catalog.to_regclass('auth.users') IS NOT NULL AND pg_catalog.to_regprocedure('auth.jwt()') IS NOT NULL
+        AND pg_catalog.to_regprocedure('auth.uid()') IS NOT NULL AND pg_catalog.to_regprocedure('auth.role()') IS NOT NULL;
+    lacking text;
 BEGIN
-    IF pg_catalog.to_regclass('auth.users') IS NOT NULL AND NOT made_for_it
-        AND NOT pg_catalog.has_table_privilege('livewall_owner', 'auth.users', 'REFERENCES')
-    THEN
-        GRANT REFERENCES ON auth.users TO livewall_owner;
-    END IF;
-    IF NOT pg_catalog.has_schema_privilege('livewall_owner', 'auth', 'USAGE')
-        OR NOT made_for_it
-        AND NOT pg_catalog.has_table_privilege('livewall_owner', pg_catalog.to_regclass('auth.users'), 'REFERENCES')
-    THEN
-        RAISE EXCEPTION 'schema auth is not ours, and % may not pass on the rights to it. Let its owner run: '
-            'GRANT USAGE ON SCHEMA auth TO livewall_owner; GRANT REFERENCES ON auth.users TO livewall_owner', current_user;
-    END IF;
+    FOR attempt IN 1 .. 2 LOOP
+        SELECT pg_catalog.string_agg(g.statement, '; ' ORDER BY g.place) INTO lacking
+        FROM (VALUES
+            (1, 'GRANT USAGE ON SCHEMA auth TO livewall_owner',
+                NOT pg_catalog.has_schema_privilege('livewall_owner', 'auth', 'USAGE')),
+            (2, 'GRANT CREATE ON SCHEMA auth TO livewall_owner',
+                NOT is_whole AND NOT pg_catalog.has_schema_privilege('livewall_owner', 'auth', 'CREATE')),
+            (3, 'GRANT REFERENCES ON auth.users TO livewall_owner',
+                NOT made_for_it
+                AND NOT pg_catalog.has_table_privilege('livewall_owner', pg_catalog.to_regclass('auth.users'), 'REFERENCES')),
+            (4, 'GRANT USAGE ON SCHEMA auth TO anon, authenticated, service_role',
+                NOT (pg_catalog.has_schema_privilege('anon', 'auth', 'USAGE')
+                    AND pg_catalog.has_schema_privilege('authenticated', 'auth', 'USAGE')
+                    AND pg_catalog.has_schema_privilege('service_role', 'auth', 'USAGE')))
+        ) AS g (place, statement, is_lacking)
+        WHERE g.is_lacking;
+        EXIT WHEN lacking IS NULL;
+        IF attempt = 2 THEN
+            RAISE EXCEPTION 'schema auth is not ours, and % may not pass on the rights to it. Let its owner run: %',
+                current_user, lacking;
+        END IF;
+        BEGIN
+            EXECUTE lacking;
+        EXCEPTION WHEN insufficient_privilege THEN
+            NULL;
+        END;
+    END LOOP;
 END
 $$;
 

@@ -222,6 +222,7 @@ GRANT EXECUTE ON FUNCTION public.find_credentials TO service_role;
 CREATE FUNCTION public.set_password_hash(p_profile_id uuid, p_password_hash text) RETURNS jsonb
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
+    SELECT private.require_own_accounts();
     INSERT INTO private.credentials (profile_id, password_hash) VALUES (p_profile_id, p_password_hash)
     ON CONFLICT (profile_id) DO UPDATE SET password_hash = excluded.password_hash, changed_at = private.clock()
     RETURNING to_jsonb(profile_id);
