@@ -55,7 +55,8 @@ lint: setup-dev ## Check style, types and SQL
 	@$(BIN)/basedpyright
 	@$(BIN)/squawk src/livewall/sql/migrations/*.sql
 	@$(BIN)/python hatch_build.py typecheck
-	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; LIVEWALL_DATA_DIR=$$folder $(BIN)/livewall db lint
+	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; export LIVEWALL_DATA_DIR=$$folder; \
+		$(BIN)/livewall db migrate > /dev/null; $(BIN)/livewall db lint
 
 fmt: setup-dev ## Format the code
 	@$(BIN)/ruff check --fix-only .

@@ -17,7 +17,10 @@ ROOT = Path(__file__).resolve().parent.parent
 ASSIGNMENT = re.compile(r"([A-Z_]+)=(.*)", re.DOTALL)
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 # What comes with the system or with Supabase. Files of ours that they are given must exist.
-OTHERS = {"apt-get", "export", "install", "pg_dump", "psql", "sudo", "supabase", "systemctl"}
+OTHERS = {
+    *("apt-get", "export", "install", "pg_dump", "pip", "psql", "python3", "runuser", "supabase"),
+    *("systemctl", "useradd"),
+}
 # A page leaves out what only its reader has; long enough, and random enough, to be a secret.
 LEFT_OUT = "left-out-0123456789-abcdefghijklmnopqrstuvwxyz"
 HEAD_OF_LEDGER = "0" * 64
@@ -80,7 +83,7 @@ def _wrong_command(words: list[str]) -> str:
         return "" if set(rest[1:]) <= TARGETS else f"no such target: {' '.join(rest)}"
     if program not in OTHERS:
         return f"nobody knows {program}"
-    paths = [word for word in rest[1:] if word.startswith(("deploy/", "docs/"))]
+    paths = [word for word in rest[1:] if word.startswith(("deploy/", "docs/", "requirements/"))]
     gone = [path for path in paths if not list(ROOT.glob(path))]
     return f"no such file: {' '.join(gone)}" if gone else ""
 

@@ -162,7 +162,6 @@ async def test_serve_wants_a_prepared_database(empty_database: Database, folder:
 
 
 async def test_the_database_from_start_to_stop(shell: Shell, folder: Path) -> None:
-    assert "not running" in shell.refused("db", "url")
     # A process of its own: the database outlives whoever started it.
     assert shell.typed("db", "start").returncode == 0
     try:
@@ -182,6 +181,7 @@ async def test_the_database_from_start_to_stop(shell: Shell, folder: Path) -> No
     finally:
         assert shell.ok("db", "stop") == "Stopped.\n"
     assert "not running" in shell.ok("db", "stop")
+    assert "not running" in shell.refused("db", "url")
 
 
 def test_reset_asks_first_and_never_in_production(shell: Shell) -> None:
@@ -235,6 +235,9 @@ async def test_users_and_their_passwords(database: Database, folder: Path) -> No
     listed = shell.run("user", "list").stdout.splitlines()
     assert listed[1].split()[:3] == ["ada", "ada", "moderator"]
     assert len(listed) == 2
+    assert [(user["name"], user["roles"]) for user in shell.read("user", "list")] == [
+        ("ada", ["moderator"])
+    ]
 
 
 def test_a_password_is_asked_for_twice_and_never_shown(shell: Shell) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -158,7 +159,7 @@ async def test_damaged_and_foreign_ones(
     into = ("restore", str(made.folder), "--into", empty)
     assert "is a backup already" in shell.refused("backup", str(made.folder))
     assert "is a file" in shell.refused("backup", str(made.dump))
-    assert "is no backup" in shell.refused("restore", str(tmp_path))
+    assert "is no backup" in shell.refused("restore", str(tmp_path / "data"))
     assert "is not empty" in shell.refused("restore", str(made.folder))
     assert "leave out --into" in shell.refused(*into, "--drill")
     assert "no Livewall in this database" in shell.refused(
@@ -215,7 +216,46 @@ def test_the_oldest_make_room(tmp_path: Path) -> None:
     removed = backup.remove_older(tmp_path, 1)
     assert [path.name for path in removed] == ["livewall-20260101-000000"]
     left = sorted(path.name for path in tmp_path.iterdir())
+    # Somebody gave one a name, and a third is not complete.
     assert left == ["livewall-20260102-000000", "livewall-20260103-000000", "livewall-mine"]
+
+
+def test_the_newest_is_the_one_taken_last(shell: Shell, tmp_path: Path) -> None:
+    folder = tmp_path / "all"
+    shell.ok("backup", str(folder), "--keep", "1")
+    shell.ok("backup", str(folder / "by-name"))
+    assert backup.find(folder).folder.name == "by-name"
+    # Of one that is damaged nobody knows more than when it was written: last, so it is not hidden.
+    (folder / "damaged").mkdir()
+    (folder / "damaged" / backup.MANIFEST).write_text("{")
+    assert "damaged/manifest.json is damaged" in shell.refused("restore", "--drill", str(folder))
+    # Nor does what is no backup, or can not be looked into, stand in the way.
+    (folder / "damaged" / backup.MANIFEST).unlink()
+    (folder / "loop").symlink_to("loop")
+    (folder / ".by-name.1.partial").mkdir()
+    (folder / ".by-name.1.partial" / backup.MANIFEST).write_text("{")
+    assert backup.find(folder).folder.name == "by-name"
+
+
+def test_a_place_that_can_not_be_looked_at_is_one_line(shell: Shell, tmp_path: Path) -> None:
+    # As root no folder is closed; a name that is too long is refused to everybody in the same way.
+    place = str(tmp_path / ("x" * 300))
+    for command in (("backup",), ("restore",), ("restore", "--drill")):
+        assert "can not be looked at: File name too long" in shell.refused(*command, place)
+
+
+def test_room_is_told_so_that_the_numbers_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    little = shutil.disk_usage(tmp_path)._replace(free=10**6)
+
+    def usage(_folder: Path) -> object:
+        return little
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    for needed, words in ((16_300_000, "16.3 MB"), (2 * 10**12, "2,000.0 GB")):
+        with pytest.raises(BackupError, match=f"has 1.0 MB free and {words} are needed"):
+            restore.require_room(tmp_path, needed, "set TMPDIR")
 
 
 @pytest.mark.abuse("T9")

@@ -49,6 +49,7 @@ def test_values_are_read_by_their_type() -> None:
         ("LIVEWALL_ENV", "prod", '"development" or "production"'),
         ("LIVEWALL_OPEN", "maybe", "use 1 or 0"),
         ("LIVEWALL_SECRET", "short", "LIVEWALL_SECRET is too short"),
+        ("LIVEWALL_SECRET", f"{SECRET}  # openssl rand", "put comments on lines of their own"),
         ("LIVEWALL_TURN_RELAY_ONLY", "1", "needs LIVEWALL_TURN_URL"),
         ("LIVEWALL_ACCEPT_PEER_ADDRESSES", "yes", PEERS_SEE_ADDRESSES),
     ],

@@ -9,11 +9,20 @@ import asyncpg
 from livewall.code_catalog import Connection
 from livewall.sql_files import MigrationError
 
+# Whose objects are in it has Livewall; every database of a PostgreSQL shares its roles.
+OTHERS = """
+SELECT array_agg(DISTINCT d.datname::text ORDER BY d.datname::text)
+FROM pg_catalog.pg_shdepend AS s JOIN pg_catalog.pg_database AS d ON d.oid = s.dbid
+WHERE s.refclassid = 'pg_catalog.pg_authid'::regclass
+    AND s.refobjid = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = 'livewall_owner')
+    AND d.datname <> current_database()
+"""
+
 
 @asynccontextmanager
 async def connected(url: str) -> AsyncGenerator[Connection]:
     """Connect as the administrator. Raises MigrationError saying what to check if it fails."""
-    where = _whereabouts(url)
+    where = whereabouts(url)
     try:
         connection = await asyncpg.connect(url, timeout=10, statement_cache_size=0)
     except (OSError, asyncpg.PostgresError, asyncpg.ClientConfigurationError, ValueError) as error:
@@ -26,7 +35,14 @@ async def connected(url: str) -> AsyncGenerator[Connection]:
         await connection.close()
 
 
-def _whereabouts(url: str) -> str:
+def described(url: str) -> str:
+    """Return which database this is, in words without a password. Raises MigrationError."""
+    where = whereabouts(url)
+    name = unquote(urlsplit(url).path.lstrip("/"))
+    return f"database {name} at {where}" if name else f"the database at {where}"
+
+
+def whereabouts(url: str) -> str:
     """Return host and port as people know them. Raises MigrationError for what is no address.
 
     The address itself is not repeated: it may carry a password.
@@ -52,10 +68,15 @@ def first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0] or type(error).__name__
 
 
-async def set_authenticator_password(admin_url: str, authenticator_url: str) -> None:
+async def set_authenticator_password(
+    admin_url: str, authenticator_url: str, *, for_all: bool = False
+) -> None:
     """Let `authenticator` log in with the password in its address, if Livewall made that role.
 
-    Raises MigrationError if the role is somebody else's and the password is wrong.
+    Its password is one for all databases of a PostgreSQL. Where another one has Livewall too it is
+    changed only `for_all`: else the servers of that one would be locked out.
+
+    Raises MigrationError if the role is somebody else's, or others', and the password is wrong.
     """
     if await _can_log_in(authenticator_url):
         return
@@ -69,8 +90,31 @@ async def set_authenticator_password(admin_url: str, authenticator_url: str) -> 
             raise MigrationError(
                 "Role authenticator refuses the password: set LIVEWALL_AUTHENTICATOR_URL."
             )
-        quoted = await connection.fetchval("SELECT quote_literal($1)", password)
+        if not for_all:
+            _refuse_to_lock_out(await connection.fetchval(OTHERS))
+        await _alter_password(connection, password)
+
+
+def _refuse_to_lock_out(others: list[str] | None) -> None:
+    if others:
+        raise MigrationError(
+            "Role authenticator refuses the password that goes with these settings, and keeps its "
+            f"own: a new one would lock out {', '.join(others)}, which shares the role in this "
+            "PostgreSQL. Use the LIVEWALL_SECRET of that one, or its role's address in "
+            "LIVEWALL_AUTHENTICATOR_URL. A new secret for all of them: "
+            "`livewall db migrate --new-password`, and the same secret everywhere."
+        )
+
+
+async def _alter_password(connection: Connection, password: str) -> None:
+    quoted = await connection.fetchval("SELECT quote_literal($1)", password)
+    try:
         await connection.execute(f"ALTER ROLE authenticator PASSWORD {quoted}")
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise MigrationError(
+            "Role authenticator refuses the password, and this administrator may not change it: "
+            "use the one who made the role, or set LIVEWALL_AUTHENTICATOR_URL."
+        ) from error
 
 
 async def _can_log_in(url: str) -> bool:

@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import file_digest
@@ -63,6 +63,12 @@ class Physical(msgspec.Struct, frozen=True):
     unlisted: dict[str, StoredFile]
 
 
+class _Dated(msgspec.Struct, frozen=True):
+    """What every format of the manifest has."""
+
+    taken_at: datetime
+
+
 class Manifest(msgspec.Struct, frozen=True):
     """What a backup is of, and what must be in it."""
 
@@ -109,13 +115,22 @@ def choose_folder(given: Path, *, one_of_many: bool) -> Path:
 
     A folder that is there already is for many, and so is one of which some are to be kept.
     """
-    if (given / MANIFEST).exists():
-        raise BackupError(f"{given} is a backup already: name another folder.")
-    if given.is_dir() or (one_of_many and not given.exists()):
-        return given / f"livewall-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    if given.exists():
-        raise BackupError(f"{given} is a file: name a folder, which may be a new one.")
+    with _looking_at(given):
+        if (given / MANIFEST).exists():
+            raise BackupError(f"{given} is a backup already: name another folder.")
+        if given.is_dir() or (one_of_many and not given.exists()):
+            return given / f"livewall-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+        if given.exists():
+            raise BackupError(f"{given} is a file: name a folder, which may be a new one.")
     return given
+
+
+@contextlib.contextmanager
+def _looking_at(given: Path) -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise BackupError(f"{given} can not be looked at: {error.strerror}.") from error
 
 
 async def take(url: str, folder: Path, secret: str | None, tell: Tell, make: Make) -> Backup:
@@ -217,15 +232,10 @@ async def server_major(connection: Connection) -> int:
 
 def find(given: Path) -> Backup:
     """Return the backup in this folder, or the newest of those in it. Raises BackupError."""
-    folder = given.parent if given.is_file() else given
-    if not (folder / MANIFEST).exists():
-        dated = dated_backups(folder)
-        if not dated:
-            raise BackupError(
-                f"{given} is no backup of `livewall backup`: a complete one is a folder with "
-                f"{MANIFEST}."
-            )
-        folder = dated[-1]
+    with _looking_at(given):
+        folder = given.parent if given.is_file() else given
+        if not (folder / MANIFEST).exists():
+            folder = _newest(folder)
     try:
         manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
     except OSError as error:
@@ -236,6 +246,31 @@ def find(given: Path) -> Backup:
     if manifest.format != known:
         raise BackupError(f"{folder} was made by Livewall {manifest.livewall}: restore with that.")
     return Backup(folder, manifest)
+
+
+def _newest(folder: Path) -> Path:
+    """Return the newest complete backup in a folder, whatever it is called."""
+    complete = [
+        path
+        for path in (folder.iterdir() if folder.is_dir() else ())
+        # Not Path.exists, which raises where we may not look, such as in lost+found.
+        if not path.name.startswith(".") and os.path.exists(path / MANIFEST)  # noqa: PTH110
+    ]
+    if not complete:
+        raise BackupError(
+            f"{folder} is no backup of `livewall backup`: a complete one is a folder with "
+            f"{MANIFEST}."
+        )
+    return max(complete, key=_taken_at)
+
+
+def _taken_at(folder: Path) -> datetime:
+    """Return when a backup was taken; of one that is damaged, when its manifest was written."""
+    file = folder / MANIFEST
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=_Dated).taken_at
+    except (OSError, msgspec.DecodeError):
+        return datetime.fromtimestamp(file.stat().st_mtime, UTC)
 
 
 def dated_backups(folder: Path) -> list[Path]:
@@ -250,7 +285,10 @@ def dated_backups(folder: Path) -> list[Path]:
 
 
 def remove_older(folder: Path, keep: int) -> list[Path]:
-    """Remove all but the newest so many of the backups with a time as their name."""
+    """Remove all but the newest so many of the backups with a time as their name.
+
+    One that somebody gave a name is theirs to remove.
+    """
     old = dated_backups(folder)[:-keep]
     for path in old:
         # First what makes it a backup: half of one must not pass for a whole.

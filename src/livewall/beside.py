@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 import structlog
 
 from livewall import jobs
+from livewall.db import cause_of
 from livewall.ending import end
 from livewall.errors import Refusal
 from livewall.events import POLL_SECONDS, Events
@@ -60,7 +61,7 @@ async def _register(server: Server) -> None:
         try:
             await server.register()
         except Refusal as refusal:
-            log.warning("not_registered", code=refusal.code)
+            log.warning("not_registered", code=refusal.code, **cause_of(refusal))
             await asyncio.sleep(1)
         else:
             return

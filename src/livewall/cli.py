@@ -21,6 +21,7 @@ from livewall import (
 from livewall.cli_tables import show, table
 
 if TYPE_CHECKING:
+    from livewall.errors import Refusal
     from livewall.settings import Settings
 
 app = typer.Typer(
@@ -47,13 +48,13 @@ def main() -> None:
     try:
         app()
     except Exception as error:
-        line = _known_failure(error)
+        line = known_failure(error)
         if line is None:
             raise
         _fail(line)
 
 
-def _known_failure(error: Exception) -> str | None:
+def known_failure(error: Exception) -> str | None:
     """Return in one line what went wrong; None for a bug."""
     from livewall.cli_up import CannotStartError
     from livewall.errors import Refusal
@@ -63,9 +64,23 @@ def _known_failure(error: Exception) -> str | None:
     from livewall.sql_files import MigrationError
 
     if isinstance(error, Refusal):
-        return f"{error.detail} {error.hint}".strip()
+        return _why_refused(error)
     known = (BackupError, EmbeddedError, MigrationError, SettingsError, CannotStartError)
     return str(error) if isinstance(error, known) else None
+
+
+def _why_refused(refusal: "Refusal") -> str:
+    from livewall.db import cause_of
+
+    if refusal.code != "database_away":
+        return f"{refusal.detail} {refusal.hint}".strip()
+    cause = cause_of(refusal)
+    if "next" in cause:
+        return (
+            "The server's role authenticator has another password than goes with these settings: "
+            f"use those of the server. After a change of LIVEWALL_SECRET, `{cause['next']}`."
+        )
+    return f"{refusal.detail[:-1]} ({cause.get('error', 'no answer')}). {refusal.hint}"
 
 
 def _fail(line: str) -> NoReturn:
@@ -96,7 +111,7 @@ def up() -> None:
 
     settings = _load_to_listen()
     with cli_up.demo_streamers(settings) as demo, available(settings) as ready:
-        bring_up_to_date(ready)
+        bring_up_to_date(ready, new_password=not settings.database_url)
         cli_up.run(ready, demo)
 
 

@@ -32,7 +32,11 @@ def backup(
     ],
     keep: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Then remove all but the newest N by time."),
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Then remove all but the newest N of those named by the time; others stay.",
+        ),
     ] = None,
     with_secret: Annotated[
         bool, typer.Option("--with-secret", help="Also store the secret that signs tokens.")
@@ -66,10 +70,9 @@ def backup(
     """
     from livewall import operations
     from livewall.backup import choose_folder, remove_older, take
-    from livewall.database import available
-    from livewall.settings import load
+    from livewall.database import available, load_existing
 
-    settings = load()
+    settings = load_existing()
     make = _way(settings.replication_url, physical=physical)
     started = time.monotonic()
     secret = settings.secret if with_secret else None
@@ -100,11 +103,14 @@ def _way(replication_url: str, *, physical: bool) -> "Make":
 
 
 def _say_what_is_in_it(made: "Backup", settings: "Settings", removed: int) -> None:
+    from livewall.database import named
+
     manifest = made.manifest
     people = manifest.contents.rows.get("public.profiles", 0)
     head = manifest.contents.head
     print(
-        f"{made.bytes / 1e6:,.1f} MB in {manifest.seconds:g} s: {people:,} people, "
+        f"{named(settings)}, {made.bytes / 1e6:,.1f} MB in {manifest.seconds:g} s: "
+        f"{people:,} people, "
         f"{head.transactions:,} sealed transactions, head {head.hash[:12]}."
         + (f" Removed {removed} older." if removed else ""),
         file=sys.stderr,

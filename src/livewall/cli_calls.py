@@ -21,9 +21,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs."
 def ask(question: "Callable[[Database], Awaitable[T]]") -> T:
     """Connect to a prepared database and return what `question` makes of it. Raises Refusal."""
     from livewall import database
-    from livewall.settings import load
 
-    with database.prepared(load()) as settings:
+    with database.up_to_date(database.load_existing()) as settings:
         return database.ask(settings, question)
 
 

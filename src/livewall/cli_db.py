@@ -17,21 +17,21 @@ app = typer.Typer(help="The database.", no_args_is_help=True)
 app.command()(adopt)
 
 
-def _embedded_only() -> "Settings":
-    from livewall.settings import SettingsError, load
+def _require_embedded(settings: "Settings") -> None:
+    from livewall.settings import SettingsError
 
-    settings = load()
     if settings.database_url:
         raise SettingsError("DATABASE_URL names a database that Livewall did not start.")
-    return settings
 
 
 @app.command()
 def start() -> None:
     """Start the embedded database and leave it running."""
     from livewall import database, embedded
+    from livewall.settings import load
 
-    settings = _embedded_only()
+    settings = load()
+    _require_embedded(settings)
     embedded.start(settings.data_path, database.launch(settings))
     print("PostgreSQL is running; `livewall db url` prints its address.")
 
@@ -40,8 +40,10 @@ def start() -> None:
 def stop() -> None:
     """Stop the embedded database; servers that use it answer 503 until it is back."""
     from livewall import embedded
+    from livewall.database import load_existing
 
-    settings = _embedded_only()
+    settings = load_existing()
+    _require_embedded(settings)
     print("Stopped." if embedded.stop(settings.data_path) else "It was not running.")
 
 
@@ -52,10 +54,10 @@ def url() -> None:
     psql "$(livewall db url)"
     """
     from livewall import embedded
+    from livewall.database import load_existing
     from livewall.postgres_process import EmbeddedError
-    from livewall.settings import load
 
-    settings = load()
+    settings = load_existing()
     if settings.database_url:
         print(settings.database_url)
         return
@@ -66,18 +68,34 @@ def url() -> None:
 
 
 @app.command()
-def migrate() -> None:
-    """Bring the database up to date, and give pg_cron its jobs where it is there."""
-    from livewall.database import available, bring_up_to_date
+def migrate(
+    new_password: Annotated[
+        bool,
+        typer.Option(
+            "--new-password",
+            help="Change the password of role authenticator also where other databases use it.",
+        ),
+    ] = False,
+) -> None:
+    """Bring the database up to date, let the server log in, and give pg_cron its jobs.
+
+    The server's role authenticator has a password that follows from LIVEWALL_SECRET. All databases
+    of a PostgreSQL share the role: where another one has Livewall too, a new password is refused,
+    unless you say --new-password and give that one's servers the same secret. The embedded
+    PostgreSQL is this installation's alone, and does as it is told.
+    """
+    from livewall.database import available, bring_up_to_date, named
     from livewall.settings import load
 
-    with available(load()) as settings:
-        outcome = bring_up_to_date(settings)
+    loaded = load()
+    with available(loaded) as settings:
+        own = not loaded.database_url
+        outcome = bring_up_to_date(settings, new_password=new_password or own)
     for label in (*outcome.migrations, *outcome.code):
         print(label)
     if outcome.cron is not None:
         print(outcome.cron, file=sys.stderr)
-    print("The database is up to date.", file=sys.stderr)
+    print(f"The database is up to date: {named(loaded)}.", file=sys.stderr)
 
 
 @app.command()
@@ -112,11 +130,10 @@ def lint_schema() -> None:
     """Check the database's schema against the house rules; print what breaks them."""
     import asyncio
 
-    from livewall.database import prepared
-    from livewall.settings import load
+    from livewall.database import load_existing, up_to_date
     from livewall.sql_lint import lint
 
-    with prepared(load()) as settings:
+    with up_to_date(load_existing()) as settings:
         findings = asyncio.run(lint(settings.database_url))
     for finding in findings:
         print(_line(finding))
@@ -146,7 +163,7 @@ def reset(
         typer.confirm("Delete every account, stream and message?", abort=True)
     with available(settings) as ready:
         asyncio.run(recreate_database(ready.database_url))
-        bring_up_to_date(ready)
+        bring_up_to_date(ready, new_password=not settings.database_url)
     # Whose accounts are gone need no tokens: the demo streamers introduce themselves anew.
     settings.demo_tokens.unlink(missing_ok=True)
     print("The database is new and empty.")

@@ -25,11 +25,11 @@ def head(as_json: AsJson = False) -> None:
 
     livewall ledger head >> heads.txt
     """
-    from livewall.database import prepared
+    from livewall.database import load_existing, named, up_to_date
     from livewall.proof import read_head
-    from livewall.settings import load
 
-    with prepared(load()) as settings:
+    loaded = load_existing()
+    with up_to_date(loaded) as settings:
         newest = asyncio.run(read_head(settings.database_url))
     if as_json:
         print_json(newest)
@@ -37,7 +37,7 @@ def head(as_json: AsJson = False) -> None:
     print(newest.hash)
     print(
         f"Seal {newest.number}, {newest.transactions:,} transactions, "
-        f"sealed {moment(newest.sealed_at)}.",
+        f"sealed {moment(newest.sealed_at)}. Of {named(loaded)}.",
         file=sys.stderr,
     )
 
@@ -75,22 +75,24 @@ def verify(
     livewall ledger verify --head "$(tail -1 heads.txt)"
     """
     from livewall import operations
-    from livewall.database import prepared
+    from livewall.database import load_existing, named, up_to_date
     from livewall.proof import recompute
-    from livewall.settings import load
 
     started = time.monotonic()
-    with prepared(load()) as settings, working("Recomputing the ledger"):
+    loaded = load_existing()
+    with up_to_date(loaded) as settings, working("Recomputing the ledger"):
         checks = asyncio.run(recompute(settings.database_url, head or None))
     if as_json:
         print_json(checks)
     else:
         _print_checks(checks)
     wrong = [check.check for check in checks if not check.is_ok]
+    where = f"Looked at {named(loaded)}."
     if wrong:
         operations.note_failure(settings.data_path, "verify", ", ".join(wrong))
-        print(f"livewall: the ledger does not add up: {', '.join(wrong)}.", file=sys.stderr)
+        print(f"livewall: the ledger does not add up: {', '.join(wrong)}. {where}", file=sys.stderr)
         raise typer.Exit(1)
+    print(where, file=sys.stderr)
     operations.note(settings.data_path, "verify", seconds=time.monotonic() - started)
 
 

@@ -1,5 +1,6 @@
 """`livewall preflight`: the production checklist, walked against the live system."""
 
+import os
 import re
 import sys
 from collections import Counter
@@ -51,10 +52,12 @@ def preflight(
 
     livewall preflight --head "$(tail -1 heads.txt)" --json > today.json
     """
-    from livewall.database import available
+    from livewall.database import available, named, require_existing
     from livewall.preflight.run import Asked, run_here, settings_here
+    from livewall.settings import read
 
     wanted = _ids(only)
+    require_existing(read(os.environ))
     settings = settings_here()
     asked = Asked(wanted, head, backups, is_embedded=not settings.database_url)
     with available(settings) as ready:
@@ -62,7 +65,7 @@ def preflight(
     if as_json:
         print_json(outcomes)
     else:
-        _print(outcomes)
+        _print(outcomes, named(settings))
     statuses = {outcome.status for outcome in outcomes}
     if statuses != {"pass"}:
         raise typer.Exit(1 if "fail" in statuses else 2)
@@ -86,7 +89,7 @@ def _say(check: "Check") -> None:
         print(f"\x1b[2K{check.id} {check.title} ...", end="\r", file=sys.stderr, flush=True)
 
 
-def _print(outcomes: list["Outcome"]) -> None:
+def _print(outcomes: list["Outcome"], where: str) -> None:
     if sys.stderr.isatty():
         print("\x1b[2K", end="", file=sys.stderr, flush=True)
     for outcome in outcomes:
@@ -96,4 +99,4 @@ def _print(outcomes: list["Outcome"]) -> None:
             print(f"{'':17}next: {outcome.next}")
     counts = Counter(outcome.status for outcome in outcomes)
     said = ", ".join(f"{counts[status]} {word.lower()}" for status, word in WORDS.items())
-    print(f"\n{said}.")
+    print(f"\nLooked at {where}.\n{said}.")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from livewall.cli_calls import AsJson, print_json
 from livewall.cli_tables import show, table
 
 if TYPE_CHECKING:
@@ -37,11 +38,11 @@ def create(
     livewall user create mia --role finance --password
     """
     from livewall.accounts import create_user
-    from livewall.database import prepared
-    from livewall.settings import load
+    from livewall.database import load_existing, up_to_date
 
+    loaded = load_existing()
     chosen = _ask_password() if password else None
-    with prepared(load()) as settings:
+    with up_to_date(loaded) as settings:
         token = create_user(settings, name, role, chosen)
     how = (
         _how_to_sign_in(settings)
@@ -60,26 +61,32 @@ def new_password(name: str) -> None:
     livewall user password mia
     """
     from livewall.accounts import set_password
-    from livewall.database import prepared
-    from livewall.settings import load
+    from livewall.database import load_existing, up_to_date
 
+    loaded = load_existing()
     chosen = _ask_password()
-    with prepared(load()) as settings:
+    with up_to_date(loaded) as settings:
         set_password(settings, name, chosen)
     print(f"{name} has a new password. {_how_to_sign_in(settings)}", file=sys.stderr)
 
 
 @app.command("list")
-def list_all() -> None:
+def list_all(as_json: AsJson = False) -> None:
     """Show every account; guests are none."""
     from livewall.accounts import list_users
-    from livewall.database import prepared
-    from livewall.settings import load
+    from livewall.database import load_existing, named, up_to_date
 
-    with prepared(load()) as settings:
+    loaded = load_existing()
+    with up_to_date(loaded) as settings:
         found = list_users(settings)
+    if as_json:
+        print_json(found)
+        return
     if not found:
-        print("No accounts yet: `livewall user create NAME --password`.", file=sys.stderr)
+        print(
+            f"No accounts yet in {named(loaded)}: `livewall user create NAME --password`.",
+            file=sys.stderr,
+        )
         return
     listed = table("name", "shown as", "role", "since", "", whole=("name", "since"))
     for user in found:

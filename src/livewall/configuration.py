@@ -19,7 +19,8 @@ Written by `python -m livewall.configuration` from `src/livewall/settings.py`.
 Everything is an environment variable. `livewall config` shows each with its value and where it
 comes from, secrets masked. An unknown variable that begins with `LIVEWALL_` is refused, and so is
 a value that does not fit: a typing mistake is one line at the start, never a surprise later. Empty
-text means: not set.
+text means: not set. In a file that systemd reads, comments stand on lines of their own; one behind
+a value would be a part of it, and is refused.
 
 A **secret** is masked wherever it is shown, and in no log. `LIVEWALL_ENV=production` refuses to
 start with what the last column forbids; [production](production.md) has a whole set-up.

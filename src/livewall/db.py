@@ -218,6 +218,23 @@ class Database:
             connection.terminate()
 
 
+def cause_of(error: BaseException) -> dict[str, str]:
+    """Return for the log why the database could not be had: what came up, and what helps.
+
+    Its text stays out: it may repeat addresses and what people wrote.
+    """
+    cause = error.__cause__ if isinstance(error, Refusal) else error
+    if cause is None:
+        return {}
+    said = {"error": type(cause).__name__}
+    if isinstance(cause, asyncpg.PostgresError) and cause.sqlstate:
+        said["sqlstate"] = cause.sqlstate
+    if isinstance(cause, asyncpg.InvalidPasswordError):
+        # Another secret than the database was migrated with, or another database's migration.
+        said["next"] = "livewall db migrate"
+    return said
+
+
 def _refusal(function: str, error: asyncpg.PostgresError) -> Refusal:
     """Return what the caller is told; what the catalogue does not know is told to the log."""
     refusal = errors.from_postgres(error)

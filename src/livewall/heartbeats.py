@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from livewall import metrics
-from livewall.db import AWAY, Database
+from livewall.db import AWAY, Database, cause_of
 from livewall.errors import BY_SQLSTATE, Refusal
 from livewall.locked import Locked
 from livewall.pending import Beat, Lease, Leave, Pending, Tile, now
@@ -119,7 +119,7 @@ class HeartbeatWriter:
                     await self._write_all(connection)
             except (Refusal, *AWAY, TimeoutError, asyncpg.PostgresError) as error:
                 metrics.FLUSH_FAILURES.inc()
-                log.warning("heartbeats_not_written", error=type(error).__name__)
+                log.warning("heartbeats_not_written", **cause_of(error))
                 if self.pending and not self._is_away:
                     self._is_away = True
                     self._listener.database_away()

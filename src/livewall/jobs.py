@@ -17,7 +17,7 @@ import structlog
 
 from livewall import events, ledger, metrics
 from livewall import log as logs
-from livewall.db import AWAY, SERVICE, Database
+from livewall.db import AWAY, SERVICE, Database, cause_of
 from livewall.ending import end, until
 from livewall.errors import Refusal
 from livewall.payments import open_provider
@@ -113,7 +113,7 @@ async def repeat(name: str, seconds: float, act: Act) -> None:
         except Refusal as refusal:
             failures += 1
             if failures == 1:
-                log.warning("job_refused", job=name, code=refusal.code)
+                log.warning("job_refused", job=name, code=refusal.code, **cause_of(refusal))
         except Exception:
             failures += 1
             log.exception("job_broke", job=name)
@@ -173,7 +173,7 @@ async def lead(database: Database, jobs: Act) -> None:
                 metrics.JOB_LEADER.set(1)
                 await _while_connected(connection, jobs)
         except (Refusal, *AWAY, TimeoutError) as error:
-            log.warning("leadership_lost", error=type(error).__name__)
+            log.warning("leadership_lost", **cause_of(error))
         except Exception:
             # Whatever it is, without a leader nothing reconciles: try again.
             log.exception("leadership_broke")

@@ -56,6 +56,19 @@ def prepare_folder(data_dir: Path) -> None:
         ) from None
 
 
+def has_database(data_dir: Path) -> bool:
+    """Return whether there is a database; also where we may not look, which the start will say."""
+    pointer = data_dir / "postgres.path"
+    try:
+        pgdata = Path(pointer.read_text().strip()) if pointer.exists() else data_dir / "postgres"
+        pgdata.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        pass
+    return True
+
+
 def find_place(data_dir: Path, bin_dir: Path | None) -> Place:
     data_dir = data_dir.resolve()
     pointer = data_dir / "postgres.path"

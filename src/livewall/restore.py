@@ -234,6 +234,10 @@ def require_room(folder: Path, needed: int, otherwise: str) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise BackupError(
-            f"{folder} has {free / 1e9:,.1f} GB free and {needed / 1e9:,.1f} are needed to "
-            f"restore this backup: {otherwise}."
+            f"{folder} has {_size(free)} free and {_size(needed)} are needed to restore this "
+            f"backup: {otherwise}."
         )
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"

@@ -103,6 +103,8 @@ def configure(app: ASGIApp, settings: Settings) -> uvicorn.Config:
 def serve(settings: Settings) -> None:
     """Serve until interrupted. Exits with one line and code 1 if it cannot listen."""
     log.configure(settings.log)
+    if settings.production and not settings.public_url:
+        log_.warning("no_public_url", next="set LIVEWALL_PUBLIC_URL")
     listening = _listen(settings)
     # What we send to ourselves needs the port, which "any free one" does not say.
     settings = msgspec.structs.replace(settings, port=listening.getsockname()[1])

@@ -296,6 +296,12 @@ def _refuse_unknown(environ: Mapping[str, str], known: Mapping[str, str]) -> Non
 
 
 def _value(key: str, text: str, kind: Any) -> Any:
+    if re.search(r"\s#", text):
+        # A shell strips it; systemd and others do not, and a secret would silently be another one.
+        raise SettingsError(
+            f"{key} holds a comment, which whoever read the file took for a part of it: put "
+            "comments on lines of their own."
+        )
     if get_args(kind)[0] == tuple[str, ...]:
         return tuple(part.strip() for part in text.split(",") if part.strip())
     try:

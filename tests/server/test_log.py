@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+import re
+import secrets
 
 import httpx
 import pytest
 import structlog
 
+from livewall.settings import PEERS_SEE_ADDRESSES
 from tests.databases import Database
 from tests.processes import free_port
 from tests.server.world import Live, environment_for, started_process
@@ -37,6 +40,44 @@ async def test_logs_have_request_ids_and_no_personal_data(database: Database) ->
     assert any(r["request_id"] == "id-of-this-request" for r in requests)
     for personal in ("private", token, "wrong.token", profile_id):
         assert personal not in said.decode(), personal
+
+
+async def test_a_wrong_password_of_the_server_is_told_with_what_to_do(database: Database) -> None:
+    port = free_port()
+    wrong = re.sub(r":[^:@/]+@", ":another@", database.authenticator_url)
+    environment = environment_for(database, port) | {
+        "LIVEWALL_LOG": "json",
+        "LIVEWALL_AUTHENTICATOR_URL": wrong,
+    }
+    told: dict[str, dict[str, str]] = {}
+    async with started_process(environment) as process:
+        assert process.stderr is not None
+        wanted = {"bus_lost", "job_refused", "not_registered", "leadership_lost"}
+        wanted |= {"heartbeats_not_written"}
+        while not wanted <= told.keys():
+            line = json.loads(await asyncio.wait_for(process.stderr.readline(), 30))
+            told[line["event"]] = line
+    for event in wanted:
+        said = {name: told[event].get(name) for name in ("error", "sqlstate", "next")}
+        assert said == {
+            "error": "InvalidPasswordError",
+            "sqlstate": "28P01",
+            "next": "livewall db migrate",
+        }, event
+    assert "another" not in json.dumps(list(told.values()))
+
+
+async def test_production_without_its_address_is_told(database: Database) -> None:
+    environment = environment_for(database, free_port()) | {
+        "LIVEWALL_LOG": "json",
+        "LIVEWALL_ENV": "production",
+        "LIVEWALL_SECRET": secrets.token_hex(32),
+        "LIVEWALL_ACCEPT_PEER_ADDRESSES": PEERS_SEE_ADDRESSES,
+    }
+    async with started_process(environment) as process:
+        assert process.stderr is not None
+        first = json.loads(await asyncio.wait_for(process.stderr.readline(), 30))
+    assert (first["event"], first["level"]) == ("no_public_url", "warning")
 
 
 async def test_what_visitors_meet_by_visiting_is_no_line_on_a_terminal(database: Database) -> None:

@@ -19,7 +19,7 @@ import structlog
 from livewall import metrics
 from livewall.bus import Ear
 from livewall.bus.sealed import MOST_PARTS, PART_BYTES, Opener, SealBroken, Sealer
-from livewall.db import AWAY, Database
+from livewall.db import AWAY, Database, cause_of
 from livewall.errors import Refusal
 
 NOTIFY = "SELECT pg_notify($1, part) FROM unnest($2::text[]) AS part"
@@ -79,7 +79,7 @@ class PostgresBus:
                     ear.listening()
                     await self._write_all(connection)
             except (Refusal, *AWAY, TimeoutError, asyncpg.PostgresError) as error:
-                log.warning("bus_lost", error=type(error).__name__)
+                log.warning("bus_lost", **cause_of(error))
             except Exception:
                 # Whatever it is: a server that is deaf and dumb for ever is worse.
                 log.exception("bus_broke")

@@ -19,7 +19,7 @@ import httpx
 import msgspec
 import structlog
 
-from livewall.db import SERVICE, Argument, Database
+from livewall.db import SERVICE, Argument, Database, cause_of
 from livewall.errors import Refusal
 from livewall.payments import (
     Authorized,
@@ -220,7 +220,7 @@ class Sandbox:
                 try:
                     await self._deliver(http)
                 except Refusal as refusal:
-                    log.warning("sandbox_waits", code=refusal.code)
+                    log.warning("sandbox_waits", code=refusal.code, **cause_of(refusal))
                 except Exception:
                     log.exception("sandbox_broke")
                 with contextlib.suppress(TimeoutError):

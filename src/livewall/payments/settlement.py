@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from livewall import metrics
-from livewall.db import SERVICE, Database
+from livewall.db import SERVICE, Database, cause_of
 from livewall.ending import end
 from livewall.errors import Refusal
 from livewall.payments import (
@@ -102,7 +102,7 @@ class Settlement:
                 await self.process_events()
                 await self.perform_calls()
             except Refusal as refusal:
-                log.warning("settlement_refused", code=refusal.code)
+                log.warning("settlement_refused", code=refusal.code, **cause_of(refusal))
             except Exception:
                 log.exception("settlement_broke")
 
