@@ -131,13 +131,14 @@ $(STAMPS)/debian13: | $(STAMPS)/dev
 	@mv $@.part $@ && rm $@.log
 
 # The tests drive Debian's Chromium, also run on Debian's PostgreSQL 15, there with pg_cron
-# too, and behind its PgBouncer.
+# too, behind its PgBouncer, and ask its coturn for a way.
 system:
 	@missing=""; \
 	command -v chromium >/dev/null || missing="$$missing chromium"; \
 	[ -x /usr/lib/postgresql/15/bin/postgres ] || missing="$$missing postgresql-15"; \
 	[ -e /usr/lib/postgresql/15/lib/pg_cron.so ] || missing="$$missing postgresql-15-cron"; \
 	[ -x /usr/sbin/pgbouncer ] || missing="$$missing pgbouncer"; \
+	command -v turnserver >/dev/null || missing="$$missing coturn"; \
 	$(call INSTALL_FROM_DEBIAN,tests)
 
 # Servers that restart are measured behind nginx.

@@ -14,6 +14,11 @@ from livewall.identity import hash_now, open_session
 from livewall.settings import Settings
 from livewall.shapes import Profile
 
+ROLES_ELSEWHERE = (
+    "People get one here at their first visit. A role of staff is given in SQL, as service_role: "
+    "SELECT public.grant_staff_role(PROFILE_ID, 'finance')."
+)
+
 
 class Listed(msgspec.Struct, frozen=True):
     """One account in the list."""
@@ -35,9 +40,13 @@ def create_user(
 
     async def create(database: Database) -> str:
         hashed = hash_now(password or secrets.token_urlsafe(32))
-        profile = await database.call(
-            SERVICE, "create_account", Profile, p_name=name, p_password_hash=hashed
-        )
+        try:
+            profile = await database.call(
+                SERVICE, "create_account", Profile, p_name=name, p_password_hash=hashed
+            )
+        except Refusal as refusal:
+            hint = ROLES_ELSEWHERE if refusal.code == "accounts_elsewhere" else refusal.hint
+            raise Refusal(refusal.code, refusal.detail, hint) from refusal
         if role:
             await database.call(
                 SERVICE, "grant_staff_role", object, p_profile_id=profile.id, p_role=role

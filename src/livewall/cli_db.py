@@ -8,6 +8,7 @@ import typer
 
 from livewall.cli_adopt import adopt
 from livewall.cli_calls import AsJson, print_json
+from livewall.cli_repair import repair
 
 if TYPE_CHECKING:
     from livewall.settings import Settings
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="The database.", no_args_is_help=True)
 app.command()(adopt)
+app.command()(repair)
 
 
 def _require_embedded(settings: "Settings") -> None:

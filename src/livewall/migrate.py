@@ -6,11 +6,12 @@ any role with CREATEROLE and CREATE on the database; everything made belongs to 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
+from typing import TypeAlias
 
 import asyncpg
 
@@ -39,6 +40,9 @@ CONFLICTS = (
     asyncpg.DuplicateObjectError,
     asyncpg.InternalServerError,
 )
+
+
+Finish: TypeAlias = Callable[[Connection], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,20 @@ async def migrate_within(connection: Connection) -> None:
         if not migration.transactional:
             raise MigrationError(f"{migration.file.label} can not run in one transaction.")
     await _transact(connection, _Work(folder, folder.migrations, fresh=True, with_code=True))
+
+
+async def recreate_code(connection: Connection, finish: Finish) -> None:
+    """Create all code again, changed or not, in one transaction; `finish` is the end of it.
+
+    It runs as `livewall_owner`. Raises MigrationError, one line, if a migration is pending or a
+    file fails; the database is then as it was before.
+    """
+    folder = read_folder()
+    async with _locked(connection):
+        if _pending(folder, await _read_state(connection)):
+            raise MigrationError("The database is not up to date: run `livewall db migrate`.")
+        work = _Work(folder, (), fresh=True, with_code=True, finish=finish)
+        await _retried(connection, work)
 
 
 async def pending_work(connection: Connection, sql_folder: Path = SQL_FOLDER) -> tuple[str, ...]:
@@ -230,6 +248,7 @@ class _Work:
     migrations: tuple[Migration, ...]
     fresh: bool
     with_code: bool
+    finish: Finish | None = None
 
 
 async def _retried(connection: Connection, work: _Work) -> tuple[str, ...]:
@@ -262,7 +281,10 @@ async def _transact(connection: Connection, work: _Work) -> tuple[str, ...]:
         await _record_migration(connection, migration)
     if not work.with_code:
         return ()
-    return await _sync_code(connection, work.folder.code, fresh=work.fresh)
+    made = await _sync_code(connection, work.folder.code, fresh=work.fresh)
+    if work.finish:
+        await work.finish(connection)
+    return made
 
 
 async def _run_platform(connection: Connection, platform: SqlFile) -> None:

@@ -76,12 +76,43 @@ async def test_one_failure_is_a_failure(stage: Stage, shell: Shell) -> None:
     assert items["S33"]["why"]
 
 
+@pytest.mark.spec("S29")
+async def test_what_was_changed_by_hand_is_shown_beside_what_should_be(
+    stage: Stage, shell: Shell
+) -> None:
+    await stage.admin.execute(
+        "ALTER POLICY user_grid_slots_select_own ON public.user_grid_slots USING (true);"
+        "GRANT DELETE ON public.gifts TO anon"
+    )
+    [item] = shell.decoded(shell.run("preflight", "--json", "--only", "S29"))
+    assert "`livewall db repair`" in item["next"]
+    granted, policy = item["facts"]["differences"]
+    assert (granted["item"], granted["expected"], granted["statement"]) == (
+        "grant DELETE on table public.gifts to anon",
+        "",
+        "REVOKE DELETE ON TABLE public.gifts FROM anon",
+    )
+    assert "auth.uid()" in policy["expected"]
+    assert "auth.uid()" not in policy["found"]
+
+
 async def test_a_head_in_the_chain_and_one_that_is_none(stage: Stage, shell: Shell) -> None:
     assert stage.site.head
     shell.ok("preflight", "--only", "P12,P13", "--head", stage.site.head)
     found = shell.run("preflight", "--only", "P13", "--head", "0" * 64)
     assert (found.returncode, "no seal has the head" in found.stdout) == (1, True)
     assert shell.run("preflight", "--head", "zzz").returncode == 2
+
+
+async def test_with_the_database_away_the_rest_is_looked_at(shell: Shell) -> None:
+    away = "postgresql://nobody@127.0.0.1:1/live"
+    found = shell.run("preflight", "--json", DATABASE_URL=away)
+    assert found.returncode == 2
+    items = {item["id"]: item for item in shell.decoded(found)}
+    assert {item for item in items if items[item]["status"] == "pass"} >= {"P1", "P2", "P4"}
+    for item in ("S29", "S30", "S33", "S38", "P7", "P8", "P10", "P12"):
+        assert items[item]["status"] == "not_proven", item
+        assert "Cannot use the database at 127.0.0.1 port 1" in items[item]["evidence"], item
 
 
 async def test_an_item_that_is_none(shell: Shell) -> None:

@@ -1,6 +1,7 @@
 """Each item is broken on purpose, alone, and is seen to flip, alone."""
 
 import asyncio
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -174,6 +175,13 @@ SQL = {
         "ALTER POLICY user_grid_slots_select_own ON public.user_grid_slots USING (true)",
         "S29 S38",
     ),
+    **{
+        f"own walls that nobody may {verb}": (
+            f"DROP POLICY user_grid_slots_{verb}_own ON public.user_grid_slots",
+            "S29 S38",
+        )
+        for verb in ("select", "insert", "update", "delete")
+    },
     "walls for all to change": (
         (
             "ALTER POLICY user_grid_slots_select_own ON public.user_grid_slots USING (true);"
@@ -202,6 +210,15 @@ SQL = {
             " SELECT 'wallet', id, 'coins', 1 FROM public.profiles WHERE name = 'mia'"
         ),
         "P12",
+    ),
+    # The head that was kept is in the chain all the same.
+    "a seal that does not match": (
+        (
+            "INSERT INTO private.ledger_seals (number, transaction_ids, total_transactions,"
+            " previous_hash, hash) VALUES"
+            " (1, '{}', 0, private.first_hash(), private.first_hash())"
+        ),
+        "P12 P13",
     ),
 }
 # Which requirement a sabotage proves is where its flip is stated.
@@ -402,6 +419,24 @@ async def test_a_clock_that_is_wrong(stage: Stage, monkeypatch: pytest.MonkeyPat
     wrong = SimpleNamespace(time=lambda: time.time() - 60)
     monkeypatch.setattr(storage, "time", wrong)
     assert await stage.wrong() == {"P10": "fail"}
+
+
+async def test_a_disk_that_may_not_be_looked_at_says_who_may_allow_it(stage: Stage) -> None:
+    role = f"plain_{secrets.token_hex(4)}"  # one of all databases
+    await stage.admin.execute(f"CREATE ROLE {role}; SET ROLE {role}")
+    try:
+        seen = (await stage.seen("P11"))["P11"]
+        assert (seen.status, seen.evidence) == (
+            "not_proven",
+            f"role {role} may not read where the data is",
+        )
+        assert seen.next.startswith(f"GRANT pg_read_all_settings TO {role}, as a superuser")
+        await stage.admin.execute(
+            f"RESET ROLE; GRANT pg_read_all_settings TO {role}; SET ROLE {role}"
+        )
+        assert (await stage.seen("P11"))["P11"].status == "pass"
+    finally:
+        await stage.admin.execute(f"RESET ROLE; DROP ROLE {role}")
 
 
 @pytest.mark.parametrize("name", storage.DURABLE)

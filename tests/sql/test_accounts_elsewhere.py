@@ -1,7 +1,9 @@
 """auth.users belongs to somebody else's sign-in service, as in a Supabase project."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -12,6 +14,7 @@ from livewall.code_catalog import Connection
 from livewall.migrate import Outcome, migrate
 from livewall.sql_files import SQL_FOLDER, MigrationError
 from tests.databases import Cluster, Person
+from tests.shell import on
 from tests.sql.world import CLOCK, Beat, World, new_world, refused
 
 ADA = UUID(int=1)
@@ -101,6 +104,19 @@ async def test_guests_and_passwords_are_refused_and_nothing_is_written(elsewhere
         )
     assert await elsewhere.rows("SELECT name FROM profiles") == [("ada",)]
     assert await users(elsewhere) == 1
+
+
+async def test_whoever_wants_staff_is_told_how_a_role_is_given(
+    elsewhere: World, tmp_path: Path
+) -> None:
+    shell = on(elsewhere.database, tmp_path)
+    said = shell.refused("user", "create", "vera", "--role", "finance", "--print-token")
+    assert "Accounts are not kept here." in said
+    [told] = re.findall(r"SELECT public.grant_staff_role\(PROFILE_ID, 'finance'\)", said)
+    ada = await member(elsewhere, ADA, "ada")
+    admin = await elsewhere.database.admin()
+    await admin.execute(f"SET ROLE service_role; {told.replace('PROFILE_ID', repr(str(ada.id)))}")
+    assert await elsewhere.rows("SELECT role FROM private.staff_roles") == [("finance",)]
 
 
 @pytest.mark.spec("D1")

@@ -123,6 +123,18 @@ async def test_coins_from_nowhere_behind_the_purchase_of_another_are_seen(
 
 
 @pytest.mark.spec("S26")
+async def test_a_purchase_that_differs_names_accounts_only_where_one_is_strange(
+    world: World,
+) -> None:
+    await paid(world, await world.person("fan"))
+    await world.admin.execute(
+        f"{UNGUARDED}; UPDATE coin_purchases SET posted_coins = 699; {GUARDED}"
+    )
+    found = await verify(world)
+    assert found["purchases_match_entries"] == "purchase P-1 has 699 coins, its entries 700"
+
+
+@pytest.mark.spec("S26")
 async def test_money_in_a_currency_that_never_came_is_seen(world: World) -> None:
     purchase, _ = await paid(world, await world.person("fan"))
     for currency, amount in (("eur", 5), ("jpy", -5)):

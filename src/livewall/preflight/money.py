@@ -47,7 +47,8 @@ async def _rules(rehearsed: Rehearsal) -> Any:
     title="A purchase limit is configured",
     why="A stolen card or a slip of a finger is worth at most one purchase. Without a limit there "
     "is no most.",
-    fix="livewall purchases settings limit_cents=5000000 --as NAME --reason WHY",
+    fix="livewall purchases settings limit_cents=5000000 --as NAME --reason WHY, where NAME is "
+    "somebody with the role admin.",
 )
 async def purchase_limit(at: Site) -> Result:
     """Reads the limit that is set, and the one that new purchases are held to: what is raised
@@ -73,8 +74,10 @@ async def purchase_limit(at: Site) -> Result:
     why="A large purchase credits nothing until a second person says yes. With nobody to say it "
     "the money goes back after five days; with one person only, nobody decides about theirs.",
     fix="Give the role to two people who have an account, `livewall user create NAME --role "
-    "finance --password`, and leave the threshold at $25,000 or below: `livewall purchases "
-    "settings threshold_cents=2500000 --as NAME --reason WHY`.",
+    "finance --password`, or, where accounts are kept elsewhere, as service_role `SELECT "
+    "public.grant_staff_role(PROFILE_ID, 'finance')`. Leave the threshold at $25,000 or below: "
+    "`livewall purchases settings threshold_cents=2500000 --as NAME --reason WHY`, where NAME is "
+    "somebody with the role admin.",
 )
 async def approval_workflow(at: Site) -> Result:
     """Reads the threshold, finds everybody with the role finance or admin who can sign in and is
@@ -123,7 +126,8 @@ async def _is_refused(rehearsed: Rehearsal, code: str, statement: str, *argument
     "S36",
     title="At most five purchases a minute",
     why="Whoever tries out stolen cards does it fast.",
-    fix="livewall purchases settings velocity=5 --as NAME --reason WHY; if it is 5, see S29.",
+    fix="livewall purchases settings velocity=5 --as NAME --reason WHY, where NAME is somebody "
+    "with the role admin; if it is 5, see S29.",
 )
 async def velocity(at: Site) -> Result:
     """Somebody made up buys a made-up pack: as often as the setting says, all go through after

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import NoReturn, cast
 
 import asyncpg
 import msgspec
@@ -21,6 +22,7 @@ from livewall.preflight.checks import Check, NotProven, Result, Site, Status, Wr
 from livewall.proof import Check as LedgerCheck
 from livewall.proof import recompute
 from livewall.settings import Settings
+from livewall.sql_files import MigrationError
 
 # It may be right all the same: somebody held a lock, the connection went, a right is missing.
 UNSURE = (
@@ -87,6 +89,33 @@ async def site(settings: Settings, asked: Asked) -> AsyncGenerator[Site]:
             newest_backup=lambda: _newest_backup(asked.backups, settings.data_path),
             is_embedded=asked.is_embedded,
         )
+
+
+class _Away:
+    """Stands for a connection that can not be had: what needs it is not proven."""
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise NotProven(self._why, "Start the database, or give the settings of the server.")
+
+
+def _site_without(settings: Settings, asked: Asked, why: str) -> Site:
+    """Return what can be looked at while the database is away: settings, addresses and files."""
+    away = cast("Connection", _Away(why))
+
+    async def prove() -> list[LedgerCheck]:
+        raise NotProven(why, "Start the database.")
+
+    return Site(
+        settings=settings,
+        admin=away,
+        web=away,
+        prove=prove,
+        head=asked.head,
+        newest_backup=lambda: _newest_backup(asked.backups, settings.data_path),
+    )
 
 
 def _newest_backup(named: str, data_path: Path) -> datetime | None:
@@ -160,7 +189,11 @@ def run_here(settings: Settings, asked: Asked, begin: Callable[[Check], None]) -
     """Connect and run, from a command."""
 
     async def connected_run() -> list[Outcome]:
-        async with site(settings, asked) as at:
-            return await run(at, asked.only, begin)
+        try:
+            async with site(settings, asked) as at:
+                return await run(at, asked.only, begin)
+        except MigrationError as error:
+            # Checks break by themselves, so it was the connecting.
+            return await run(_site_without(settings, asked, str(error)), asked.only, begin)
 
     return asyncio.run(connected_run())

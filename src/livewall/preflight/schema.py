@@ -10,6 +10,7 @@ from pathlib import Path
 from livewall.code_catalog import Connection
 from livewall.preflight import kept
 from livewall.preflight.checks import Result, Site, check, failed, not_proven, passed
+from livewall.preflight.differences import read_differences
 from livewall.preflight.expected import read_expected, read_schema
 
 OTHERS = Path(__file__).with_name("others.sql")
@@ -51,8 +52,9 @@ ORDER BY 1
     why="Row Level Security is what keeps one person's rows from another. A policy dropped by "
     "hand, a grant too many, a disabled trigger or a view beside it opens a hole that no test of "
     "the code sees.",
-    fix="Find out who changed it. Undo a change by hand, then `livewall db migrate` with the "
-    "version that the servers run. Drop what leads around policies, or let it act as its caller.",
+    fix="Find out who changed it; `livewall preflight --only S29 --json` has each as it is and as "
+    "it should be. Then `livewall db repair`, of the version that the servers run, makes it again. "
+    "Drop what leads around policies, or let it act as its caller.",
 )
 async def schema_as_written(at: Site) -> Result:
     """Compares row security, policies, grants, functions, triggers, rules, views and constraints
@@ -87,7 +89,7 @@ async def schema_as_written(at: Site) -> Result:
         *(f"leads around policies: {name}" for name in leading),
     ]
     if wrong:
-        return failed(_named(wrong, "; "), **facts)
+        return failed(_named(wrong, "; "), **facts, differences=await read_differences(at.admin))
     if unknown:
         return not_proven(
             f"made by others, and acts as somebody else than its caller: {_named(unknown, ', ')}",
@@ -118,7 +120,7 @@ async def _beside(admin: Connection) -> tuple[list[str], list[str], list[str]]:
 
 def _named(items: list[str], between: str) -> str:
     """Return the first of them, and how many more there are."""
-    more = f", and {len(items) - NAMED} more" if len(items) > NAMED else ""
+    more = f", and {len(items) - NAMED} more (see --json)" if len(items) > NAMED else ""
     return between.join(items[:NAMED]) + more
 
 

@@ -2,20 +2,22 @@
 
 import asyncio
 import hmac
-import secrets
+import ssl
 import time
-from urllib.parse import urlsplit
 
 import httpx
 
+from livewall.administrator import first_line
 from livewall.errors import Refusal
 from livewall.preflight.checks import Result, Site, check, failed, not_proven, passed
+from livewall.preflight.relay import Answer, ask_relays
 from livewall.settings import SECRET_BYTES, SECRET_CHARACTERS
 
 HSTS = "strict-transport-security"
-REACH_SECONDS = 3.0
-# A STUN binding request (RFC 8489): type 1, no attributes, the magic cookie. TURN servers answer.
-STUN = b"\x00\x01\x00\x00\x21\x12\xa4\x42"
+TRUST = (
+    "Browsers refuse it as well, unless its authority is one that they know. If it is one of your "
+    "own, name its certificate to this command: SSL_CERT_FILE=/path/to/ca.pem livewall preflight"
+)
 FORGED = b'{"id": "evt_preflight", "type": "preflight"}'
 
 
@@ -55,7 +57,9 @@ async def secret(at: Site) -> Result:
     fix="LIVEWALL_PAYMENTS=stripe with live keys (sk_live_ or rk_live_, pk_live_), or none.",
 )
 async def payments_are_real(at: Site) -> Result:
-    """Reads which provider takes the money, and whether its keys are of its test mode."""
+    """Reads which provider takes the money, and whether its keys are of its test mode. Whether
+    Stripe takes them is not asked.
+    """
     chosen = at.settings.payments
     if chosen == "sandbox":
         return failed("the sandbox sells coins for nothing", payments=chosen)
@@ -64,75 +68,65 @@ async def payments_are_real(at: Site) -> Result:
         return failed("Stripe's keys are of its test mode", payments=chosen)
     if chosen == "none":
         return passed("nothing can be bought here", payments=chosen)
-    return passed("Stripe takes the money, with live keys", payments=chosen)
+    return passed("Stripe is to take the money, with keys that say live", payments=chosen)
 
 
 @check(
     "P4",
     title="Video takes a way that fits strangers",
     why="Browser to browser shows people's addresses to each other. Through a relay that does not "
-    "answer there is no video at all.",
+    "answer, or does not take our passwords, there is no video at all.",
     fix="Set LIVEWALL_TURN_URL, LIVEWALL_TURN_SECRET and LIVEWALL_TURN_RELAY_ONLY=1; see The relay "
     "in docs/production.md.",
 )
 async def media_plane(at: Site) -> Result:
     """Reads whether video goes through a relay only, or whether the operator accepts in so many
-    words that addresses are seen; and asks each relay for an answer, by UDP or TCP.
+    words that addresses are seen; and asks each relay for a place to relay by, as a browser does,
+    by UDP, TCP or TLS, with a password as people get it, and gives it back.
     """
     if not at.settings.turn_relay_only:
         if at.settings.accept_peer_addresses:
             return passed("addresses are seen, which LIVEWALL_ACCEPT_PEER_ADDRESSES accepts")
         return failed("people see each other's addresses, and nobody accepted that")
-    urls = [url.strip() for url in at.settings.turn_url.split(",") if url.strip()]
-    silent = [url for url in urls if not await _answers(url)]
-    facts = {"relays": urls, "silent": silent}
-    if silent:
+    try:
+        answers = await ask_relays(at.settings)
+    except ImportError:
         return not_proven(
-            f"no answer from here of {', '.join(silent)}",
+            "what asks a relay is not installed here",
+            'Install it (pip install "livewall[demo]"), or see that people at home get video.',
+            relays=at.settings.turn_url,
+        )
+    return _judge_relays(answers)
+
+
+def _judge_relays(answers: list[Answer]) -> Result:
+    """Say what is wrong with the worst of them."""
+    facts = {"relays": {answer.url: answer.verdict for answer in answers}}
+    said = {
+        verdict: ", ".join(f"{a.url} ({a.said})" for a in answers if a.verdict == verdict)
+        for verdict in ("refuses", "untrusted", "silent")
+    }
+    if said["refuses"]:
+        return failed(
+            f"refuses the passwords that people get: {said['refuses']}",
+            "LIVEWALL_TURN_SECRET has to be its static-auth-secret, or LIVEWALL_TURN_USERNAME and "
+            "LIVEWALL_TURN_CREDENTIAL one of its users; and the clocks of both have to agree.",
+            **facts,
+        )
+    if said["untrusted"]:
+        return not_proven(
+            f"the certificate is not trusted here: {said['untrusted']}",
+            TRUST,
+            **facts,
+        )
+    if said["silent"]:
+        return not_proven(
+            f"no place to relay by from here: {said['silent']}",
             "Open its port, or run this where the relay can be reached.",
             **facts,
         )
-    return passed(f"through a relay only, and it answers: {', '.join(urls)}", **facts)
-
-
-async def _answers(url: str) -> bool:
-    """Ask a TURN server for a sign of life: a STUN answer by UDP, or a TCP connection."""
-    scheme, _, rest = url.partition(":")
-    place = urlsplit(f"//{rest}")
-    port = place.port or (5349 if scheme == "turns" else 3478)
-    host = place.hostname or ""
-    try:
-        async with asyncio.timeout(REACH_SECONDS):
-            if scheme == "turns" or "transport=tcp" in place.query:
-                _, writer = await asyncio.open_connection(host, port)
-                writer.close()
-                return True
-            return await _answers_stun(host, port)
-    except (OSError, TimeoutError):
-        return False
-
-
-class _Waiting(asyncio.DatagramProtocol):
-    def __init__(self) -> None:
-        self.answered = asyncio.get_running_loop().create_future()
-
-    def datagram_received(self, data: bytes, addr: object) -> None:
-        if not self.answered.done() and data[4:8] == STUN[4:8]:
-            self.answered.set_result(True)
-
-    def error_received(self, exc: Exception) -> None:
-        if not self.answered.done():
-            self.answered.set_result(False)
-
-
-async def _answers_stun(host: str, port: int) -> bool:
-    loop = asyncio.get_running_loop()
-    transport, waiting = await loop.create_datagram_endpoint(_Waiting, remote_addr=(host, port))
-    try:
-        transport.sendto(STUN + secrets.token_bytes(12))
-        return await waiting.answered
-    finally:
-        transport.close()
+    urls = ", ".join(answer.url for answer in answers)
+    return passed(f"through a relay only, and it relays with our passwords: {urls}", **facts)
 
 
 @check(
@@ -155,14 +149,28 @@ async def https_and_cookies(at: Site) -> Result:
     try:
         headers = await at.fetch(f"{url}/healthz")
     except httpx.HTTPError as error:
+        untrusted = _untrusted(error)
+        if untrusted:
+            return not_proven(
+                f"the certificate of {url} is not trusted here: {untrusted}", TRUST, url=url
+            )
         return not_proven(
-            f"{url} did not answer here: {type(error).__name__}",
+            f"{url} did not answer here: {type(error).__name__}: {first_line(error)}",
             "Start the server and its proxy, or run this where that address can be reached.",
             url=url,
         )
     if HSTS not in headers:
         return failed(f"{url} answers without {HSTS}: is it this server?", url=url)
     return passed(f"{url} answers with {HSTS}; cookies are Secure and of this host", url=url)
+
+
+def _untrusted(error: BaseException | None) -> str:
+    """Return why a certificate is not trusted, empty if that is not what went wrong."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return error.verify_message
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 @check(
@@ -174,7 +182,8 @@ async def https_and_cookies(at: Site) -> Result:
 )
 async def signed_webhooks(at: Site) -> Result:
     """Hands a forged report to the code that reads Stripe's, here and not over the network: with
-    no signature, a wrong one and an old one it has to be refused.
+    no signature, a wrong one and an old one it has to be refused. Whether the secret is the one
+    of your endpoint, only a report of Stripe's shows: `livewall webhooks list`.
     """
     if at.settings.payments != "stripe":
         return passed("no outside provider reports payments", payments=at.settings.payments)

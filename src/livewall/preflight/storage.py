@@ -8,14 +8,17 @@ import asyncpg
 
 from livewall.code_catalog import Connection
 from livewall.migrate import pending_work
-from livewall.preflight.checks import Result, Site, check, failed, not_proven, passed
+from livewall.preflight.checks import NotProven, Result, Site, check, failed, not_proven, passed
 from livewall.sql_files import MigrationError
 
 BACKUP_AT_MOST = timedelta(hours=24)
 SKEW_AT_MOST = 2.0
 FREE_AT_LEAST = 0.10
+ELSEWHERE = "Look there, or in your provider's console, that a tenth of its disk is free."
 FREE_BYTES_AT_LEAST = 2 * 2**30
 HEAD_CHECK = "exported_head_is_in_the_chain"
+# A head says nothing if the seals around it do not hold.
+SEALS = ("seals_chain", "sealed_exactly_once")
 
 # What each has to be so that what was committed is there after a power cut.
 DURABLE = {
@@ -123,13 +126,10 @@ async def clock(at: Site) -> Result:
     fix="Free or add space: a tenth of the disk and 2 GB are the least.",
 )
 async def disk(at: Site) -> Result:
-    """Looks at the disk of the database's data folder, where the database is on this machine."""
+    """Looks at the disk of the database's data folder, where the database is on this machine. For
+    that the role in DATABASE_URL has to be a member of pg_read_all_settings, or a superuser.
+    """
     folder = await _data_folder(at)
-    if folder is None:
-        return not_proven(
-            "the database is on another machine, whose disk can not be seen from here",
-            "Look there, or in your provider's console, that a tenth of it is free.",
-        )
     total, free = at.space(folder)
     said = f"{free / 2**30:,.1f} of {total / 2**30:,.1f} GB are free in {folder}"
     facts = {"folder": str(folder), "total": total, "free": free}
@@ -138,18 +138,29 @@ async def disk(at: Site) -> Result:
     return passed(said, **facts)
 
 
-async def _data_folder(at: Site) -> Path | None:
-    """Return the database's folder if it is here: its own account of it, seen on this machine."""
+async def _data_folder(at: Site) -> Path:
+    """Return the database's folder: its own account of it, seen on this machine.
+
+    Raises NotProven if it can not be seen from here.
+    """
     if at.is_embedded:
         return at.settings.data_path
     address = await at.admin.fetchval("SELECT host(inet_server_addr())")
     if address not in (None, "127.0.0.1", "::1"):
-        return None
+        raise NotProven(
+            f"the database is at {address}, whose disk is not seen from here", ELSEWHERE
+        )
     try:
         folder = Path(await _shown(at.admin, "data_directory"))
     except asyncpg.InsufficientPrivilegeError:
-        return None
-    return folder if _is_here(folder) else None
+        role = await at.admin.fetchval("SELECT quote_ident(current_user)")
+        raise NotProven(
+            f"role {role} may not read where the data is",
+            f"GRANT pg_read_all_settings TO {role}, as a superuser; or look at the disk yourself.",
+        ) from None
+    if not _is_here(folder):
+        raise NotProven(f"its folder {folder} is not seen from here", ELSEWHERE)
+    return folder
 
 
 def _is_here(folder: Path) -> bool:
@@ -192,13 +203,19 @@ async def ledger_adds_up(at: Site) -> Result:
     "from a backup of that time and look what differs.",
 )
 async def head_unchanged(at: Site) -> Result:
-    """Looks for the head given with `--head` in the chain of seals, which is recomputed."""
+    """Looks for the head given with `--head` in the chain of seals, which is recomputed, and sees
+    that every seal of it matches its transactions: in one that was rewritten an old head may stand.
+    """
     if not at.head:
         return not_proven(
             "no head was given to compare with",
             "Keep `livewall ledger head` elsewhere every day, and give it: --head HASH",
         )
     proof = {made.check: made for made in await at.prove()}
+    broken = [proof[name] for name in SEALS if name in proof and not proof[name].is_ok]
+    if broken:
+        said = "; ".join(made.detail for made in broken)
+        return failed(f"what was sealed is not what was posted: {said}", head=at.head)
     if HEAD_CHECK not in proof:
         return passed("it is the head of an empty ledger: everything came later", head=at.head)
     if not proof[HEAD_CHECK].is_ok:

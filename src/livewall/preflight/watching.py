@@ -3,6 +3,8 @@
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
+
 from livewall.preflight.checks import NotProven, Result, Site, WrongError, check, failed, passed
 from livewall.preflight.rehearsal import Rehearsal, rehearsal, rehearsal_as_server
 
@@ -121,8 +123,8 @@ async def stale_cleanup(at: Site) -> Result:
 )
 async def layouts(at: Site) -> Result:
     """Two people made up save walls, as the role and under the policies that their requests have:
-    each reads the own one, nobody else's row is in sight, and changing one's changes nothing.
-    Rolled back.
+    each reads the own one, by get_grid and row by row, and may add, change and remove rows of it;
+    nobody else's row is in sight, and changing one's changes nothing. Rolled back.
     """
     async with rehearsal_as_server(at) as rehearsed:
         one, two, shown = [await rehearsed.person() for _ in range(3)]
@@ -134,6 +136,7 @@ async def layouts(at: Site) -> Result:
             wall = await rehearsed.value("SELECT public.get_grid()")
             slots = [row["slot_index"] for row in wall]
             _insist(slots == [slot], f"saved slot {slot}, read slots {slots}")
+            await _rearrange(rehearsed, who, slot, shown)
         others = "SELECT EXISTS (SELECT FROM public.user_grid_slots WHERE viewer_id <> $1)"
         _insist(not await rehearsed.value(others, two), "somebody reads walls of others")
         changed = await rehearsed.connection.execute(
@@ -141,6 +144,27 @@ async def layouts(at: Site) -> Result:
         )
         _insist(changed == "UPDATE 0", "somebody changed the wall of another person")
     return passed("two people each read and change their own wall, and no other")
+
+
+# What somebody does to a row of their own wall, past the functions; the number is that of a slot.
+REARRANGING = (
+    "SELECT FROM public.user_grid_slots WHERE viewer_id = $1 AND slot_index = $2",
+    "UPDATE public.user_grid_slots SET volume = 1 WHERE viewer_id = $1 AND slot_index = $2",
+    "DELETE FROM public.user_grid_slots WHERE viewer_id = $1 AND slot_index = $2",
+    "INSERT INTO public.user_grid_slots (viewer_id, slot_index, streamer_id) VALUES ($1, $2, $3)",
+)
+
+
+async def _rearrange(rehearsed: Rehearsal, who: UUID, slot: int, shown: UUID) -> None:
+    """See that each of these reaches the one row, which is there again in the end."""
+    for statement in REARRANGING:
+        verb = statement.partition(" ")[0]
+        more = (shown,) if verb == "INSERT" else ()
+        try:
+            done = await rehearsed.connection.execute(statement, who, slot, *more)
+        except asyncpg.InsufficientPrivilegeError as error:
+            raise WrongError(f"{verb} on one's own wall is refused: {error}") from error
+        _insist(done.endswith(" 1"), f"{verb} on one's own wall reaches nothing")
 
 
 @check(

@@ -39,15 +39,15 @@ $$;
 CREATE FUNCTION private.cron_jobs() RETURNS TABLE (name text, schedule text, command text)
 LANGUAGE sql IMMUTABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    SELECT 'livewall: ' || j.job, j.schedule, format('SELECT private.run_by_cron(%L)', j.job)
+    SELECT 'livewall: ' || j.job AS name, j.schedule, format('SELECT private.run_by_cron(%L)', j.job) AS command
     FROM (VALUES
         ('update_publish_state_from_viewers', '12 seconds'),
         ('cleanup_stale_viewers', '45 seconds'),
         ('remove_old_records', '5 seconds')
     ) AS j (job, schedule)
     UNION ALL
-    SELECT 'livewall: forget runs', '23 * * * *',
-        'DELETE FROM cron.job_run_details WHERE command LIKE ''%private.run_by_cron(%'' AND end_time < now() - interval ''1 day''';
+    SELECT 'livewall: forget runs' AS name, '23 * * * *' AS schedule,
+        'DELETE FROM cron.job_run_details WHERE command LIKE ''%private.run_by_cron(%'' AND end_time < now() - interval ''1 day''' AS command;
 END;
 
 CREATE FUNCTION private.cron_knows_seconds(p_version text) RETURNS boolean

@@ -79,7 +79,7 @@ BEGIN ATOMIC
         GROUP BY p.source_id
     )
     SELECT string_agg(format('%s has %s coins, its entries %s', drift.name, drift.posted_coins, drift.coins)
-        || coalesce(format(', and they touch account %s', drift.strangers), ''), '; ')
+        || coalesce(', and they touch account ' || drift.strangers, ''), '; ')
     FROM (
         SELECT coalesce('purchase P-' || c.number, 'no purchase ' || p.source_id) AS name,
                coalesce(c.posted_coins, 0) AS posted_coins, coalesce(p.buyers_coins, 0) AS coins, p.strangers
@@ -311,7 +311,7 @@ BEGIN
         UNION ALL
         SELECT 'history_is_guarded', 'every trigger stands', private.missing_guards()
         UNION ALL
-        SELECT 'exported_head_is_in_the_chain', 'no rewritten history', CASE WHEN NOT EXISTS (
+        SELECT 'exported_head_is_in_the_chain', 'one of its seals has it', CASE WHEN NOT EXISTS (
             SELECT FROM private.ledger_seals AS s WHERE encode(s.hash, 'hex') = lower(p_head)) THEN format('no seal has the head %s', p_head) END
         WHERE p_head IS NOT NULL AND lower(p_head) <> encode(private.first_hash(), 'hex')
     ) AS c (name, good, wrong);
