@@ -8,6 +8,7 @@ import re
 from itertools import count
 
 from livewall import code_catalog
+from livewall.administrator import SEARCH_PATH
 from livewall.sql_files import Migration, MigrationError, SqlFile
 
 LOCK_TIMEOUT = "10s"
@@ -126,7 +127,7 @@ def begin() -> str:
         "livewall.operator": "current_user",
         "lock_timeout": f"'{LOCK_TIMEOUT}'",
         "statement_timeout": "'0'",
-        "search_path": "'public'",
+        "search_path": f"'{SEARCH_PATH}'",
         "check_function_bodies": "'off'",
         "client_min_messages": "'warning'",
     }
