@@ -89,22 +89,3 @@ async def test_errors_carry_code_sentence_hint_and_fields(world: World) -> None:
         "Check the spelling.",
     )
     assert getattr(error, "detail", "") == '{"name": "nobody"}'
-
-
-@pytest.mark.spec("S29")
-@pytest.mark.parametrize(
-    ("theirs", "function", "arguments"),
-    [
-        ("list_live_streams()", "list_live_streams", {}),
-        ("list_following(integer DEFAULT 1)", "list_following", {}),
-        ("get_profile(p_name varchar)", "get_profile", {"p_name": "alice"}),
-    ],
-)
-async def test_a_function_of_a_strangers_by_the_same_name_is_not_called(
-    world: World, theirs: str, function: str, arguments: dict[str, object]
-) -> None:
-    alice = await world.person("alice")
-    made = "RETURNS jsonb LANGUAGE sql RETURN to_jsonb('theirs'::text)"
-    await world.admin.execute(f"CREATE FUNCTION public.{theirs} {made}")
-    with refused("42725"):
-        await world.call(alice, function, **arguments)

@@ -152,7 +152,7 @@ SELECT private.settle_unannounced('sandbox', 'evt_1', jsonb_build_object('paymen
 
 
 @pytest.mark.spec("S29")
-async def test_a_function_that_fits_better_is_not_taken_for_ours(database: Database) -> None:
+async def test_a_function_that_fits_as_well_is_not_in_the_way_of_ours(database: Database) -> None:
     admin, ada = await database.admin(), await database.person("ada")
     await admin.execute(TRAPS + OVERLOADS)
     assert await admin.fetchval("SELECT private.run_by_cron('remove_old_records')") == "done"

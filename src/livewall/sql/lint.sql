@@ -268,8 +268,8 @@ WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'auth')
 ORDER BY 1;
 
 -- rule: one_function_per_name
--- why: with two functions of a name the arguments decide which one runs, and a stranger may have made theirs fit better.
--- fix: drop it, or rename it; call_as refuses the name until then.
+-- why: with two functions of a name the arguments decide which one runs; where both fit, every call of ours fails.
+-- fix: drop it, or rename it.
 SELECT p.oid::regprocedure AS object
 FROM pg_proc AS p
 WHERE p.pronamespace = 'public'::regnamespace AND EXISTS (

@@ -128,25 +128,19 @@ DECLARE
     v_names text;
     v_columns text;
     v_known integer;
-    v_functions integer;
     v_result jsonb;
 BEGIN
     IF p_role NOT IN ('anon', 'authenticated', 'service_role') OR p_role IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'LW003', MESSAGE = format('Role %s can not be used here.', coalesce(p_role, 'null')),
             HINT = 'Use anon, authenticated or service_role.', DETAIL = '{}';
     END IF;
-    SELECT string_agg(format('%1$I => a.%1$I', arg.name), ', ') FILTER (WHERE arg.name IS NOT NULL),
-           string_agg(format('%I %s', arg.name, format_type(arg.type, NULL)), ', ') FILTER (WHERE arg.name IS NOT NULL),
-           count(arg.name), count(DISTINCT p.oid)
-    INTO v_names, v_columns, v_known, v_functions
-    FROM pg_catalog.pg_proc AS p
-    LEFT JOIN unnest(p.proargnames[1:p.pronargs], p.proargtypes::oid[]) AS arg (name, type) ON p_args ? arg.name
-    WHERE p.pronamespace = 'public'::regnamespace AND p.proname = p_function;
-    -- Which of them PostgreSQL takes depends on the arguments, and one may be a stranger's.
-    IF v_functions > 1 THEN
-        RAISE EXCEPTION USING ERRCODE = 'ambiguous_function', MESSAGE = format('There are %s functions public.%I.', v_functions, p_function),
-            HINT = 'Drop those that are not Livewall''s: livewall db lint names them.';
-    END IF;
+    SELECT string_agg(format('%1$I => a.%1$I', arg.name), ', '),
+           string_agg(format('%I %s', arg.name, format_type(arg.type, NULL)), ', '),
+           count(*)
+    INTO v_names, v_columns, v_known
+    FROM pg_catalog.pg_proc AS p,
+         unnest(p.proargnames[1:p.pronargs], p.proargtypes::oid[]) AS arg (name, type)
+    WHERE p.pronamespace = 'public'::regnamespace AND p.proname = p_function AND p_args ? arg.name;
     IF v_known <> (SELECT count(*) FROM jsonb_object_keys(p_args)) THEN
         RAISE EXCEPTION USING ERRCODE = 'LW006', MESSAGE = format('%s does not take these arguments.', p_function),
             HINT = 'Check the names against the documentation.',

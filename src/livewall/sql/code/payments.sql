@@ -302,7 +302,7 @@ BEGIN
         RETURN;
     END IF;
     BEGIN
-        -- All arguments, or a stranger's function of this name with fewer would fit better.
+        -- All arguments: another function of this name, with fewer, would fit as well.
         PERFORM public.process_coin_purchase((p_fact ->> 'profile_id')::uuid, coalesce(p_fact ->> 'platform', 'web'), p_provider,
             p_event_id, p_fact ->> 'payment_id', (p_fact ->> 'coin_amount')::bigint, (p_fact ->> 'amount_cents')::numeric / 100,
             NULL::inet, NULL::text, NULL::text, '{}'::jsonb);
