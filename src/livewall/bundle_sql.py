@@ -104,6 +104,7 @@ BEGIN
         JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
         JOIN pg_catalog.pg_proc AS v ON v.oid = l.lanvalidator
         WHERE p.proowner = 'livewall_owner'::regrole AND l.lanname IN ('sql', 'plpgsql')
+            AND p.pronamespace IN ('public'::regnamespace, 'private'::regnamespace)
     LOOP
         EXECUTE pg_catalog.format('SELECT pg_catalog.%I(%s)', routine.validator, routine.oid);
     END LOOP;
