@@ -123,8 +123,9 @@ async def test_administrators_and_servers_run_nothing_of_a_stranger(database: Da
     admin = await database.admin()
     await admin.execute(TRAPS)
     wrong = database.authenticator_url.replace("authenticator:", "authenticator:not-", 1)
-    await set_authenticator_password(database.admin_url, wrong)
-    await set_authenticator_password(database.admin_url, database.authenticator_url)
+    await set_authenticator_password(database.admin_url, wrong, for_all=True)
+    own = database.authenticator_url
+    await set_authenticator_password(database.admin_url, own, for_all=True)
     async with Server(database.authenticator_url).dedicated() as connection:
         await connection.execute(NOTIFY, "livewall", ["hello"])
     assert await admin.fetchval(LOOT) is None
