@@ -35,6 +35,12 @@ MISTAKES = {
     " PERFORM set_config('role', 'anon', false); RETURN 1; END $$",
     "constraint_states_its_rule": TABLE + "ALTER TABLE public.bad ADD CHECK (id > 0)",
     "nothing_around_tables": "GRANT EXECUTE ON FUNCTION pg_catalog.lo_create(oid) TO authenticated",
+    "owner_is_nobody": "ALTER DEFAULT PRIVILEGES FOR ROLE livewall_owner IN SCHEMA public"
+    " GRANT SELECT ON TABLES TO anon",
+    "nothing_of_strangers": f"CREATE FUNCTION public.trap() RETURNS integer LANGUAGE sql RETURN 1;"
+    f"{FUNCTION} sql RETURN public.trap()",
+    "one_function_per_name": "CREATE FUNCTION public.list_blocks(p_any integer) RETURNS jsonb"
+    " LANGUAGE sql RETURN '[]'::jsonb",
     "view_invoker": "CREATE VIEW public.bad AS SELECT 1;"
     "ALTER VIEW public.bad OWNER TO livewall_owner",
 }
@@ -43,6 +49,16 @@ MISTAKES = {
 PARSED = {
     "settings_end_with_the_call": f"{FUNCTION} sql RETURN"
     " length(set_config('role', 'anon', false))",
+}
+
+# Not only bodies are parsed and keep what they named then.
+TRAPPED = {
+    "policy": SAFE + "CREATE POLICY bad_select_all ON public.bad FOR SELECT USING (public.trap())",
+    "default": TABLE + "ALTER TABLE public.bad ADD is_on boolean DEFAULT public.trap()",
+    "constraint": TABLE + "ALTER TABLE public.bad ADD CONSTRAINT bad_holds CHECK (public.trap())",
+    "index": TABLE + "CREATE INDEX ON public.bad ((public.trap()))",
+    "view": "CREATE VIEW public.bad WITH (security_invoker = true) AS SELECT public.trap();"
+    "ALTER VIEW public.bad OWNER TO livewall_owner",
 }
 
 
@@ -68,3 +84,13 @@ async def test_a_rule_finds_its_mistake(database: Database, rule: str, mistake: 
     assert len(findings) == 1
     assert findings[0].why
     assert findings[0].fix
+
+
+@pytest.mark.spec("S29")
+@pytest.mark.parametrize("part", TRAPPED)
+async def test_what_a_stranger_made_is_found_in_every_part(database: Database, part: str) -> None:
+    admin = await database.admin()
+    trap = "CREATE FUNCTION public.trap() RETURNS boolean IMMUTABLE LANGUAGE sql RETURN true;"
+    await admin.execute(trap + TRAPPED[part])
+    rules = [finding.rule for finding in await lint(database.admin_url)]
+    assert rules.count("nothing_of_strangers") == 1

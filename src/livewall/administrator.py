@@ -17,6 +17,9 @@ WHERE s.refclassid = 'pg_catalog.pg_authid'::regclass
     AND s.refobjid = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = 'livewall_owner')
     AND d.datname <> current_database()
 """
+# What is named without a schema is PostgreSQL's own. By the default, a function in `public` whose
+# arguments fit better comes before it, and whoever may create there has an administrator run it.
+SEARCH_PATH = "pg_catalog, pg_temp"
 
 
 @asynccontextmanager
@@ -30,6 +33,7 @@ async def connected(url: str) -> AsyncGenerator[Connection]:
             f"Cannot use the database at {where}, check DATABASE_URL: {first_line(error)}"
         ) from error
     try:
+        await connection.execute(f"SET search_path = {SEARCH_PATH}")
         yield connection
     finally:
         await connection.close()

@@ -16,7 +16,7 @@ from livewall import bundle_sql
 from livewall.sql_files import SQL_FOLDER, Folder, Migration, MigrationError, SqlFile, read_folder
 
 # The form of what is written here: another number makes another file of the same schema.
-FORM = 1
+FORM = 2
 FIRST = datetime(2026, 11, 26, tzinfo=UTC)
 STAMP = "%Y%m%d%H%M%S"
 FILE_NAME = re.compile(r"(?P<stamp>\d{14})_.*\.sql")

@@ -8,6 +8,7 @@ import re
 from itertools import count
 
 from livewall import code_catalog
+from livewall.administrator import SEARCH_PATH
 from livewall.sql_files import Migration, MigrationError, SqlFile
 
 LOCK_TIMEOUT = "10s"
@@ -103,6 +104,7 @@ BEGIN
         JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
         JOIN pg_catalog.pg_proc AS v ON v.oid = l.lanvalidator
         WHERE p.proowner = 'livewall_owner'::regrole AND l.lanname IN ('sql', 'plpgsql')
+            AND p.pronamespace IN ('public'::regnamespace, 'private'::regnamespace)
     LOOP
         EXECUTE pg_catalog.format('SELECT pg_catalog.%I(%s)', routine.validator, routine.oid);
     END LOOP;
@@ -126,7 +128,7 @@ def begin() -> str:
         "livewall.operator": "current_user",
         "lock_timeout": f"'{LOCK_TIMEOUT}'",
         "statement_timeout": "'0'",
-        "search_path": "'public'",
+        "search_path": f"'{SEARCH_PATH}'",
         "check_function_bodies": "'off'",
         "client_min_messages": "'warning'",
     }

@@ -238,6 +238,8 @@ async def forget(connection: Connection, file: str) -> None:
 async def validate(connection: Connection) -> None:
     """Check the body of every function now that all of them exist.
 
+    Not those that `livewall db adopt` keeps in schema previous: their tables moved away.
+
     Raises MigrationError naming the first that does not hold.
     """
     rows = await connection.fetch(
@@ -246,6 +248,7 @@ async def validate(connection: Connection) -> None:
         " FROM pg_proc AS routine JOIN pg_language AS language ON language.oid = routine.prolang"
         " JOIN pg_proc AS validator ON validator.oid = language.lanvalidator"
         " WHERE routine.proowner = 'livewall_owner'::regrole"
+        " AND routine.pronamespace IN ('public'::regnamespace, 'private'::regnamespace)"
         " AND language.lanname IN ('sql', 'plpgsql')"
     )
     await connection.execute("SELECT set_config('check_function_bodies', 'on', true)")

@@ -28,7 +28,8 @@ Argument: TypeAlias = (
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
-CALL = "SELECT public.call_as($1, $2::jsonb, $3, $4::jsonb)"
+# With the type of each argument, or a function of that name with others might fit as well.
+CALL = "SELECT public.call_as($1::text, $2::jsonb, $3::text, $4::jsonb)"
 COMMAND_TIMEOUT = 15.0
 ACQUIRE_TIMEOUT = 5.0
 # Sessions are renewed now and then: plans cached over tables that were empty then get old.
@@ -206,7 +207,11 @@ class Database:
                 self._direct_url,
                 timeout=ACQUIRE_TIMEOUT,
                 command_timeout=COMMAND_TIMEOUT,
-                server_settings={"application_name": "livewall", "timezone": "UTC"},
+                server_settings={
+                    "application_name": "livewall",
+                    "timezone": "UTC",
+                    "search_path": "pg_catalog, pg_temp",
+                },
             )
         except (*AWAY, TimeoutError, asyncpg.PostgresError) as error:
             raise Refusal("database_away") from error

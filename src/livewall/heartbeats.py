@@ -32,6 +32,15 @@ MOST_AT_ONCE = 5_000
 RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0)
 # So long what waits may still be written when the server ends; else it is said again elsewhere.
 FINISH_SECONDS = 5.0
+# With the types of ours, so that no function of that name with others fits as well.
+RECORD_LEAVES = (
+    "SELECT public.record_leaves($1::uuid[], $2::uuid[], $3::bigint[], $4::uuid[], $5::uuid[])"
+)
+RECORD_HEARTBEATS = (
+    "SELECT public.record_heartbeats($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[],"
+    " $5::smallint[])"
+)
+RECORD_LEASES = "SELECT public.record_publisher_heartbeats($1::uuid[], $2::uuid[])"
 log = structlog.get_logger()
 T = TypeVar("T")
 
@@ -195,7 +204,7 @@ class HeartbeatWriter:
     async def _write_leaves(self, connection: asyncpg.Connection, leaves: Sequence[Leave]) -> None:
         text = await _fetch(
             connection,
-            "SELECT public.record_leaves($1, $2, $3, $4, $5)",
+            RECORD_LEAVES,
             [leave.viewer_id for leave in leaves],
             [leave.session_id for leave in leaves],
             [leave.sequence for leave in leaves],
@@ -207,7 +216,7 @@ class HeartbeatWriter:
     async def _write_beats(self, connection: asyncpg.Connection, beats: Sequence[Beat]) -> None:
         text = await _fetch(
             connection,
-            "SELECT public.record_heartbeats($1, $2, $3, $4, $5)",
+            RECORD_HEARTBEATS,
             [beat.tile.stream_id for beat in beats],
             [beat.tile.viewer_id for beat in beats],
             [beat.tile.session_id for beat in beats],
@@ -237,7 +246,7 @@ class HeartbeatWriter:
     async def _write_leases(self, connection: asyncpg.Connection, leases: Sequence[Lease]) -> None:
         text = await _fetch(
             connection,
-            "SELECT public.record_publisher_heartbeats($1, $2)",
+            RECORD_LEASES,
             [lease.stream_id for lease in leases],
             [lease.session_id for lease in leases],
         )

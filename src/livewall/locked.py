@@ -18,7 +18,7 @@ from livewall.pending import Beat, Pending
 AGAIN_SECONDS = 1.0
 # As often in a row nothing was found to be held: then it is no row, and the database is away.
 MOST_IN_VAIN = 20
-FIND = "SELECT public.find_locked($1, $2)"
+FIND = "SELECT public.find_locked($1::uuid[], $2::uuid[])"
 log = structlog.get_logger()
 
 

@@ -16,7 +16,7 @@ from typing import TypeAlias
 import asyncpg
 
 from livewall import code_catalog, cron
-from livewall.administrator import connected, first_line
+from livewall.administrator import SEARCH_PATH, connected, first_line
 from livewall.code_catalog import Connection, Snapshot
 from livewall.previous_schema import find_tables
 from livewall.sql_files import (
@@ -267,7 +267,7 @@ async def _retried(connection: Connection, work: _Work) -> tuple[str, ...]:
 async def _transact(connection: Connection, work: _Work) -> tuple[str, ...]:
     await connection.execute(
         f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; SET LOCAL statement_timeout = 0;"
-        "SET LOCAL search_path = public; SET LOCAL check_function_bodies = off;"
+        f"SET LOCAL search_path = {SEARCH_PATH}; SET LOCAL check_function_bodies = off;"
         "SET LOCAL client_min_messages = warning"
     )
     await _run_platform(connection, work.folder.platform)
@@ -324,7 +324,7 @@ async def _apply_outside(connection: Connection, migration: Migration) -> None:
 
     If it fails half way its statements run again next time: write them so that they may.
     """
-    await connection.execute("SET ROLE livewall_owner; SET search_path = public")
+    await connection.execute("SET ROLE livewall_owner")
     try:
         for statement in statements(migration.file.text):
             await connection.execute(statement)
@@ -332,7 +332,7 @@ async def _apply_outside(connection: Connection, migration: Migration) -> None:
     except asyncpg.PostgresError as error:
         raise MigrationError(f"{migration.file.label}: {first_line(error)}") from error
     finally:
-        await connection.execute("RESET search_path; RESET ROLE")
+        await connection.execute("RESET ROLE")
 
 
 async def _sync_code(

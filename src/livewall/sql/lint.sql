@@ -218,3 +218,63 @@ WHERE p.pronamespace = 'pg_catalog'::regnamespace
         SELECT FROM unnest(ARRAY['anon', 'authenticated', 'service_role']) AS role
         WHERE has_function_privilege(role, p.oid, 'EXECUTE'))
 ORDER BY 1;
+
+-- rule: owner_is_nobody
+-- why: who logs in as the owner, or becomes it, is past every policy; what it gives others by default, no grant of ours shows.
+-- fix: ALTER ROLE livewall_owner NOLOGIN, REVOKE it from API roles, ALTER DEFAULT PRIVILEGES FOR ROLE livewall_owner REVOKE ...
+SELECT format('%I can log in or has attributes of its own', rolname) AS object
+FROM pg_roles
+WHERE rolname = 'livewall_owner'
+    AND (rolcanlogin OR rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolreplication)
+UNION ALL
+SELECT format('%I may become livewall_owner', rolname)
+FROM pg_roles
+WHERE rolname IN ('anon', 'authenticated', 'service_role', 'authenticator') AND pg_has_role(oid, 'livewall_owner', 'MEMBER')
+UNION ALL
+SELECT DISTINCT format('default privileges of livewall_owner for %s',
+    CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END)
+FROM pg_default_acl AS d, aclexplode(d.defaclacl) AS acl
+WHERE d.defaclrole = 'livewall_owner'::regrole AND acl.grantee <> d.defaclrole
+ORDER BY 1;
+
+-- rule: nothing_of_strangers
+-- why: what a body, policy, view, default or constraint of ours names, runs with its rights: somebody else's, as the owner.
+-- fix: drop what is named last, or write the schema before it; then create anew what is named first.
+WITH ours (class, id) AS (
+    SELECT 'pg_proc'::regclass, p.oid FROM pg_proc AS p WHERE p.proowner = 'livewall_owner'::regrole
+    UNION ALL
+    SELECT part.class, part.id
+    FROM pg_class AS c
+    CROSS JOIN LATERAL (
+        SELECT 'pg_class'::regclass, c.oid
+        UNION ALL SELECT 'pg_rewrite'::regclass, r.oid FROM pg_rewrite AS r WHERE r.ev_class = c.oid
+        UNION ALL SELECT 'pg_policy'::regclass, p.oid FROM pg_policy AS p WHERE p.polrelid = c.oid
+        UNION ALL SELECT 'pg_constraint'::regclass, k.oid FROM pg_constraint AS k WHERE k.conrelid = c.oid
+        UNION ALL SELECT 'pg_attrdef'::regclass, a.oid FROM pg_attrdef AS a WHERE a.adrelid = c.oid
+    ) AS part (class, id)
+    WHERE c.relowner = 'livewall_owner'::regrole AND c.relnamespace IN ('public'::regnamespace, 'private'::regnamespace)
+), theirs (class, id, schema) AS (
+    SELECT 'pg_proc'::regclass, oid, pronamespace FROM pg_proc WHERE proowner <> 'livewall_owner'::regrole
+    UNION ALL SELECT 'pg_operator'::regclass, oid, oprnamespace FROM pg_operator WHERE oprowner <> 'livewall_owner'::regrole
+    UNION ALL SELECT 'pg_type'::regclass, oid, typnamespace FROM pg_type WHERE typowner <> 'livewall_owner'::regrole
+    UNION ALL SELECT 'pg_class'::regclass, oid, relnamespace FROM pg_class WHERE relowner <> 'livewall_owner'::regrole
+)
+SELECT DISTINCT format('%s: %s', pg_describe_object(ours.class, ours.id, 0), pg_describe_object(theirs.class, theirs.id, 0)) AS object
+FROM pg_depend AS d
+JOIN ours ON ours.class = d.classid AND ours.id = d.objid
+JOIN theirs ON theirs.class = d.refclassid AND theirs.id = d.refobjid
+JOIN pg_namespace AS n ON n.oid = theirs.schema
+WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'auth')
+ORDER BY 1;
+
+-- rule: one_function_per_name
+-- why: with two functions of a name the arguments decide which one runs; where both fit, every call of ours fails.
+-- fix: drop it, or rename it.
+SELECT p.oid::regprocedure AS object
+FROM pg_proc AS p
+WHERE p.pronamespace = 'public'::regnamespace AND EXISTS (
+    SELECT FROM pg_proc AS other
+    WHERE other.pronamespace = p.pronamespace AND other.proname = p.proname AND other.oid <> p.oid
+        AND other.proowner = 'livewall_owner'::regrole)
+    AND p.proowner <> 'livewall_owner'::regrole
+ORDER BY 1;

@@ -41,6 +41,41 @@ BEGIN
 END
 $$;
 
+-- Somebody else may have made the owner. Then it must be what ours is: a role that nobody logs in as or has from outside, that
+-- may nothing by itself, and whose new tables are nobody else's. What PUBLIC gets of them everywhere we take away below.
+DO $$
+DECLARE
+    to_run text;
+BEGIN
+    SELECT pg_catalog.string_agg(DISTINCT f.statement, '; ' ORDER BY f.statement) INTO to_run
+    FROM (
+        SELECT 'ALTER ROLE livewall_owner NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB NOREPLICATION'
+        FROM pg_catalog.pg_roles
+        WHERE rolname = 'livewall_owner'
+            AND (rolcanlogin OR rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolreplication)
+        UNION ALL
+        SELECT pg_catalog.format('REVOKE livewall_owner FROM %s', m.member::regrole)
+        FROM pg_catalog.pg_auth_members AS m
+        WHERE m.roleid = 'livewall_owner'::regrole AND EXISTS (
+            SELECT FROM pg_catalog.pg_roles AS r
+            WHERE r.rolname IN ('anon', 'authenticated', 'service_role', 'authenticator') AND NOT r.rolsuper
+                AND pg_catalog.pg_has_role(r.oid, m.member, 'MEMBER'))
+        UNION ALL
+        SELECT pg_catalog.format('ALTER DEFAULT PRIVILEGES FOR ROLE livewall_owner%s REVOKE ALL ON %s FROM %s',
+            ' IN SCHEMA ' || NULLIF(d.defaclnamespace, 0)::regnamespace,
+            CASE d.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'ROUTINES'
+                WHEN 'T' THEN 'TYPES' WHEN 'n' THEN 'SCHEMAS' ELSE 'LARGE OBJECTS' END,
+            CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END)
+        FROM pg_catalog.pg_default_acl AS d, pg_catalog.aclexplode(d.defaclacl) AS acl
+        WHERE d.defaclrole = 'livewall_owner'::regrole AND acl.grantee <> d.defaclrole
+            AND (d.defaclnamespace, acl.grantee) <> (0, 0)
+    ) AS f (statement);
+    IF to_run IS NOT NULL THEN
+        RAISE EXCEPTION 'role livewall_owner may more than the owner of our tables should. If it is nobody else''s, run: %', to_run;
+    END IF;
+END
+$$;
+
 DO $$
 BEGIN
     IF pg_catalog.to_regnamespace('private') IS NULL THEN
@@ -52,9 +87,7 @@ BEGIN
         COMMENT ON SCHEMA auth IS 'Accounts and the caller''s identity, as in a Supabase project.';
     END IF;
 
-    IF NOT pg_catalog.has_schema_privilege('livewall_owner', 'public', 'CREATE') THEN
-        GRANT USAGE, CREATE ON SCHEMA public TO livewall_owner;
-    END IF;
+    -- In this order: what the owner may do as part of PUBLIC, which may create here before PostgreSQL 15, is gone then.
     IF EXISTS (
         SELECT FROM pg_catalog.pg_namespace AS schema,
             pg_catalog.aclexplode(schema.nspacl) AS privilege
@@ -63,6 +96,9 @@ BEGIN
             AND privilege.privilege_type = 'CREATE'
     ) THEN
         REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+    END IF;
+    IF NOT pg_catalog.has_schema_privilege('livewall_owner', 'public', 'CREATE') THEN
+        GRANT USAGE, CREATE ON SCHEMA public TO livewall_owner;
     END IF;
 END
 $$;

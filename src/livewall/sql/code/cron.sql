@@ -16,7 +16,7 @@ BEGIN
         CASE p_job
             WHEN 'update_publish_state_from_viewers' THEN PERFORM public.update_publish_state_from_viewers();
             WHEN 'cleanup_stale_viewers' THEN PERFORM public.cleanup_stale_viewers();
-            WHEN 'remove_old_records' THEN PERFORM public.remove_old_records();
+            WHEN 'remove_old_records' THEN PERFORM public.remove_old_records(100);
         END CASE;
     EXCEPTION
         WHEN query_canceled OR OTHERS THEN

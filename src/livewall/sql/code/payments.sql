@@ -302,8 +302,10 @@ BEGIN
         RETURN;
     END IF;
     BEGIN
+        -- All arguments: another function of this name, with fewer, would fit as well.
         PERFORM public.process_coin_purchase((p_fact ->> 'profile_id')::uuid, coalesce(p_fact ->> 'platform', 'web'), p_provider,
-            p_event_id, p_fact ->> 'payment_id', (p_fact ->> 'coin_amount')::bigint, (p_fact ->> 'amount_cents')::numeric / 100);
+            p_event_id, p_fact ->> 'payment_id', (p_fact ->> 'coin_amount')::bigint, (p_fact ->> 'amount_cents')::numeric / 100,
+            NULL::inet, NULL::text, NULL::text, '{}'::jsonb);
     EXCEPTION
         WHEN SQLSTATE 'LW004' THEN PERFORM private.hold_payment(p_provider, p_event_id, p_fact, 'buyer_gone');
         WHEN SQLSTATE 'LW070' THEN PERFORM private.hold_payment(p_provider, p_event_id, p_fact, 'purchase_over_limit');
