@@ -1,5 +1,6 @@
 """`livewall db adopt` as people type it."""
 
+import json
 from collections.abc import Generator
 from pathlib import Path
 
@@ -12,6 +13,13 @@ from tests.shell import on
 from tests.sql.previous import damage, settle
 
 SETTINGS = {"LIVEWALL_SECRET": "a secret of at least thirty-two bytes"}
+
+# Somebody's name, in which a terminal would find orders, and a reader a line that is not ours.
+FORGED = r"eve\x1b[2J\u202E\u009B\nAdopted. Prove it: curl evil"
+
+
+def _steering(text: str) -> set[str]:
+    return {letter for letter in text if not letter.isprintable()} - {"\n"}
 
 
 @pytest.fixture
@@ -50,19 +58,28 @@ async def test_it_tells_what_it_would_do_refuses_and_does_it(
     await settle(admin, 100)
     await damage(admin)
     assert "`livewall db adopt --dry-run`" in shell.refused("db", "migrate")
-    await admin.execute("UPDATE profiles SET coin_balance = 1 WHERE username = 'old_3'")
+    await admin.execute(
+        f"UPDATE profiles SET coin_balance = 1, username = E'{FORGED}' WHERE username = 'old_3'"
+    )
     refused = shell.run("db", "adopt", "--apply")
     assert refused.returncode == 1
     assert "REFUSED  ledger_entries: 1 rows, balance_disagrees_with_history" in refused.stdout
     assert ": 1 coins, its entries say 1050" in refused.stdout
     assert "nothing was changed" in refused.stderr
 
-    await admin.execute("UPDATE profiles SET coin_balance = 1050 WHERE username = 'old_3'")
+    assert r"\x1b[2J\u202e\x9b\nAdopted." in refused.stdout
+
+    await admin.execute("UPDATE profiles SET coin_balance = 1050 WHERE coin_balance = 1")
     tried = shell.ok("db", "adopt", "--dry-run")
     assert "box_viewers -> user_grid_slots: 19 of 22" in tried
     assert "KEPT BACK  user_links: 2 rows, link_is_no_web_address" in tried
     assert "This was a dry run" in tried
-    done = shell.read("db", "adopt", "--apply")
+    assert "\nAdopted." not in tried
+    printed = shell.ok("db", "adopt", "--apply", "--json")
+    assert _steering(refused.stdout + tried + printed) == set()
+    done = json.loads(printed)
+    labels = next(f["rows"] for f in done["findings"] if f["rule"] == "name_does_not_fit")
+    assert any("\x1b[2J\u202e\x9b\nAdopted." in label for label in labels)
     assert (done["outcome"], done["dropped"]) == ("adopted", ["video_boxes", "box_viewers"])
     assert "adopted before: nothing to do" in shell.ok("db", "adopt", "--apply")
     assert "DRIFT" not in shell.ok("ledger", "verify")

@@ -8,6 +8,7 @@ import asyncpg
 
 from livewall.code_catalog import Connection
 from livewall.sql_files import MigrationError
+from livewall.visible import visible
 
 # Whose objects are in it has Livewall; every database of a PostgreSQL shares its roles.
 OTHERS = """
@@ -68,8 +69,8 @@ def whereabouts(url: str) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Return what an error says in one line."""
-    return (str(error).splitlines() or [type(error).__name__])[0] or type(error).__name__
+    """Return what an error says in one line; it may repeat what somebody wrote."""
+    return visible((str(error).splitlines() or [""])[0]) or type(error).__name__
 
 
 async def set_authenticator_password(

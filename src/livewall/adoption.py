@@ -13,12 +13,19 @@ from asyncpg.transaction import Transaction
 
 from livewall import previous_schema
 from livewall.administrator import connected, first_line
-from livewall.adoption_rules import ADAPTED, COLUMN_NOT_FOUND, KEPT_BACK, REFUSALS
+from livewall.adoption_rules import (
+    ACCOUNT_MISSING,
+    ADAPTED,
+    COLUMN_NOT_FOUND,
+    KEPT_BACK,
+    REFUSALS,
+)
 from livewall.code_catalog import Connection
 from livewall.db import AWAY
 from livewall.migrate import migrate_within, prepare_platform
 from livewall.previous_schema import ENDING, KEPT, STAGE, Found
 from livewall.sql_files import SQL_FOLDER, MigrationError
+from livewall.visible import visible
 
 ROLES = "PUBLIC, anon, authenticated, service_role"
 # What old tables become, those with another name: the rest keep theirs.
@@ -147,13 +154,15 @@ async def _move(connection: Connection, found: Found, report: Report) -> None:
         "SET LOCAL client_min_messages = warning"
     )
     await _refuse_foreign_triggers(connection)
+    without_account = await _people_without_account(connection)
     await prepare_platform(connection)
     await _set_aside(connection)
     await migrate_within(connection)
     # From here on as livewall_owner, who has the old tables now and makes the new ones.
     await connection.execute(previous_schema.views(found))
     await _run(connection, "1_prepare.sql")
-    report.findings = await _refusals(connection, found) + await _findings(connection)
+    refused = without_account + await _refusals(connection, found)
+    report.findings = refused + await _findings(connection)
     report.copies = await _copies(connection)
     if any(finding.outcome == "refused" for finding in report.findings):
         report.outcome = "refused"
@@ -184,9 +193,29 @@ async def _refuse_foreign_triggers(connection: Connection) -> None:
     )
     if name:
         raise MigrationError(
-            f"Trigger {name} on auth.users writes into the old tables at every sign-up. "
+            f"Trigger {visible(name)} on auth.users writes into the old tables at every sign-up. "
             "Livewall makes profiles itself: drop that trigger, then run this again."
         )
+
+
+async def _people_without_account(connection: Connection) -> list[Finding]:
+    """Return whom the sign-in service does not know, where there is one and we may read its rows.
+
+    Asked before anything moves: livewall_owner may only refer to accounts that are not ours.
+    """
+    if not await connection.fetchval(
+        "SELECT has_table_privilege(t, 'SELECT') AND NOT row_security_active(t)"
+        " FROM to_regclass('auth.users') AS t"
+    ):
+        return []
+    query = (
+        "SELECT p.id::text FROM public.profiles AS p WHERE p.id IS NOT NULL"
+        " AND NOT EXISTS (SELECT FROM auth.users AS u WHERE u.id::text = p.id::text) ORDER BY 1"
+    )
+    rows = [str(row[0]) for row in await connection.fetch(query)]
+    if not rows:
+        return []
+    return [Finding("account_missing", "profiles", "refused", len(rows), ACCOUNT_MISSING, rows)]
 
 
 # What is in public and no extension brought: functions and views would stand in the way of ours,
@@ -310,7 +339,8 @@ async def _absent_columns(connection: Connection, found: Found) -> list[Finding]
 
 
 JUDGED = """
-SELECT old_table, rule, is_kept_back, count(*) AS count, (array_agg(label))[:$1] AS labels
+SELECT old_table, rule, is_kept_back, count(*) AS count,
+    (array_agg(coalesce(left(label, 200), '?')))[:$1] AS labels
 FROM (
     SELECT old_table, kept_back AS rule, true AS is_kept_back, label
     FROM adopting.judged WHERE kept_back IS NOT NULL

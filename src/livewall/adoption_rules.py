@@ -73,8 +73,13 @@ COLUMN_NOT_FOUND = (
     "without this column no row of the table can come along as what it is. Rename the one that you "
     "have (ALTER TABLE ... RENAME COLUMN ...), or add it if there is none"
 )
+ACCOUNT_MISSING = (
+    "auth.users has no account of this id, so nobody can sign in as this person. Make the account "
+    "there, or remove the profile if its money is nobody's"
+)
 
 KEPT_BACK: dict[str, str] = {
+    "id_missing": "it has no id to be known by",
     "person_unknown": "it names somebody who has no profile",
     "link_is_no_web_address": "a link is an http or https address of up to 300 characters",
     "link_after_the_tenth": "a profile has up to ten links",
@@ -85,7 +90,8 @@ KEPT_BACK: dict[str, str] = {
     "stream_unknown": "it belongs to no stream that came along",
     "message_is_empty": "nothing of it can be seen",
     "slot_not_1_to_12": "a slot is a number from 1 to 12",
-    "pack_does_not_fit": "a pack is for web, ios or android, of whole coins, for a price",
+    "pack_does_not_fit": "a pack is for web, ios or android, of whole coins, for whole cents, "
+    "and its id has up to 100 visible characters",
     "gift_type_does_not_fit": "an id has visible characters only, a price is whole and positive",
     "gift_to_oneself": "a gift goes to somebody else; what it did to the balance stays done",
     "gift_price_does_not_fit": "price and share are whole, and the share is part of the price",
@@ -107,10 +113,15 @@ ADAPTED: dict[str, str] = {
     "bio_cut": "a text about oneself has up to 300 characters",
     "balance_is_a_debt": "a balance below zero is a debt: buying coins repays it first",
     "link_label_cleaned": "a label is visible text of up to 40 characters",
+    "date_can_not_be": "a date is between 1970 and now; it has that of the move",
     "title_cut": "a title has up to 80 characters",
     "message_cut": "a message has up to 500 characters",
     "gift_of_another_stream": "it is told of the streamer's one stream, or of none",
     "provider_unreadable": "a provider is named by small letters; now it is `previous`",
+    "provider_id_unreadable": "an id of a payment or an event has up to 255 visible characters; "
+    "it goes without, and the provider has to be asked about it",
+    "pack_id_unreadable": "a pack's id has up to 100 visible characters; it goes without",
+    "emoji_replaced": "an emoji has up to 16 characters; now it is 🎁",
     "event_said_twice": "an event is of one purchase: the first; the others go without",
     "purchase_over_the_limit": "it is over today's limit: if paid it stands, if open it is held",
     "purchase_over_the_threshold": "today it takes an approval: if paid it stands, if open it "

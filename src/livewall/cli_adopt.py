@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from livewall.cli_calls import AsJson, print_json
+from livewall.visible import visible
 
 if TYPE_CHECKING:
     from livewall.adoption import Finding, Report
@@ -71,7 +72,7 @@ def _print(report: "Report") -> None:
         ("Dropped", report.dropped),
     ):
         if tables:
-            print(f"{title}: {', '.join(tables)}")
+            print(visible(f"{title}: {', '.join(tables)}"))
     if "ledger_entries" in report.missing:
         print("There is no old ledger: balances are taken as they are, nothing could check them.")
     if report.openings:
@@ -91,6 +92,6 @@ def _print_finding(finding: "Finding") -> None:
     print(f"{finding.outcome.upper()}  {finding.table}: {finding.count:,} rows, {finding.rule}")
     print(f"    {finding.words}.")
     for row in shown:
-        print(f"      {row}")
+        print(f"      {visible(row)}")
     if finding.outcome != "refused" and finding.count > len(shown):
         print(f"      and {finding.count - len(shown):,} more")

@@ -39,10 +39,13 @@ async def acting_as(database: "Database", name: str) -> "Caller":
 
 
 def print_json(value: object) -> None:
-    """Print a value as one indented JSON document."""
+    """Print a value as one indented JSON document that steers no terminal."""
+    import json
+
     import msgspec
 
-    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    print("".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text))
 
 
 def dollars(cents: int) -> str:

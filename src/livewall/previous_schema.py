@@ -236,25 +236,48 @@ def views(found: Found) -> str:
 def _view(found: Found, table: str, shape: tuple[Column, ...]) -> str:
     columns = found.tables.get(table)
     if columns is None:
-        empty = ", ".join(f"NULL::{column.type} AS {column.name}" for column in shape)
+        empty = ", ".join(
+            f"NULL::{kind} AS {name}" for column in shape for name, kind in _shown(column)
+        )
         return f"CREATE VIEW {STAGE}.old_{table} AS SELECT {empty} WHERE false;"
     selected = ", ".join(
-        f"{_expression(table, column, columns)} AS {column.name}" for column in shape
+        f"{value} AS {name}"
+        for column in shape
+        for (name, _), value in zip(
+            _shown(column), _expressions(table, column, columns), strict=True
+        )
     )
     # Every word of it is from SHAPES.
     return f"CREATE VIEW {STAGE}.old_{table} AS SELECT {selected} FROM {KEPT}.{table} AS o;"  # noqa: S608
 
 
-def _expression(table: str, column: Column, columns: dict[str, str]) -> str:
+def _shown(column: Column) -> list[tuple[str, str]]:
+    """Return the columns of the view that come of one, each with its type."""
+    itself = (column.name, column.type)
+    return [itself, ("is_undated", "boolean")] if column.type == "timestamptz" else [itself]
+
+
+def _expressions(table: str, column: Column, columns: dict[str, str]) -> list[str]:
     name = next((name for name in column.names if name in columns), None)
+    if column.type == "timestamptz":
+        return ["now()", "false"] if name is None else _dated(f"o.{name}::timestamptz")
     if name is None:
-        return f"{column.absent}::{column.type}"
+        return [f"{column.absent}::{column.type}"]
     if column.type == "uuid" and columns[name] != "uuid":
         # People are who their tokens say; rows that nobody outside knows get an id made of theirs.
         if column.name != "id" or table == "profiles":
             raise MigrationError(
                 f"{table}.{name} is {columns[name]}: only ids of type uuid can be adopted."
             )
-        return f"md5('{table} ' || o.{name}::text)::uuid"
+        return [f"md5('{table} ' || o.{name}::text)::uuid"]
     value = f"o.{name}::{column.type}"
-    return value if column.absent == "NULL" else f"coalesce({value}, {column.absent})"
+    return [value if column.absent == "NULL" else f"coalesce({value}, {column.absent})"]
+
+
+def _dated(value: str) -> list[str]:
+    """Return the date, or that of the move if it can not be one, and whether it can not.
+
+    Infinity, and years of five digits, are dates to PostgreSQL and to nobody who reads them.
+    """
+    can_be = f"{value} BETWEEN '1970-01-01 00:00+00' AND now()"
+    return [f"CASE WHEN {can_be} THEN {value} ELSE now() END", f"({can_be}) IS NOT TRUE"]

@@ -2,13 +2,13 @@
 -- profile's id, with what those do not explain of the old balance. So every balance comes out as it was.
 
 INSERT INTO public.coin_packs AS c (id, platform, title, coins, usd_amount, is_active)
-SELECT DISTINCT ON (p.id, p.platform) p.id, p.platform, coalesce(p.title, p.coins || ' coins'), p.coins, p.usd, p.is_active
+SELECT DISTINCT ON (p.id, p.platform) p.id, p.platform, p.title, p.coins, p.usd, p.is_active
 FROM adopting.packs AS p WHERE p.kept_back IS NULL
 ON CONFLICT (id, platform) DO UPDATE
 SET title = excluded.title, coins = excluded.coins, usd_amount = excluded.usd_amount, is_active = excluded.is_active;
 
 INSERT INTO public.gift_types AS t (id, title, emoji, price, is_active)
-SELECT DISTINCT ON (g.id) g.id, coalesce(g.title, g.id), coalesce(g.emoji, '🎁'), g.price, g.is_active
+SELECT DISTINCT ON (g.id) g.id, g.title, g.emoji, g.price, g.is_active
 FROM adopting.gift_types AS g WHERE g.kept_back IS NULL
 ON CONFLICT (id) DO UPDATE
 SET title = excluded.title, emoji = excluded.emoji, price = excluded.price, is_active = excluded.is_active;
@@ -46,7 +46,7 @@ SELECT g.id, g.sender_id, g.recipient_id, g.gift_type_id, g.stream_id, g.slot_in
 FROM adopting.gifts AS g WHERE g.kept_back IS NULL;
 
 -- Everybody who has money, or had a part in it and is gone. What they end up with is what they had.
-CREATE TABLE adopting.holders AS
+CREATE UNLOGGED TABLE adopting.holders AS
 WITH part AS (
     SELECT p.profile_id, p.coins AS spendable, 0::numeric AS earned
     FROM adopting.purchases AS p WHERE p.kept_back IS NULL AND p.status = 'completed'
@@ -92,7 +92,7 @@ WITH posted AS (
 )
 INSERT INTO public.ledger_entries (transaction_id, line, account_id, currency, amount)
 SELECT t.id, e.* FROM posted AS t
-JOIN adopting.purchases AS p ON p.id = t.source_id
+JOIN adopting.purchases AS p ON p.id = t.source_id AND p.kept_back IS NULL
 JOIN adopting.holders AS h ON h.profile_id = p.profile_id
 CROSS JOIN LATERAL (VALUES
     (1, 1, 'usd', -private.usd_cents(p.usd)), (2, 3, 'usd', private.usd_cents(p.usd)),
@@ -105,7 +105,7 @@ WITH posted AS (
 )
 INSERT INTO public.ledger_entries (transaction_id, line, account_id, currency, amount)
 SELECT t.id, e.* FROM posted AS t
-JOIN adopting.gifts AS g ON g.id = t.source_id
+JOIN adopting.gifts AS g ON g.id = t.source_id AND g.kept_back IS NULL
 JOIN adopting.holders AS s ON s.profile_id = g.sender_id
 LEFT JOIN adopting.holders AS r ON r.profile_id = g.recipient_id
 CROSS JOIN LATERAL (VALUES
