@@ -16,7 +16,7 @@ import msgspec
 import psutil
 import pytest
 
-from livewall import backup, operations, postgres_tools, restore
+from livewall import backup, kept_files, operations, postgres_tools, restore
 from livewall.backup import Backup
 from livewall.postgres_tools import BackupError
 from tests.databases import Database
@@ -171,6 +171,8 @@ async def test_damaged_and_foreign_ones(
     _rewrite(made, migrations={"1": "foundation"}, postgres_major=99)
     assert "restore it into 99 or newer" in shell.refused(*into)
     _rewrite(made, format=2)
+    assert "damaged: format 2" in shell.refused(*into)
+    _rewrite(made, format=3, contents="in another way")
     assert "restore with that" in shell.refused(*into)
     (made.folder / backup.MANIFEST).write_bytes(manifest[:-9])
     assert "manifest.json is damaged" in shell.refused(*into)
@@ -181,7 +183,7 @@ async def test_damaged_and_foreign_ones(
     assert "is not what was backed up" in shell.refused(*into)
     # With a checksum that fits it is PostgreSQL's own program that refuses; nothing was done.
     made.dump.write_bytes(made.dump.read_bytes()[:-50_000])
-    _rewrite(made, files={made.dump.name: msgspec.to_builtins(backup.describe_file(made.dump))})
+    _rewrite(made, files={made.dump.name: msgspec.to_builtins(kept_files.describe_file(made.dump))})
     assert "pg_restore failed" in shell.refused(*into)
     made.dump.unlink()
     assert "can not be read" in shell.refused(*into)

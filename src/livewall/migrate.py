@@ -6,7 +6,7 @@ any role with CREATEROLE and CREATE on the database; everything made belongs to 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -112,11 +112,33 @@ async def migrate_within(connection: Connection) -> None:
 
     Raises MigrationError if a file refuses transactions.
     """
+    folder = _read_for_one_transaction()
+    await _transact(connection, _Work(folder, folder.migrations, fresh=True, with_code=True))
+
+
+async def migrate_around(
+    connection: Connection, versions: Collection[int], load: Callable[[], Awaitable[None]]
+) -> None:
+    """Create everything in the caller's transaction, with rows that are of an earlier version.
+
+    `load` fills the tables as these migrations leave them, when there are no functions, triggers
+    and policies yet. The role is `livewall_owner` then, and afterwards. Raises MigrationError.
+    """
+    folder = _read_for_one_transaction()
+    before = tuple(m for m in folder.migrations if m.version in versions)
+    after = tuple(m for m in folder.migrations if m.version not in versions)
+    await _transact(connection, _Work(folder, before, fresh=True, with_code=False))
+    await load()
+    await connection.execute("RESET ROLE")
+    await _transact(connection, _Work(folder, after, fresh=True, with_code=True))
+
+
+def _read_for_one_transaction() -> Folder:
     folder = read_folder()
     for migration in folder.migrations:
         if not migration.transactional:
             raise MigrationError(f"{migration.file.label} can not run in one transaction.")
-    await _transact(connection, _Work(folder, folder.migrations, fresh=True, with_code=True))
+    return folder
 
 
 async def recreate_code(connection: Connection, finish: Finish) -> None:
