@@ -178,6 +178,8 @@ async def _fill(url: str, partial: Path, secret: str | None, tell: Tell, make: M
     started = time.monotonic()
     try:
         manifest = await make(url, partial, tell)
+    except asyncpg.LockNotAvailableError as error:
+        raise BackupError(_held()) from error
     except asyncpg.PostgresError as error:
         raise BackupError(f"The database can not be read: {first_line(error)}.") from error
     if secret is not None:
@@ -191,6 +193,13 @@ async def _fill(url: str, partial: Path, secret: str | None, tell: Tell, make: M
     return manifest
 
 
+def _held() -> str:
+    return (
+        f"Somebody holds a table for over {LOCK_WAIT} seconds, so there is no backup: "
+        "docs/operations.md says how to see who (Another PostgreSQL)."
+    )
+
+
 async def dumped(url: str, partial: Path, tell: Tell) -> Manifest:
     """Dump and describe one snapshot; return the manifest, still without its files."""
     async with connected(url) as connection:
@@ -202,17 +211,23 @@ async def dumped(url: str, partial: Path, tell: Tell) -> Manifest:
             await patiently(connection)
             snapshot = await connection.fetchval("SELECT pg_export_snapshot()")
             await require_livewall(connection)
-            await run_on(
-                url,
-                tool,
-                [
-                    *("--format=custom", "--encoding=UTF8", f"--snapshot={snapshot}"),
-                    *(f"--lock-wait-timeout={LOCK_WAIT}s", f"--file={dump}", "--no-password"),
-                ],
-                lambda: tell(f"Dumping: {_megabytes(dump)} written"),
-            )
+            await _dump(url, tool, snapshot, dump, tell)
             tell("Counting what is in it")
             return await describe(connection, tool)
+
+
+async def _dump(url: str, tool: Tool, snapshot: str, dump: Path, tell: Tell) -> None:
+    options = [
+        *("--format=custom", "--encoding=UTF8", f"--snapshot={snapshot}"),
+        *(f"--lock-wait-timeout={LOCK_WAIT}s", f"--file={dump}", "--no-password"),
+    ]
+    try:
+        await run_on(url, tool, options, lambda: tell(f"Dumping: {_megabytes(dump)} written"))
+    except BackupError as error:
+        # By which it limits the waiting for locks, and that alone.
+        if "due to statement timeout" in str(error):
+            raise BackupError(_held()) from error
+        raise
 
 
 async def patiently(connection: Connection) -> None:
