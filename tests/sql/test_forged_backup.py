@@ -10,6 +10,7 @@ import pytest_asyncio
 from livewall import backup, kept_files, restore
 from livewall.backup import Backup
 from livewall.migrate import migrate
+from livewall.postgres_tools import find_tool, run_on
 from livewall.sql_files import SQL_FOLDER
 from tests.databases import Cluster, Database
 from tests.shell import Shell, on
@@ -231,6 +232,14 @@ async def test_what_is_not_ours_is_named_and_stays_out(
     found = shell.run("restore", str(made.folder), "--into", empty)
     assert found.returncode == 0, found.stdout
     assert 'left in the dump: previous.odd "one' in found.stderr
+    # As docs/operations.md says.
+    admin = await asyncpg.connect(empty)
+    await admin.execute("CREATE SCHEMA previous")
+    tool = find_tool("pg_restore", made.manifest.dumped_by)
+    options = ["--schema=previous", "--no-owner", "--no-acl", str(made.dump)]
+    await run_on(empty, tool, options)
+    assert await admin.fetchval('SELECT count(*) FROM previous."odd ""one"') == 2
+    await admin.close()
 
 
 @pytest.mark.spec("D8")
