@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from livewall.backup import Manifest, Physical
 from livewall.contents import Contents
-from livewall.dump_rows import BOOKKEEPING
+from livewall.dump_rows import BOOKKEEPING, USERS
 
 MOST_NAMED = 10
 
@@ -21,7 +21,7 @@ def differences(manifest: Manifest, found: Contents) -> list[str]:
 
 def _from_one_moment(said: Contents, found: Contents) -> list[str]:
     wrong = [
-        *_unequal("rows of", _told(said.rows), _told(found.rows)),
+        *_unequal("rows of", _told(said.rows, said.rows), _told(found.rows, said.rows)),
         *_unequal("balance of", said.balances, found.balances),
     ]
     if said.head != found.head:
@@ -29,9 +29,12 @@ def _from_one_moment(said: Contents, found: Contents) -> list[str]:
     return [*wrong, *_each_unequal(said, found)]
 
 
-def _told(rows: dict[str, int]) -> dict[str, int]:
-    """Leave out the tables that migrating writes: they tell of this Livewall, not of the backup."""
-    return {name: count for name, count in rows.items() if name not in BOOKKEEPING}
+def _told(rows: dict[str, int], said: dict[str, int]) -> dict[str, int]:
+    """Leave out what tells of this Livewall, not of the backup: the tables that migrating writes,
+    and accounts, where those were somebody else's and not counted.
+    """
+    passed_over = BOOKKEEPING if USERS in said else BOOKKEEPING | {USERS}
+    return {name: count for name, count in rows.items() if name not in passed_over}
 
 
 def _from_between(before: Contents, physical: Physical, found: Contents) -> list[str]:

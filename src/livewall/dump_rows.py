@@ -31,11 +31,19 @@ OURS = """
 SELECT n.nspname AS schema, c.relname AS name, c.relkind = 'S' AS is_sequence,
     array(SELECT a.attname::text FROM pg_attribute AS a
         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
-    ) AS columns
+        ORDER BY a.attnum) AS columns,
+    array(SELECT format_type(a.atttypid, a.atttypmod) FROM pg_attribute AS a
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+        ORDER BY a.attnum) AS types
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'S') AND n.nspname IN ('public', 'private', 'auth')
     AND c.relowner = 'livewall_owner'::regrole
 """
+# Where it came from it may be somebody else's, with columns that we do not have.
+USERS = "auth.users"
+STAGE = "users_of_a_dump"
+# `db migrate` gives pg_cron its jobs anew.
+SCHEDULED = "cron."
 # What migrating writes itself. Its rows name what is to be dropped, and so become SQL.
 BOOKKEEPING = frozenset({"private.schema_migrations", "private.code_files", "private.code_objects"})
 FOREIGN_KEYS = """
@@ -84,13 +92,13 @@ async def _read(
     while (line := await script.line()) is not None:
         if line.startswith("COPY "):
             name, columns = _copied(line)
-            if name not in ours:
-                left_out.append(name)
             if name in ours and _is_filled(name, ours[name]):
-                await _copy(script, connection, ours[name], columns)
-            else:
-                async for _ in script.rows():
-                    pass
+                left_out += await _copy(script, connection, ours[name], columns)
+                continue
+            if name not in ours and not name.startswith(SCHEDULED):
+                left_out.append(name)
+            async for _ in script.rows():
+                pass
         elif (sequence := SETVAL.fullmatch(line)) is not None:
             schema, name = _plain(sequence[1]), _plain(sequence[2])
             if f"{schema}.{name}" in ours:
@@ -116,20 +124,49 @@ def _plain(name: str) -> str:
 
 async def _copy(
     script: "_Script", connection: Connection, table: asyncpg.Record, columns: list[str]
-) -> None:
+) -> list[str]:
+    """Load the rows of one of our tables; return the columns of it that can not be."""
+    name = f"{table['schema']}.{table['name']}"
     unknown = sorted(set(columns) - set(table["columns"]))
-    if unknown:
+    if not unknown:
+        await _copy_into(connection, table["schema"], table["name"], columns, script)
+    elif name == USERS:
+        await _copy_users(script, connection, table, columns)
+    else:
         raise BackupError(
-            f"The dump has columns of {table['schema']}.{table['name']} that its version of "
-            f"Livewall has not: {', '.join(unknown)}."
+            f"The dump has columns of {name} that its version of Livewall has not: "
+            f"{', '.join(unknown)}."
         )
+    return [f"{name}.{column}" for column in unknown]
+
+
+async def _copy_into(
+    connection: Connection, schema: str, table: str, columns: list[str], script: "_Script"
+) -> None:
     await connection.copy_to_table(
-        table["name"],
-        schema_name=table["schema"],
-        columns=columns,
-        source=script.rows(),
-        format="text",
+        table, schema_name=schema, columns=columns, source=script.rows(), format="text"
     )
+
+
+async def _copy_users(
+    script: "_Script", connection: Connection, table: asyncpg.Record, columns: list[str]
+) -> None:
+    """Load the columns that we have, by way of a table that has all of them, as text."""
+    staged = ", ".join(f"{_quoted(column)} text" for column in columns)
+    await connection.execute(f"CREATE TABLE private.{STAGE} ({staged})")
+    await _copy_into(connection, "private", STAGE, columns, script)
+    ours = dict(zip(table["columns"], table["types"], strict=True))
+    known = [column for column in columns if column in ours]
+    names = ", ".join(_quoted(column) for column in known)
+    values = ", ".join(f"{_quoted(column)}::{ours[column]}" for column in known)
+    await connection.execute(
+        f"INSERT INTO {USERS} ({names}) SELECT {values} FROM private.{STAGE};"  # noqa: S608
+        f"DROP TABLE private.{STAGE}"
+    )
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 class _Script:

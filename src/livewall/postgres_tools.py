@@ -146,7 +146,7 @@ async def _run(
             os.killpg(process.pid, signal.SIGKILL)
         out, complaints = await talking
     if process.returncode:
-        raise BackupError(f"{tool.name} failed: {_why(process.returncode, complaints.decode())}.")
+        raise BackupError(f"{tool.name} failed: {_why(process.returncode, complaints)}.")
     return out.decode()
 
 
@@ -178,13 +178,13 @@ async def streamed(tool: Tool, arguments: list[str]) -> AsyncGenerator[asyncio.S
         await process.wait()
         await complaining
     if process.returncode:
-        raise BackupError(f"{tool.name} failed: {_why(process.returncode, complaints.decode())}.")
+        raise BackupError(f"{tool.name} failed: {_why(process.returncode, complaints)}.")
 
 
-def _why(code: int, complaints: str) -> str:
+def _why(code: int, complaints: bytes) -> str:
     if code < 0:
         return signal.strsignal(-code) or f"signal {-code}"
-    return complaint(complaints).removesuffix(".")
+    return complaint(complaints.decode(errors="replace")).removesuffix(".")
 
 
 def without_password(url: str) -> tuple[str, str]:

@@ -223,6 +223,8 @@ async def test_what_is_not_ours_is_named_and_stays_out(
     await history(world)
     await world.admin.execute(
         """
+        ALTER TABLE auth.users OWNER TO CURRENT_USER;
+        ALTER TABLE auth.users ADD COLUMN "of their ""own" integer DEFAULT 3;
         CREATE SCHEMA previous; CREATE TABLE previous."odd ""one" (a text);
         INSERT INTO previous."odd ""one"
         VALUES ('COPY public.gifts (id) FROM stdin;'), (E'\\\\.\\n')
@@ -231,7 +233,7 @@ async def test_what_is_not_ours_is_named_and_stays_out(
     made = _made(shell, tmp_path / "kept")
     found = shell.run("restore", str(made.folder), "--into", empty)
     assert found.returncode == 0, found.stdout
-    assert 'left in the dump: previous.odd "one' in found.stderr
+    assert 'auth.users.of their "own, previous.odd "one' in found.stderr
     # As docs/operations.md says.
     admin = await asyncpg.connect(empty)
     await admin.execute("CREATE SCHEMA previous")
@@ -239,6 +241,8 @@ async def test_what_is_not_ours_is_named_and_stays_out(
     options = ["--schema=previous", "--no-owner", "--no-acl", str(made.dump)]
     await run_on(empty, tool, options)
     assert await admin.fetchval('SELECT count(*) FROM previous."odd ""one"') == 2
+    users = await admin.fetchval("SELECT count(*) FROM auth.users")
+    assert users == len(await world.rows("SELECT FROM auth.users"))
     await admin.close()
 
 
