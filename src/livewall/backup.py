@@ -19,7 +19,7 @@ from typing import TypeAlias
 import asyncpg
 import msgspec
 
-from livewall import __version__, named_roles
+from livewall import __version__
 from livewall.administrator import connected, first_line
 from livewall.claims import abandoned, claimed
 from livewall.code_catalog import Connection
@@ -96,7 +96,6 @@ class Manifest(msgspec.Struct, frozen=True):
     contents: Contents
     files: dict[str, StoredFile]
     physical: Physical | None = None
-    roles: list[str] = []
 
 
 @dataclass(frozen=True)
@@ -259,7 +258,6 @@ async def describe(connection: Connection, tool: Tool) -> Manifest:
         migrations={r["version"]: r["name"] for r in await connection.fetch(MIGRATIONS)},
         contents=await read_contents(connection),
         files={},
-        roles=await named_roles.read(connection),
     )
 
 
