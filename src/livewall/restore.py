@@ -24,7 +24,7 @@ from livewall.code_catalog import Connection
 from livewall.comparison import differences
 from livewall.contents import Contents, read_contents
 from livewall.kept_files import check_file
-from livewall.migrate import migrate_around
+from livewall.migrate_within import migrate_around
 from livewall.postgres_tools import BackupError
 from livewall.proof import find_head, recompute_in
 from livewall.shipped_code import require_our_code
