@@ -18,8 +18,8 @@ ASSIGNMENT = re.compile(r"([A-Z_]+)=(.*)", re.DOTALL)
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 # What comes with the system or with Supabase. Files of ours that they are given must exist.
 OTHERS = {
-    *("apt-get", "export", "install", "pg_dump", "pip", "psql", "python3", "runuser", "supabase"),
-    *("systemctl", "useradd"),
+    *("apt-get", "export", "install", "less", "pg_dump", "pg_restore", "pip", "psql", "python3"),
+    *("runuser", "supabase", "systemctl", "useradd"),
 }
 # A page leaves out what only its reader has; long enough, and random enough, to be a secret.
 LEFT_OUT = "left-out-0123456789-abcdefghijklmnopqrstuvwxyz"

@@ -16,7 +16,14 @@ import msgspec
 import psutil
 import pytest
 
-from livewall import backup, operations, postgres_tools, restore
+from livewall import (
+    backup,
+    kept_files,
+    operations,
+    physical_backup,
+    postgres_tools,
+    restore,
+)
 from livewall.backup import Backup
 from livewall.postgres_tools import BackupError
 from tests.databases import Database
@@ -171,6 +178,8 @@ async def test_damaged_and_foreign_ones(
     _rewrite(made, migrations={"1": "foundation"}, postgres_major=99)
     assert "restore it into 99 or newer" in shell.refused(*into)
     _rewrite(made, format=2)
+    assert "damaged: format 2" in shell.refused(*into)
+    _rewrite(made, format=3, contents="in another way")
     assert "restore with that" in shell.refused(*into)
     (made.folder / backup.MANIFEST).write_bytes(manifest[:-9])
     assert "manifest.json is damaged" in shell.refused(*into)
@@ -181,7 +190,7 @@ async def test_damaged_and_foreign_ones(
     assert "is not what was backed up" in shell.refused(*into)
     # With a checksum that fits it is PostgreSQL's own program that refuses; nothing was done.
     made.dump.write_bytes(made.dump.read_bytes()[:-50_000])
-    _rewrite(made, files={made.dump.name: msgspec.to_builtins(backup.describe_file(made.dump))})
+    _rewrite(made, files={made.dump.name: msgspec.to_builtins(kept_files.describe_file(made.dump))})
     assert "pg_restore failed" in shell.refused(*into)
     made.dump.unlink()
     assert "can not be read" in shell.refused(*into)
@@ -256,6 +265,72 @@ def test_room_is_told_so_that_the_numbers_differ(
     for needed, words in ((16_300_000, "16.3 MB"), (2 * 10**12, "2,000.0 GB")):
         with pytest.raises(BackupError, match=f"has 1.0 MB free and {words} are needed"):
             restore.require_room(tmp_path, needed, "set TMPDIR")
+
+
+def test_the_one_just_made_stays_and_so_does_what_a_link_leads_to(
+    shell: Shell, tmp_path: Path
+) -> None:
+    folder, precious = tmp_path / "all", tmp_path / "precious"
+    for place in (*(folder / f"livewall-2099010{n}-000000" for n in (1, 2)), precious):
+        place.mkdir(parents=True)
+        (place / backup.MANIFEST).write_text("{}")
+    (folder / "livewall-20000101-000000").symlink_to(precious)
+    made = Path(shell.ok("backup", str(folder), "--keep", "2").strip())
+    assert backup.find(made).folder == made
+    assert (precious / backup.MANIFEST).exists()
+    assert made.joinpath("database.dump").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_is_no_file_is_refused_at_once(shell: Shell, tmp_path: Path) -> None:
+    shell.ok("backup", str(tmp_path / "kept"))
+    made = backup.find(tmp_path / "kept")
+    drill = ("restore", "--drill", str(made.folder))
+    made.dump.unlink()
+    os.mkfifo(made.dump)
+    assert "database.dump can not be read: it is no ordinary file" in shell.refused(*drill)
+    (made.folder / backup.MANIFEST).unlink()
+    (made.folder / backup.MANIFEST).symlink_to("/dev/zero")
+    assert "manifest.json can not be read: it is no ordinary file" in shell.refused(*drill)
+
+
+def test_a_backup_writes_nothing_into_a_terminal(shell: Shell, tmp_path: Path) -> None:
+    shell.ok("backup", str(tmp_path / "kept"))
+    made = backup.find(tmp_path / "kept")
+    evil, seen = "\x1b[2J\nProven in 1 s", "\\x1b[2J\\nProven in 1 s"
+    contents = msgspec.to_builtins(made.manifest.contents)
+    _rewrite(made, contents=contents | {"balances": {evil: 1}})
+    found = shell.run("restore", "--drill", str(made.folder))
+    assert (found.returncode, evil in found.stdout, seen in found.stdout) == (1, False, True)
+    _rewrite(made, livewall=evil, format=3)
+    assert seen in shell.refused("restore", "--drill", str(made.folder))
+
+
+async def test_a_held_table_is_not_waited_for_without_end(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backup, "LOCK_WAIT", 1)
+    admin = await database.admin()
+    for make in (backup.dumped, physical_backup.copied):
+        async with admin.transaction():
+            await admin.execute(LOCKED)
+            with pytest.raises(BackupError, match="Somebody holds a table for over 1 seconds"):
+                await backup.take(database.admin_url, tmp_path / "kept", None, print, make)
+
+
+def test_an_operation_is_not_noted_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "others").mkdir()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "operations").symlink_to(tmp_path / "others")
+    # Whoever owns the data folder may have put the link there.
+    os.chown(tmp_path / "data", *((65534, 65534) if os.geteuid() == 0 else (-1, -1)))
+    assert not operations.note(tmp_path / "data", "backup")
+    assert list((tmp_path / "others").iterdir()) == []
+    assert (tmp_path / "others").stat().st_uid == os.geteuid()
+    (tmp_path / "data" / "operations").unlink()
+    assert operations.note(tmp_path / "data", "backup")
+    noted = tmp_path / "data" / "operations" / "backup.json"
+    for made in (noted, noted.parent):
+        assert made.stat().st_uid == (tmp_path / "data").stat().st_uid
 
 
 @pytest.mark.abuse("T9")

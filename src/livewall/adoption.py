@@ -22,7 +22,8 @@ from livewall.adoption_rules import (
 )
 from livewall.code_catalog import Connection
 from livewall.db import AWAY
-from livewall.migrate import migrate_within, prepare_platform
+from livewall.migrate import prepare_platform
+from livewall.migrate_within import migrate_within
 from livewall.previous_schema import ENDING, KEPT, STAGE, Found
 from livewall.sql_files import SQL_FOLDER, MigrationError
 from livewall.visible import visible

@@ -13,18 +13,26 @@ import time
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import file_digest
 from pathlib import Path
 from typing import TypeAlias
 
 import asyncpg
 import msgspec
 
-from livewall import __version__, named_roles
+from livewall import __version__
 from livewall.administrator import connected, first_line
 from livewall.claims import abandoned, claimed
 from livewall.code_catalog import Connection
 from livewall.contents import Contents, read_contents
+from livewall.kept_files import (
+    StoredFile,
+    bytes_in,
+    check_size,
+    describe_files,
+    read_whole,
+    sync,
+    write_new,
+)
 from livewall.postgres_tools import BackupError, Tool, find_tool, run_on
 
 # What older ones do not know they refuse: to them a copy of a cluster is of a newer Livewall.
@@ -32,17 +40,21 @@ FORMAT_OF_DUMPS, FORMAT_OF_COPIES = 1, 2
 MANIFEST = "manifest.json"
 DUMP = "database.dump"
 SECRET = "secret"  # noqa: S105 - the name of a file
+# One of a dump has some kilobytes; that of a copy names every seal that was made meanwhile.
+LARGEST_MANIFEST = 2**28
+# So long a backup waits for a table that somebody holds, in seconds; nobody waits for a backup.
+LOCK_WAIT = 60
 DATED = re.compile(r"livewall-\d{8}-\d{6}")
 Tell = Callable[[str], None]
 
 MIGRATIONS = "SELECT version, name FROM private.schema_migrations ORDER BY version"
 
 
-class StoredFile(msgspec.Struct, frozen=True):
-    """A file of a backup."""
+class _Format(msgspec.Struct, frozen=True):
+    """What a manifest of any format says, and by whom."""
 
-    bytes: int
-    sha256: str
+    format: int
+    livewall: str
 
 
 class Physical(msgspec.Struct, frozen=True):
@@ -84,7 +96,6 @@ class Manifest(msgspec.Struct, frozen=True):
     contents: Contents
     files: dict[str, StoredFile]
     physical: Physical | None = None
-    roles: list[str] = []
 
 
 @dataclass(frozen=True)
@@ -166,17 +177,26 @@ async def _fill(url: str, partial: Path, secret: str | None, tell: Tell, make: M
     started = time.monotonic()
     try:
         manifest = await make(url, partial, tell)
+    except asyncpg.LockNotAvailableError as error:
+        raise BackupError(_held()) from error
     except asyncpg.PostgresError as error:
         raise BackupError(f"The database can not be read: {first_line(error)}.") from error
     if secret is not None:
-        _write(partial / SECRET, f"{secret}\n".encode())
+        write_new(partial / SECRET, f"{secret}\n".encode())
     tell("Checksums")
-    files = _describe_files(partial)
+    files = describe_files(partial)
     seconds = round(time.monotonic() - started, 2)
     manifest = msgspec.structs.replace(manifest, files=files, seconds=seconds)
-    _write(partial / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=2))
+    write_new(partial / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=2))
     sync(partial)
     return manifest
+
+
+def _held() -> str:
+    return (
+        f"Somebody holds a table for over {LOCK_WAIT} seconds, so there is no backup: "
+        "docs/operations.md says how to see who (Another PostgreSQL)."
+    )
 
 
 async def dumped(url: str, partial: Path, tell: Tell) -> Manifest:
@@ -184,17 +204,34 @@ async def dumped(url: str, partial: Path, tell: Tell) -> Manifest:
     async with connected(url) as connection:
         tool = find_tool("pg_dump", await server_major(connection))
         dump = partial / DUMP
+        # pg_dump would let everybody read what it makes.
+        dump.touch(mode=0o600)
         async with connection.transaction(isolation="repeatable_read", readonly=True):
+            await patiently(connection)
             snapshot = await connection.fetchval("SELECT pg_export_snapshot()")
             await require_livewall(connection)
-            await run_on(
-                url,
-                tool,
-                ["--format=custom", f"--snapshot={snapshot}", f"--file={dump}", "--no-password"],
-                lambda: tell(f"Dumping: {_megabytes(dump)} written"),
-            )
+            await _dump(url, tool, snapshot, dump, tell)
             tell("Counting what is in it")
             return await describe(connection, tool)
+
+
+async def _dump(url: str, tool: Tool, snapshot: str, dump: Path, tell: Tell) -> None:
+    options = [
+        *("--format=custom", "--encoding=UTF8", f"--snapshot={snapshot}"),
+        *(f"--lock-wait-timeout={LOCK_WAIT}s", f"--file={dump}", "--no-password"),
+    ]
+    try:
+        await run_on(url, tool, options, lambda: tell(f"Dumping: {_megabytes(dump)} written"))
+    except BackupError as error:
+        # By which it limits the waiting for locks, and that alone.
+        if "due to statement timeout" in str(error):
+            raise BackupError(_held()) from error
+        raise
+
+
+async def patiently(connection: Connection) -> None:
+    """Have the caller's transaction wait for a table that somebody holds, but not for ever."""
+    await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT}s'")
 
 
 async def require_livewall(connection: Connection) -> None:
@@ -221,7 +258,6 @@ async def describe(connection: Connection, tool: Tool) -> Manifest:
         migrations={r["version"]: r["name"] for r in await connection.fetch(MIGRATIONS)},
         contents=await read_contents(connection),
         files={},
-        roles=await named_roles.read(connection),
     )
 
 
@@ -236,16 +272,43 @@ def find(given: Path) -> Backup:
         folder = given.parent if given.is_file() else given
         if not (folder / MANIFEST).exists():
             folder = _newest(folder)
+    return Backup(folder, _read_manifest(folder))
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    content = read_whole(folder / MANIFEST, LARGEST_MANIFEST)
     try:
-        manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
-    except OSError as error:
-        raise BackupError(f"{folder / MANIFEST} can not be read: {error.strerror}.") from error
-    except msgspec.DecodeError as error:
+        # First who made it: what a newer one says besides need not fit ours.
+        made = msgspec.json.decode(content, type=_Format)
+        if made.format not in (FORMAT_OF_DUMPS, FORMAT_OF_COPIES):
+            raise BackupError(f"{folder} was made by Livewall {made.livewall}: restore with that.")
+        manifest = msgspec.json.decode(content, type=Manifest)
+    except (msgspec.DecodeError, RecursionError) as error:
         raise BackupError(f"{folder / MANIFEST} is damaged: {error}.") from error
-    known = FORMAT_OF_DUMPS if manifest.physical is None else FORMAT_OF_COPIES
-    if manifest.format != known:
-        raise BackupError(f"{folder} was made by Livewall {manifest.livewall}: restore with that.")
-    return Backup(folder, manifest)
+    if (manifest.physical is None) != (manifest.format == FORMAT_OF_DUMPS):
+        raise BackupError(f"{folder / MANIFEST} is damaged: format {manifest.format}.")
+    return manifest
+
+
+def stored_files(backup: Backup) -> dict[Path, StoredFile]:
+    """Return the files that a backup must have, but for those of a copied cluster.
+
+    Raises BackupError for a manifest that does not name them.
+    """
+    if backup.manifest.physical is None and DUMP not in backup.manifest.files:
+        raise BackupError(f"{backup.folder}: the manifest names no {DUMP}.")
+    return {backup.folder / Path(n).name: said for n, said in backup.manifest.files.items()}
+
+
+def require_whole(backup: Backup) -> None:
+    """Raise BackupError unless all is there in the size that it had; nothing of it is read."""
+    for path, said in stored_files(backup).items():
+        check_size(path, said)
+    there = bytes_in(backup.folder) - (backup.folder / MANIFEST).stat().st_size
+    if there < backup.bytes:
+        raise BackupError(
+            f"{backup.folder} has {there:,} bytes, and {backup.bytes:,} were backed up."
+        )
 
 
 def _newest(folder: Path) -> Path:
@@ -268,8 +331,8 @@ def _taken_at(folder: Path) -> datetime:
     """Return when a backup was taken; of one that is damaged, when its manifest was written."""
     file = folder / MANIFEST
     try:
-        return msgspec.json.decode(file.read_bytes(), type=_Dated).taken_at
-    except (OSError, msgspec.DecodeError):
+        return msgspec.json.decode(read_whole(file, LARGEST_MANIFEST), type=_Dated).taken_at
+    except (BackupError, msgspec.DecodeError, RecursionError):
         return datetime.fromtimestamp(file.stat().st_mtime, UTC)
 
 
@@ -284,12 +347,14 @@ def dated_backups(folder: Path) -> list[Path]:
     )
 
 
-def remove_older(folder: Path, keep: int) -> list[Path]:
+def remove_older(folder: Path, keep: int, made: Path | None = None) -> list[Path]:
     """Remove all but the newest so many of the backups with a time as their name.
 
-    One that somebody gave a name is theirs to remove.
+    The one just `made` stays, also if others are named by a time to come, and so does what a link
+    leads to: it is somebody else's. One that somebody gave a name is theirs to remove.
     """
-    old = dated_backups(folder)[:-keep]
+    dated = [path for path in dated_backups(folder) if not path.is_symlink()]
+    old = [path for path in dated[:-keep] if path != made]
     for path in old:
         # First what makes it a backup: half of one must not pass for a whole.
         with contextlib.suppress(FileNotFoundError):
@@ -298,33 +363,6 @@ def remove_older(folder: Path, keep: int) -> list[Path]:
     return old
 
 
-def describe_file(path: Path) -> StoredFile:
-    """Return a file's size and checksum."""
-    with path.open("rb") as file:
-        digest = file_digest(file, "sha256").hexdigest()
-    return StoredFile(path.stat().st_size, digest)
-
-
-def _describe_files(folder: Path) -> dict[str, StoredFile]:
-    return {file.name: describe_file(file) for file in sorted(folder.iterdir()) if file.is_file()}
-
-
 def _megabytes(path: Path) -> str:
     size = path.stat().st_size if path.exists() else 0
     return f"{size / 1e6:,.1f} MB"
-
-
-def _write(path: Path, content: bytes) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def sync(folder: Path) -> None:
-    """Have names in a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

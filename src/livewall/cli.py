@@ -18,6 +18,7 @@ from livewall import (
     cli_user,
     cli_webhooks,
 )
+from livewall.cli_calls import harmless
 from livewall.cli_tables import show, table
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _why_refused(refusal: "Refusal") -> str:
 
 
 def _fail(line: str) -> NoReturn:
-    print(f"livewall: {line}", file=sys.stderr)
+    print(f"livewall: {harmless(line)}", file=sys.stderr)
     sys.exit(1)
 
 

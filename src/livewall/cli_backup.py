@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from livewall.cli_calls import AsJson, moment, print_json, working
+from livewall.cli_calls import AsJson, harmless, moment, print_json, working
 from livewall.cli_ledger import read_hash
 
 if TYPE_CHECKING:
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from livewall.backup import Backup, Make, Tell
     from livewall.restore import Proof
     from livewall.settings import Settings
+
+
+# What was found to differ can still be looked into, and stands in the way of another restore.
+DIFFERS = " What came back is there to be looked at; drop it before you restore again."
 
 
 def backup(
@@ -87,7 +91,7 @@ def backup(
     _warn_unless(
         operations.note(settings.data_path, "backup", str(target), time.monotonic() - started)
     )
-    removed = remove_older(target.parent, keep) if keep else []
+    removed = remove_older(target.parent, keep, target) if keep else []
     if as_json:
         print_json(made.manifest)
     else:
@@ -151,13 +155,14 @@ def restore(
 ) -> None:
     """Restore a backup into an empty database, and prove that not a coin moved.
 
-    Compares the checksums, loads the dump in one transaction, makes the roles that a dump has not,
-    recomputes the ledger and compares head, rows and balances with the manifest. Of a folder with
-    several backups it takes the newest. Nothing is ever replaced: a database in use is refused.
+    Compares the checksums, makes roles, tables and functions by this version's own SQL, loads the
+    rows of the dump and nothing else of it, recomputes the ledger and compares head, rows and
+    balances with the manifest; all in one transaction. Of a folder with several backups it takes
+    the newest. Nothing is ever replaced: a database in use is refused.
 
     A physical backup becomes the database of a data folder (LIVEWALL_DATA_DIR) that has none. What
     it holds has to lie between what was there before and after it was copied, with a head that
-    there was in that time.
+    there was in that time; and its functions have to be this version's, before one is called.
 
     With --drill nothing in use is touched, so a timer may do it: a backup is one when it was
     restored.
@@ -188,7 +193,7 @@ def restore(
     if not proof.holds:
         print(
             f"livewall: {found.folder.name} does not come back as it was: "
-            f"{len(proof.differences)} differences.",
+            f"{len(proof.differences)} differences.{'' if drill else DIFFERS}",
             file=sys.stderr,
         )
         raise typer.Exit(1)
@@ -269,12 +274,18 @@ def _print_proof(proof: "Proof", found: "Backup", *, as_json: bool) -> None:
         print_json(proof)
         return
     for difference in proof.differences:
-        print(difference)
+        print(harmless(difference))
     if proof.holds:
         print(f"{found.folder} of {moment(found.manifest.taken_at)}")
         print(f"head {proof.head}")
         for account, balance in proof.balances.items():
-            print(f"balance {account} {balance:,}")
+            print(f"balance {harmless(account)} {balance:,}")
+    if proof.left_out:
+        print(
+            f"Not Livewall's, so left in the dump: {harmless(', '.join(proof.left_out))}. "
+            "docs/operations.md says how to get it out.",
+            file=sys.stderr,
+        )
 
 
 def _what_next(proof: "Proof", *, drill: bool) -> str:

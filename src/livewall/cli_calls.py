@@ -48,6 +48,14 @@ def print_json(value: object) -> None:
     print("".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text))
 
 
+def harmless(text: str) -> str:
+    """Return a text with escapes for what would move a terminal's cursor or begin a new line.
+
+    What a backup or a database says of itself, somebody else may have written.
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def dollars(cents: int) -> str:
     """Return US cents as people read them, such as $32,500.00."""
     return f"${cents // 100:,}.{cents % 100:02}"

@@ -74,14 +74,23 @@ def verify(
 
     livewall ledger verify --head "$(tail -1 heads.txt)"
     """
+    from asyncpg import LockNotAvailableError
+
     from livewall import operations
     from livewall.database import load_existing, named, up_to_date
     from livewall.proof import recompute
+    from livewall.sql_files import MigrationError
 
     started = time.monotonic()
     loaded = load_existing()
     with up_to_date(loaded) as settings, working("Recomputing the ledger"):
-        checks = asyncio.run(recompute(settings.database_url, head or None))
+        try:
+            checks = asyncio.run(recompute(settings.database_url, head or None))
+        except LockNotAvailableError as error:
+            raise MigrationError(
+                "Somebody holds a table of the ledger: docs/operations.md says how to see who; "
+                "then run it again."
+            ) from error
     if as_json:
         print_json(checks)
     else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from livewall.cli_calls import AsJson, print_json
+from livewall.cli_calls import AsJson, harmless, print_json
 from livewall.cli_ledger import read_hash
 
 if TYPE_CHECKING:
@@ -94,9 +94,9 @@ def _print(outcomes: list["Outcome"], where: str) -> None:
         print("\x1b[2K", end="", file=sys.stderr, flush=True)
     for outcome in outcomes:
         print(f"{WORDS[outcome.status]:10}  {outcome.id:3}  {outcome.title}")
-        print(f"{'':17}{outcome.evidence}")
+        print(f"{'':17}{harmless(outcome.evidence)}")
         if outcome.next:
-            print(f"{'':17}next: {outcome.next}")
+            print(f"{'':17}next: {harmless(outcome.next)}")
     counts = Counter(outcome.status for outcome in outcomes)
     said = ", ".join(f"{counts[status]} {word.lower()}" for status, word in WORDS.items())
     print(f"\nLooked at {where}.\n{said}.")

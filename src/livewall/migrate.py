@@ -107,18 +107,6 @@ async def prepare_platform(connection: Connection) -> None:
     await _run_platform(connection, read_folder().platform)
 
 
-async def migrate_within(connection: Connection) -> None:
-    """Create everything in the caller's transaction, whose role is `livewall_owner` from then on.
-
-    Raises MigrationError if a file refuses transactions.
-    """
-    folder = read_folder()
-    for migration in folder.migrations:
-        if not migration.transactional:
-            raise MigrationError(f"{migration.file.label} can not run in one transaction.")
-    await _transact(connection, _Work(folder, folder.migrations, fresh=True, with_code=True))
-
-
 async def recreate_code(connection: Connection, finish: Finish) -> None:
     """Create all code again, changed or not, in one transaction; `finish` is the end of it.
 
@@ -129,7 +117,7 @@ async def recreate_code(connection: Connection, finish: Finish) -> None:
     async with _locked(connection):
         if _pending(folder, await _read_state(connection)):
             raise MigrationError("The database is not up to date: run `livewall db migrate`.")
-        work = _Work(folder, (), fresh=True, with_code=True, finish=finish)
+        work = Work(folder, (), fresh=True, with_code=True, finish=finish)
         await _retried(connection, work)
 
 
@@ -221,7 +209,7 @@ async def _apply(connection: Connection, folder: Folder) -> Outcome:
             await _apply_outside(connection, group[0])
             continue
         last = number == len(groups) - 1
-        work = _Work(folder, tuple(group), fresh=bool(pending), with_code=last)
+        work = Work(folder, tuple(group), fresh=bool(pending), with_code=last)
         code = await _retried(connection, work)
     return Outcome(tuple(migration.file.label for migration in pending), code)
 
@@ -241,7 +229,7 @@ def _groups(pending: list[Migration]) -> list[list[Migration]]:
 
 
 @dataclass(frozen=True)
-class _Work:
+class Work:
     """What one transaction does; `fresh` creates all code again, not only what changed."""
 
     folder: Folder
@@ -251,12 +239,12 @@ class _Work:
     finish: Finish | None = None
 
 
-async def _retried(connection: Connection, work: _Work) -> tuple[str, ...]:
+async def _retried(connection: Connection, work: Work) -> tuple[str, ...]:
     """Do the work in a transaction, again if somebody holds a lock that it needs."""
     for attempt in range(ATTEMPTS):
         try:
             async with connection.transaction():
-                return await _transact(connection, work)
+                return await transact(connection, work)
         except CONFLICTS as error:
             if attempt == ATTEMPTS - 1:
                 raise MigrationError(f"The database stays busy: {first_line(error)}") from error
@@ -264,7 +252,8 @@ async def _retried(connection: Connection, work: _Work) -> tuple[str, ...]:
     raise AssertionError("the last attempt returns or raises")
 
 
-async def _transact(connection: Connection, work: _Work) -> tuple[str, ...]:
+async def transact(connection: Connection, work: Work) -> tuple[str, ...]:
+    """Do the work in the caller's transaction, whose role is `livewall_owner` from then on."""
     await connection.execute(
         f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; SET LOCAL statement_timeout = 0;"
         f"SET LOCAL search_path = {SEARCH_PATH}; SET LOCAL check_function_bodies = off;"

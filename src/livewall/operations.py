@@ -12,8 +12,6 @@ from typing import Literal, TypeAlias, get_args
 
 import msgspec
 
-from livewall.postgres_folder import write_secret
-
 Name: TypeAlias = Literal["backup", "drill", "verify"]
 NAMES: tuple[Name, ...] = get_args(Name)
 
@@ -56,17 +54,31 @@ def note_failure(data_path: Path, name: Name, wrong: str) -> bool:
 
 
 def _write(data_path: Path, name: Name, operation: Operation) -> bool:
-    file = _file(data_path, name)
+    folder = _file(data_path, name).parent
     with contextlib.suppress(OSError):
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_secret(file, msgspec.json.encode(operation).decode())
-        if os.geteuid() == 0:
-            # The server that tells of it may run as the folder's owner.
-            owner = data_path.stat()
-            os.chown(file.parent, owner.st_uid, owner.st_gid)
-            os.chown(file, owner.st_uid, owner.st_gid)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # We may be root, and the owner of the data folder may have put a link there.
+        inside = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            _write_inside(inside, f"{name}.json", operation, data_path.stat())
+        finally:
+            os.close(inside)
         return True
     return False
+
+
+def _write_inside(inside: int, name: str, operation: Operation, owner: os.stat_result) -> None:
+    """Write a file whole or not at all; as root it is the owner's, as whom the server may run."""
+    partial = f".{name}.{os.getpid()}"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(partial, dir_fd=inside)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=inside)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(msgspec.json.encode(operation) + b"\n")
+        if os.geteuid() == 0:
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+            os.fchown(inside, owner.st_uid, owner.st_gid)
+    os.rename(partial, name, src_dir_fd=inside, dst_dir_fd=inside)
 
 
 def _file(data_path: Path, name: Name) -> Path:

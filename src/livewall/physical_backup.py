@@ -6,10 +6,8 @@ A copy is of the moment at which it was complete, at which nobody can look: the 
 the database held before and after (docs/decisions/0041).
 """
 
-import os
 import re
 import struct
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,14 +18,14 @@ from livewall.backup import (
     FORMAT_OF_COPIES,
     Manifest,
     Physical,
-    StoredFile,
     Tell,
     describe,
-    describe_file,
+    patiently,
     require_livewall,
     server_major,
 )
 from livewall.contents import read_contents, read_growing, read_seals
+from livewall.kept_files import StoredFile, bytes_in, describe_file
 from livewall.postgres_tools import BackupError, Tool, find_tool, run_alone, run_on
 
 CLUSTER = "cluster"
@@ -96,6 +94,7 @@ async def _look(url: str) -> _Source:
         require_log(row["wal_level"], row["senders"])
         places = {place["id"]: place["place"] for place in await connection.fetch(PLACES)}
         async with connection.transaction(isolation="repeatable_read", readonly=True):
+            await patiently(connection)
             manifest = await describe(connection, tool)
     return _Source(manifest, tool, row["database"], row["superuser"], row["system"], places)
 
@@ -178,6 +177,7 @@ async def _physical(url: str, source: _Source, partial: Path) -> Physical:
         connected(url) as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
+        await patiently(connection)
         return Physical(
             database=source.database,
             superuser=source.superuser,
@@ -193,13 +193,3 @@ async def _physical(url: str, source: _Source, partial: Path) -> Physical:
 def _unlisted(cluster: Path) -> dict[str, StoredFile]:
     names = [name for name in (LIST, AUTO_CONF) if (cluster / name).exists()]
     return {name: describe_file(cluster / name) for name in names}
-
-
-def bytes_in(folder: Path) -> int:
-    """Return the size of all files in a folder, also of one that is being written."""
-    size = 0
-    for inner, _, names in os.walk(folder):
-        for name in names:
-            with suppress(FileNotFoundError):
-                size += os.lstat(os.path.join(inner, name)).st_size  # noqa: PTH118 - thousands
-    return size

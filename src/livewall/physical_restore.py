@@ -19,15 +19,15 @@ import asyncpg
 
 from livewall import embedded, postgres_folder
 from livewall.administrator import connected, first_line
-from livewall.backup import Backup, Physical, Tell, sync
+from livewall.backup import Backup, Physical, Tell
 from livewall.code_catalog import Connection
+from livewall.kept_files import check_file, sync
 from livewall.physical_backup import AUTO_CONF, CLUSTER, LIST, TABLESPACES, verify_copy
 from livewall.postgres_folder import ADMIN, DATABASE, Place
 from livewall.postgres_tools import TELL_SECONDS, BackupError, find_server
 from livewall.restore import (
     THROWAWAY,
     Proof,
-    check_file,
     check_files,
     check_known,
     drill_folder,
@@ -40,6 +40,8 @@ from livewall.sql_files import read_folder
 ROOM = 1.2
 # A copy must not receive what the server that it is of subscribed to: it would be lost there.
 ALONE = {"max_logical_replication_workers": "0"}
+# From this version on a trigger can run when somebody logs in, before anything can be looked at.
+LOGIN_TRIGGERS_SINCE = 17
 CONFIGURATION = ("postgresql.conf", AUTO_CONF, "pg_hba.conf", "pg_ident.conf")
 # A copy of a standby must not go on being one, nor must a copy believe that a server runs on it.
 LEFT_OUT = {
@@ -70,7 +72,9 @@ def drill(backup: Backup, head: str | None, patience: float, tell: Tell) -> Proo
     programs = find_server(backup.manifest.postgres_major)
     tell("Verifying the files")
     check(backup)
-    launch = embedded.Launch(bin_dir=programs, parameters=THROWAWAY | ALONE, timeout=patience)
+    launch = embedded.Launch(
+        bin_dir=programs, parameters=THROWAWAY | _alone(backup), timeout=patience
+    )
     with drill_folder(int(physical.bytes * ROOM)) as data:
         postgres_folder.prepare_folder(data)
         place = postgres_folder.find_place(data, programs)
@@ -103,7 +107,7 @@ def restore(backup: Backup, data_dir: Path, head: str | None, patience: float, t
             )
             _lay_out(backup, place, tell)
             tell("Recovering")
-            launch = embedded.Launch(parameters=ALONE, timeout=patience)
+            launch = embedded.Launch(parameters=_alone(backup), timeout=patience)
             with embedded.running(place.data_dir, launch, tell) as server:
                 tell("Proving")
                 proof = asyncio.run(_prove(backup, server, head, started))
@@ -124,6 +128,12 @@ def check(backup: Backup) -> None:
     for name, said in _physical(backup).unlisted.items():
         check_file(backup.folder / CLUSTER / Path(name).name, said)
     asyncio.run(verify_copy(backup.folder / CLUSTER, backup.manifest.postgres_major))
+
+
+def _alone(backup: Backup) -> dict[str, str]:
+    """Return the parameters by which a copy does nothing of its own accord."""
+    has_triggers = backup.manifest.postgres_major >= LOGIN_TRIGGERS_SINCE
+    return ALONE | ({"event_triggers": "off"} if has_triggers else {})
 
 
 def _physical(backup: Backup) -> Physical:

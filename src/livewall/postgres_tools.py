@@ -8,7 +8,8 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
@@ -145,14 +146,45 @@ async def _run(
             os.killpg(process.pid, signal.SIGKILL)
         out, complaints = await talking
     if process.returncode:
-        raise BackupError(f"{tool.name} failed: {_why(process.returncode, complaints.decode())}.")
+        raise BackupError(f"{tool.name} failed: {_why(process.returncode, complaints)}.")
     return out.decode()
 
 
-def _why(code: int, complaints: str) -> str:
+@asynccontextmanager
+async def streamed(tool: Tool, arguments: list[str]) -> AsyncGenerator[asyncio.StreamReader]:
+    """Run a program on files only, and yield what it prints while it does.
+
+    It is stopped if that is not read to the end. Raises BackupError with its complaint.
+    """
+    process = await asyncio.create_subprocess_exec(
+        tool.path,
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "LC_ALL": "C"},
+        limit=2**20,
+    )
+    assert process.stdout is not None  # noqa: S101 - both are pipes
+    assert process.stderr is not None  # noqa: S101
+    complaining = asyncio.ensure_future(process.stderr.read())
+    try:
+        yield process.stdout
+        complaints = await complaining
+        await process.wait()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        await complaining
+    if process.returncode:
+        raise BackupError(f"{tool.name} failed: {_why(process.returncode, complaints)}.")
+
+
+def _why(code: int, complaints: bytes) -> str:
     if code < 0:
         return signal.strsignal(-code) or f"signal {-code}"
-    return complaint(complaints).removesuffix(".")
+    return complaint(complaints.decode(errors="replace")).removesuffix(".")
 
 
 def without_password(url: str) -> tuple[str, str]:

@@ -1,11 +1,11 @@
 """Restoring a backup into an empty database, and the proof that not a coin moved.
 
-A dump has no roles: the first statement of platform.sql makes them, and the whole of it afterwards
-gives what a dump leaves out. The proof reads the restored database and believes no file.
+Of a dump only rows are taken (dump_rows.py): tables, functions, triggers and policies are made by
+our own SQL, so nothing that somebody wrote into a dump runs. All of it is one transaction, and the
+proof is part of it: it is made by our functions, and believes no file.
 """
 
 import asyncio
-import re
 import shutil
 import tempfile
 import time
@@ -16,16 +16,19 @@ from pathlib import Path
 import asyncpg
 import msgspec
 
-from livewall import embedded, named_roles
+from livewall import dump_rows, embedded
 from livewall.administrator import connected, first_line
-from livewall.backup import Backup, Manifest, StoredFile, describe_file, server_major
+from livewall.backup import Backup, Manifest, server_major, stored_files
 from livewall.claims import abandoned, claimed
 from livewall.code_catalog import Connection
 from livewall.comparison import differences
-from livewall.contents import read_contents
-from livewall.postgres_tools import BackupError, find_tool, run_alone, run_on
-from livewall.proof import recompute
-from livewall.sql_files import Folder, read_folder, statements
+from livewall.contents import Contents, read_contents
+from livewall.kept_files import check_file
+from livewall.migrate_within import migrate_around
+from livewall.postgres_tools import BackupError
+from livewall.proof import find_head, recompute_in
+from livewall.shipped_code import require_our_code
+from livewall.sql_files import Folder, read_folder
 
 Tell = Callable[[str], None]
 DRILL = "livewall-drill-"
@@ -39,19 +42,15 @@ SELECT EXISTS (
     WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
 ) OR to_regnamespace('private') IS NOT NULL
 """
-# What of a dump's list is not restored: what PostgreSQL's own functions allow, which is for a
-# superuser to say and platform.sql does if it can; and pg_cron, which the new server may not have
-# and which `db migrate` gives its jobs anew.
-ELSEWHERE = re.compile(
-    r"ACL pg_catalog |EXTENSION - pg_cron |- EXTENSION pg_cron|- SCHEMA cron "
-    r"|^\d+; \d+ \d+ [A-Z ]+ cron "
-)
 # Whether a server seals in time says nothing about a copy that no server runs on.
 ABOUT_RUNNING = "sealed_in_time"
 
 
 class Proof(msgspec.Struct, frozen=True):
-    """What a restored database was found to be, beside what the manifest says."""
+    """What a restored database was found to be, beside what the manifest says.
+
+    `left_out` are tables of a dump that are not Livewall's: they were not restored.
+    """
 
     taken_at: str
     head: str
@@ -59,6 +58,7 @@ class Proof(msgspec.Struct, frozen=True):
     balances: dict[str, int]
     seconds: float
     differences: list[str]
+    left_out: list[str] = []
 
     @property
     def holds(self) -> bool:
@@ -68,84 +68,102 @@ class Proof(msgspec.Struct, frozen=True):
 
 def check_files(backup: Backup) -> None:
     """Compare the files with the manifest's checksums. Raises BackupError."""
-    if backup.manifest.physical is None and backup.dump.name not in backup.manifest.files:
-        raise BackupError(f"{backup.folder}: the manifest names no {backup.dump.name}.")
-    for name, said in backup.manifest.files.items():
-        check_file(backup.folder / Path(name).name, said)
-
-
-def check_file(path: Path, said: StoredFile) -> None:
-    """Compare a file with what the manifest says of it. Raises BackupError."""
-    try:
-        found = describe_file(path)
-    except OSError as error:
-        raise BackupError(f"{path} can not be read: {error.strerror}.") from error
-    if found != said:
-        raise BackupError(
-            f"{path} is not what was backed up ({found.bytes:,} bytes, {said.bytes:,} then; "
-            "its SHA-256 is another): take another backup."
-        )
+    for path, said in stored_files(backup).items():
+        check_file(path, said)
 
 
 async def restore(backup: Backup, url: str, head: str | None, tell: Tell) -> Proof:
     """Restore into the empty database at this address, and prove it.
 
-    Raises BackupError, one line; the database is still empty then. `head` is one exported
-    earlier and kept elsewhere: it must be in the restored chain.
+    Raises BackupError or MigrationError, one line; the database is still empty then. `head` is one
+    exported earlier and kept elsewhere: it must be in the restored chain.
     """
     started = time.monotonic()
     tell("Checksums")
     check_files(backup)
-    folder = read_folder()
-    check_known(backup.manifest, folder)
+    check_known(backup.manifest, read_folder())
     try:
         async with connected(url) as connection:
             await _require_empty(connection, backup.manifest)
-            await _make_roles(connection, folder, backup.manifest.roles)
-            tell("Restoring")
-            await _load(backup, url)
-            async with connection.transaction():
-                await connection.execute(folder.platform.text)
-            # Without statistics the proof of a long history takes minutes.
-            await connection.execute("ANALYZE")
+            async with connection.transaction(isolation="repeatable_read"):
+                proof = await _made_anew(connection, backup, head, tell)
     except asyncpg.PostgresError as error:
-        raise BackupError(f"The database can not be restored: {first_line(error)}.") from error
+        raise BackupError(
+            f"The backup can not be restored: {first_line(error)}. The database is empty as before."
+        ) from error
+    return msgspec.structs.replace(proof, seconds=round(time.monotonic() - started, 2))
+
+
+async def _made_anew(connection: Connection, backup: Backup, head: str | None, tell: Tell) -> Proof:
+    """Make everything in the caller's transaction, with the rows of a dump, and prove it."""
+    manifest = backup.manifest
+    found: list[Contents] = []
+    left_out: list[str] = []
+
+    async def load() -> None:
+        tell("Restoring")
+        left_out.extend(await dump_rows.load(connection, backup.dump, manifest.dumped_by))
+        # Before what newer migrations do to the rows.
+        found.append(await read_contents(connection))
+
+    await migrate_around(connection, manifest.migrations.keys(), load)
+    # Without statistics the proof of a long history takes minutes.
+    await connection.execute("ANALYZE")
     tell("Proving")
-    return await prove(backup.manifest, url, head, started)
+    proof = await _proven(connection, manifest, found[0], head)
+    return msgspec.structs.replace(proof, left_out=left_out)
 
 
 async def prove(manifest: Manifest, url: str, head: str | None, started: float) -> Proof:
-    """Recompute everything in a restored database and compare it with the manifest."""
+    """Recompute everything in a database that was restored whole, and compare with the manifest.
+
+    Its functions came along: none of them runs unless all are ours. Raises BackupError.
+    """
     try:
         async with (
             connected(url) as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
+            # First of all: a database may have been told to search elsewhere.
+            await connection.execute("SET LOCAL search_path = pg_catalog")
+            await require_our_code(connection, manifest.livewall)
             found = await read_contents(connection)
-        checks = await recompute(url, manifest.contents.head.hash)
-        checks += [c for c in await recompute(url, head) if head and c.check.startswith("exported")]
+            proof = await _proven(connection, manifest, found, head)
     except asyncpg.PostgresError as error:
         raise BackupError(f"What was restored can not be read: {first_line(error)}.") from error
+    return msgspec.structs.replace(proof, seconds=round(time.monotonic() - started, 2))
+
+
+async def _proven(
+    connection: Connection, manifest: Manifest, found: Contents, head: str | None
+) -> Proof:
+    """Prove what the caller's transaction sees, by functions that are known to be ours."""
+    checks = await recompute_in(connection, manifest.contents.head.hash)
+    if head:
+        checks.append(await find_head(connection, head))
     wrong = [f"{c.check}: {c.detail}" for c in checks if not c.is_ok and c.check != ABOUT_RUNNING]
     return Proof(
         taken_at=manifest.taken_at.isoformat(),
         head=found.head.hash,
         rows=sum(found.rows.values()),
         balances=found.balances,
-        seconds=round(time.monotonic() - started, 2),
+        seconds=0.0,
         differences=[*differences(manifest, found), *wrong],
     )
 
 
 def check_known(manifest: Manifest, folder: Folder) -> None:
-    """Raise BackupError for the backup of a newer Livewall, whose functions may be unknown here."""
-    known = {migration.version for migration in folder.migrations}
-    newest = max(manifest.migrations, default=0)
+    """Raise BackupError for the backup of a newer Livewall, whose tables are unknown here."""
+    known = [migration.version for migration in folder.migrations]
+    applied = sorted(manifest.migrations)
+    newest = applied[-1] if applied else 0
     if newest not in known:
         raise BackupError(
             f"The backup is of Livewall {manifest.livewall} with migration {newest:04}, newer "
             "than this one: restore it with that."
         )
+    if applied != known[: len(applied)]:
+        raise BackupError("The manifest leaves out migrations that came before others.")
 
 
 async def _require_empty(connection: Connection, manifest: Manifest) -> None:
@@ -159,35 +177,6 @@ async def _require_empty(connection: Connection, manifest: Manifest) -> None:
         raise BackupError(
             f"The backup is of PostgreSQL {manifest.postgres_major} and this one is {major}: "
             f"restore it into {manifest.postgres_major} or newer."
-        )
-
-
-async def _make_roles(connection: Connection, folder: Folder, named: list[str]) -> None:
-    """Make the roles that the dump names, and let the owner create where its tables will be."""
-    async with connection.transaction():
-        await connection.execute(statements(folder.platform.text)[0])
-        await named_roles.make_missing(connection, named)
-        await connection.execute("GRANT USAGE, CREATE ON SCHEMA public TO livewall_owner")
-
-
-async def _load(backup: Backup, url: str) -> None:
-    """Load the dump, all of it or nothing."""
-    tool = find_tool("pg_restore", backup.manifest.dumped_by)
-    listed = await run_alone(tool, ["--list", str(backup.dump)])
-    wanted = [line for line in listed.splitlines() if not ELSEWHERE.search(line)]
-    with tempfile.NamedTemporaryFile("w", prefix="livewall-") as use_list:
-        use_list.write("\n".join(wanted) + "\n")
-        use_list.flush()
-        await run_on(
-            url,
-            tool,
-            [
-                "--single-transaction",
-                "--exit-on-error",
-                "--no-password",
-                f"--use-list={use_list.name}",
-                str(backup.dump),
-            ],
         )
 
 

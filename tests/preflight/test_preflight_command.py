@@ -149,6 +149,33 @@ async def test_a_backup_is_read_where_it_lies(shell: Shell, tmp_path: Path) -> N
     )
 
 
+async def test_a_backup_without_its_files_is_none(shell: Shell, tmp_path: Path) -> None:
+    asked = ("preflight", "--only", "P9", "--backups", str(tmp_path / "kept"))
+    shell.ok("backup", str(tmp_path / "kept"))
+    dump = tmp_path / "kept" / "database.dump"
+    whole = dump.read_bytes()
+    dump.write_bytes(b"")
+    found = shell.run(*asked)
+    assert (found.returncode, "database.dump has 0 bytes, and " in found.stdout) == (1, True)
+    dump.unlink()
+    found = shell.run(*asked)
+    assert (found.returncode, "database.dump can not be read" in found.stdout) == (1, True)
+    dump.write_bytes(whole)
+    shell.ok(*asked)
+
+
+async def test_nobody_makes_it_wait_by_a_lock(shell: Shell, stage: Stage) -> None:
+    fan, owner = stage.leader, stage.admin
+    async with fan.transaction(), owner.transaction():
+        await fan.execute("SET LOCAL ROLE authenticated")
+        await fan.execute("LOCK TABLE public.follows IN ACCESS EXCLUSIVE MODE")
+        await owner.execute("LOCK TABLE public.ledger_entries IN ACCESS EXCLUSIVE MODE")
+        found = shell.run("preflight", "--only", "S29,P12")
+        assert found.returncode == 2, found.stdout
+        assert "could not be looked at: canceling statement due to lock" in found.stdout
+        assert "Somebody holds a table of the ledger" in shell.refused("ledger", "verify")
+
+
 async def test_the_last_backup_is_found_by_itself(shell: Shell, tmp_path: Path) -> None:
     there = {"LIVEWALL_DATA_DIR": str(tmp_path / "data")}
     asked = ("preflight", "--only", "P9")

@@ -348,6 +348,10 @@ SITES: dict[str, tuple[Callable[[Site], Site], dict[str, str]]] = {
         lambda site: replace(site, newest_backup=lambda: datetime.now(UTC) - timedelta(hours=25)),
         {"P9": "fail"},
     ),
+    "a backup of the future": (
+        lambda site: replace(site, newest_backup=lambda: datetime.now(UTC) + timedelta(hours=1)),
+        {"P9": "fail"},
+    ),
     "a full disk": (
         lambda site: replace(site, space=_nearly_full),
         {"P11": "fail"},

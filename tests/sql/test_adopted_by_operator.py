@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from livewall import named_roles
 from livewall.adoption import adopt
 from livewall.migrate import Outcome, migrate
 from livewall.preflight.checks import Result, Site
@@ -132,11 +131,3 @@ async def test_a_backup_of_it_comes_back_where_the_administrator_is_unknown(
         monkeypatch.setattr(tempfile, "tempdir", str(data.parent))
         drilled = shell.run("restore", "--drill", str(tmp_path / "kept"))
     assert drilled.returncode == 0, drilled.stderr + drilled.stdout
-
-
-async def test_a_backup_names_a_superuser_only_if_something_is_theirs(database: Database) -> None:
-    admin = await database.admin()
-    name = await admin.fetchval("SELECT current_user")
-    assert name not in await named_roles.read(admin)
-    await admin.execute("CREATE TABLE public.notes (body text)")
-    assert name in await named_roles.read(admin)

@@ -24,7 +24,7 @@ from tests.conftest import BINARIES
 from tests.databases import Cluster
 from tests.shell import Shell, on
 from tests.sql import money
-from tests.sql.backups import SETTINGS, history, rewrite, settled_history
+from tests.sql.backups import SETTINGS, as_shipped, history, rewrite, settled_history
 from tests.sql.world import World
 from tests.waiting import until
 
@@ -208,6 +208,7 @@ async def test_a_copy_of_another_postgresql_becomes_the_embedded_one(
     world: World, cluster: Cluster, shell: Shell, drills: Path
 ) -> None:
     other = f"other_{world.database.name}"
+    await as_shipped(world)
     await cluster.execute(f"CREATE ROLE {other} SUPERUSER LOGIN")
     try:
         made = _copied(shell, drills / "kept")

@@ -15,7 +15,7 @@ import msgspec
 from livewall import operations
 from livewall import settings as livewall_settings
 from livewall.administrator import connected, first_line
-from livewall.backup import BackupError, find
+from livewall.backup import BackupError, find, require_whole
 from livewall.code_catalog import Connection
 from livewall.preflight import CHECKS
 from livewall.preflight.checks import Check, NotProven, Result, Site, Status, WrongError
@@ -36,6 +36,11 @@ UNSURE = (
     OSError,
     TimeoutError,
 )
+
+
+# People can hold tables that they may delete from: what waits for one is not proven.
+LOCK_WAIT = "1s"
+PATIENCE = f"SET lock_timeout = '{LOCK_WAIT}'; SET statement_timeout = '60s'"
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -73,11 +78,12 @@ class Asked:
 async def site(settings: Settings, asked: Asked) -> AsyncGenerator[Site]:
     """Connect as the administrator and as the server. Raises MigrationError, one line."""
     async with connected(settings.database_url) as admin, _as_server(settings) as web:
+        await admin.execute(PATIENCE)
         proof: list[LedgerCheck] = []
 
         async def prove() -> list[LedgerCheck]:
             if not proof:
-                proof.extend(await recompute(settings.database_url, asked.head or None))
+                proof.extend(await recompute(settings.database_url, asked.head or None, LOCK_WAIT))
             return proof
 
         yield Site(
@@ -130,9 +136,14 @@ def _newest_backup(named: str, data_path: Path) -> datetime | None:
             raise NotProven(f"no backup went well so far: {last.wrong}", "livewall backup FOLDER")
         return None
     try:
-        return find(Path(place)).manifest.taken_at
+        newest = find(Path(place))
     except BackupError as error:
         raise NotProven(str(error), "Name the folder that `livewall backup` writes to.") from error
+    try:
+        require_whole(newest)
+    except BackupError as error:
+        raise WrongError(str(error)) from error
+    return newest.manifest.taken_at
 
 
 @asynccontextmanager

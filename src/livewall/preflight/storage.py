@@ -12,6 +12,8 @@ from livewall.preflight.checks import NotProven, Result, Site, check, failed, no
 from livewall.sql_files import MigrationError
 
 BACKUP_AT_MOST = timedelta(hours=24)
+# A clock that is further ahead is wrong, or the manifest lies.
+AHEAD_AT_MOST = timedelta(minutes=5)
 SKEW_AT_MOST = 2.0
 FREE_AT_LEAST = 0.10
 ELSEWHERE = "Look there, or in your provider's console, that a tenth of its disk is free."
@@ -86,8 +88,9 @@ def judge_durability(found: dict[str, str]) -> Result:
     fix="Make one every day, keep it on another machine, and try once whether it can be restored.",
 )
 async def backup(at: Site) -> Result:
-    """Reads when the newest complete backup was taken, dump or copy: in the folder given with
-    `--backups`, else where the last one was made with this data folder.
+    """Reads when the newest complete backup was taken, dump or copy, and sees that its files are
+    there in the size that they had: in the folder given with `--backups`, else where the last one
+    was made with this data folder. Whether it comes back, only a drill says.
     """
     newest = at.newest_backup()
     if newest is None:
@@ -97,6 +100,12 @@ async def backup(at: Site) -> Result:
         )
     age = datetime.now(UTC) - newest
     hours = round(age.total_seconds() / 3600, 1)
+    if age < -AHEAD_AT_MOST:
+        return failed(
+            f"the newest says that it was taken {-hours:g} hours from now",
+            "Look which clock is wrong, or who wrote that manifest; then take another backup.",
+            hours=hours,
+        )
     if age > BACKUP_AT_MOST:
         return failed(f"the newest is {hours:g} hours old", hours=hours)
     return passed(f"the newest is {hours:g} hours old", hours=hours)
