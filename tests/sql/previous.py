@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from livewall.code_catalog import Connection
+from livewall.proof import recompute
+from tests.databases import Database
 
 HERE = Path(__file__).parent
 
@@ -17,6 +19,18 @@ CREATE FUNCTION auth.jwt() RETURNS jsonb LANGUAGE sql STABLE
     RETURN nullif(current_setting('request.jwt.claims', true), '')::jsonb;
 CREATE FUNCTION auth.uid() RETURNS uuid LANGUAGE sql STABLE RETURN (auth.jwt() ->> 'sub')::uuid;
 CREATE FUNCTION auth.role() RETURNS text LANGUAGE sql STABLE RETURN auth.jwt() ->> 'role';
+"""
+
+# Everything that a move could change: relations, routines, policies and rights, by name.
+EVERYTHING = """
+SELECT md5(string_agg(what, E'\\n' ORDER BY what)) FROM (
+    SELECT oid::regclass::text || coalesce(relacl::text, '') || relowner::text FROM pg_class
+    WHERE relnamespace::regnamespace::text NOT LIKE 'pg_%'
+    UNION ALL SELECT oid::regprocedure::text FROM pg_proc
+    UNION ALL SELECT nspname::text FROM pg_namespace WHERE nspname NOT LIKE 'pg_%'
+    UNION ALL SELECT to_jsonb(p)::text FROM public.profiles AS p
+    UNION ALL SELECT to_jsonb(e)::text FROM public.ledger_entries AS e
+) AS everything (what)
 """
 
 
@@ -40,3 +54,8 @@ async def damage(connection: Connection) -> None:
 
 def _script(name: str) -> str:
     return (HERE / f"previous_{name}.sql").read_text(encoding="utf-8")
+
+
+async def failing(database: Database) -> list[str]:
+    """Return the checks of the proof that fail."""
+    return [check.check for check in await recompute(database.admin_url, None) if not check.is_ok]

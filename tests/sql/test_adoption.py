@@ -1,34 +1,18 @@
 """The move from the previous schema: all of it comes along, or nothing happened."""
 
-import asyncio
-from functools import partial
-from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import pytest
 
 from livewall.adoption import Finding, adopt
 from livewall.code_catalog import Connection
 from livewall.migrate import Outcome, migrate
-from livewall.proof import recompute
 from livewall.sql_files import MigrationError
 from livewall.sql_lint import lint
 from tests.databases import Database, Person
-from tests.sql.previous import damage, settle
+from tests.sql.previous import EVERYTHING, damage, failing, settle
 
 PEOPLE = 120
-# Everything that a move could change: relations, routines, policies and rights, by name.
-EVERYTHING = """
-SELECT md5(string_agg(what, E'\\n' ORDER BY what)) FROM (
-    SELECT oid::regclass::text || coalesce(relacl::text, '') || relowner::text FROM pg_class
-    WHERE relnamespace::regnamespace::text NOT LIKE 'pg_%'
-    UNION ALL SELECT oid::regprocedure::text FROM pg_proc
-    UNION ALL SELECT nspname::text FROM pg_namespace WHERE nspname NOT LIKE 'pg_%'
-    UNION ALL SELECT to_jsonb(p)::text FROM public.profiles AS p
-    UNION ALL SELECT to_jsonb(e)::text FROM public.ledger_entries AS e
-) AS everything (what)
-"""
 # What people have now beside what they had, where it is not the same.
 OTHER_BALANCES = """
 SELECT o.username FROM previous.profiles AS o
@@ -74,11 +58,6 @@ def _rules(findings: list[Finding]) -> set[tuple[str, str, str, int]]:
 
 async def _column(admin: Connection, query: str) -> list[Any]:
     return [row[0] for row in await admin.fetch(query)]
-
-
-async def _proof(database: Database) -> list[str]:
-    """Return the checks of the proof that fail."""
-    return [check.check for check in await recompute(database.admin_url, None) if not check.is_ok]
 
 
 @pytest.mark.spec("S28")
@@ -167,7 +146,7 @@ async def _people_are_there(admin: Connection) -> None:
 
 
 async def _money_is_there(database: Database, admin: Connection) -> None:
-    assert await _proof(database) == []
+    assert await failing(database) == []
     assert await _column(admin, OTHER_BALANCES) == []
     gift = await admin.fetchrow("SELECT * FROM gifts WHERE id = md5('gave 4')::uuid")
     assert gift is not None
@@ -200,7 +179,7 @@ async def _money_is_there(database: Database, admin: Connection) -> None:
             " '{coins,coins}', '{-5,5}'), private.move(a.id, 5) FROM private.ledger_accounts AS a"
             " WHERE a.kind = 'wallet' AND a.profile_id = md5('old 1')::uuid"
         )
-    assert await _proof(database) == ["openings_match_the_move"]
+    assert await failing(database) == ["openings_match_the_move"]
 
 
 @pytest.mark.spec("S28")
@@ -232,88 +211,9 @@ async def test_money_that_does_not_add_up_is_refused_until_it_does(
         "INSERT INTO ledger_entries (entry_type, amount) VALUES ('found', -9)"
     )
     assert (await adopt(url, apply=True)).outcome == "adopted"
-    assert await _proof(empty_database) == []
+    assert await failing(empty_database) == []
     # Accounts are ours here: everybody has got one, to which a password can be given.
     assert await admin.fetchval("SELECT count(*) FROM auth.users") == 20
-
-
-async def _loses_the_answer_to_commit(
-    socket: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> None:
-    """Carry a connection both ways until it was asked to commit, and has."""
-    far_reader, far_writer = await asyncio.open_unix_connection(socket)
-    committing = False
-
-    async def ask() -> None:
-        nonlocal committing
-        while data := await reader.read(65_536):
-            committing = data[5:] == b"COMMIT;\0"
-            far_writer.write(data)
-        far_writer.close()
-
-    async def answer() -> None:
-        while data := await far_reader.read(65_536):
-            if committing:
-                break
-            writer.write(data)
-        writer.transport.abort()
-
-    await asyncio.gather(ask(), answer())
-
-
-@pytest.mark.spec("S28")
-async def test_a_connection_lost_at_the_very_end_is_not_said_to_have_changed_nothing(
-    empty_database: Database, tmp_path: Path
-) -> None:
-    await settle(await empty_database.admin(), 15)
-    parts = urlsplit(empty_database.admin_url)
-    folder, port = (parse_qs(parts.query)[name][0] for name in ("host", "port"))
-    carry = partial(_loses_the_answer_to_commit, f"{folder}/.s.PGSQL.{port}")
-    near = urlunsplit(parts._replace(query=f"host={tmp_path}&port={port}"))
-    async with await asyncio.start_unix_server(carry, tmp_path / f".s.PGSQL.{port}"):
-        with pytest.raises(MigrationError, match="Run this again: it does it, or says that it is"):
-            await adopt(near, apply=True)
-    assert (await adopt(empty_database.admin_url, apply=True)).outcome == "adopted before"
-
-
-async def _waiting(admin: Connection) -> int:
-    """Wait until somebody waits for a lock; return their process."""
-    while True:
-        pid: int | None = await admin.fetchval(
-            "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-            " AND datname = current_database()"
-        )
-        if pid is not None:
-            return pid
-        await asyncio.sleep(0.01)
-
-
-@pytest.mark.spec("S28")
-async def test_a_move_that_is_cut_off_leaves_nothing_and_runs_again(
-    empty_database: Database,
-) -> None:
-    url, admin, other = (
-        empty_database.admin_url,
-        await empty_database.admin(),
-        await empty_database.admin(),
-    )
-    await settle(admin, 15)
-    before = await admin.fetchval(EVERYTHING)
-    # The old application still has accounts open: the move has set the tables aside, and waits.
-    async with other.transaction():
-        await other.execute("LOCK TABLE auth.users IN ROW EXCLUSIVE MODE")
-        moving = asyncio.create_task(adopt(url, apply=True))
-        await admin.execute(f"SELECT pg_terminate_backend({await _waiting(admin)})")
-        with pytest.raises(MigrationError):
-            await moving
-    assert await admin.fetchval(EVERYTHING) == before
-
-    async with other.transaction():
-        await other.execute("SELECT FROM gifts LIMIT 1")
-        with pytest.raises(MigrationError, match="stop the old application"):
-            await adopt(url, apply=True)
-    assert (await adopt(url, apply=True)).outcome == "adopted"
-    assert await _proof(empty_database) == []
 
 
 @pytest.mark.spec("S28")
@@ -338,7 +238,7 @@ async def test_tables_that_are_not_there_are_named_and_read_as_empty(
     ]
     assert done.openings is not None
     assert await _column(admin, OTHER_BALANCES) == []
-    assert await _proof(empty_database) == []
+    assert await failing(empty_database) == []
     # The catalogue has what was given, even if no catalogue came along.
     assert await admin.fetchval("SELECT count(*) FROM gifts WHERE gift_type_id = 'rose'") == 5
 
