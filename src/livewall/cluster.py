@@ -118,7 +118,7 @@ class Cluster:
 
     def _lose(self, server_id: UUID) -> None:
         if self._heard_at.pop(server_id, None) is not None:
-            log.info("server_lost", name=self._names.pop(server_id, ""))
+            log.info("server_lost", server=self._names.pop(server_id, ""))
             _act(lambda: self._listener.lost(server_id))
 
     # What the bus tells.
@@ -165,7 +165,7 @@ class Cluster:
         is_met = sender in self._names
         self._names[sender] = alive.name
         if not is_met:
-            log.info("server_met", name=alive.name)
+            log.info("server_met", server=alive.name)
         if alive.is_new or not is_met:
             _act(lambda: self._listener.met(sender))
 
