@@ -10,7 +10,7 @@ import msgspec
 
 from livewall import embedded
 from livewall.administrator import described, set_authenticator_password
-from livewall.db import Database
+from livewall.db import Database, open_database
 from livewall.migrate import Outcome, migrate, require_current
 from livewall.postgres_folder import has_database
 from livewall.postgres_process import EmbeddedError
@@ -90,7 +90,7 @@ def ask(settings: Settings, question: Callable[[Database], Awaitable[T]]) -> T:
     """Connect once and return what `question` makes of the database. Raises Refusal."""
 
     async def asked() -> T:
-        database = Database(settings.web_database_url, size=1, direct_url=settings.direct_url)
+        database = open_database(settings, size=1)
         try:
             return await question(database)
         finally:

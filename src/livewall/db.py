@@ -19,6 +19,7 @@ from asyncpg.pool import PoolConnectionProxy
 
 from livewall import errors, metrics
 from livewall.errors import Refusal
+from livewall.settings import Settings
 
 T = TypeVar("T")
 Role = Literal["anon", "authenticated", "service_role"]
@@ -86,6 +87,11 @@ class Caller:
 
 ANYBODY = Caller("anon")
 SERVICE = Caller("service_role")
+
+
+def open_database(settings: Settings, *, size: int = 10) -> "Database":
+    """Return the database of these settings, past whose pooler dedicated connections lead."""
+    return Database(settings.web_database_url, size=size, direct_url=settings.direct_url)
 
 
 async def _no_reset(_connection: object) -> None:

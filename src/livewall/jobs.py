@@ -17,7 +17,7 @@ import structlog
 
 from livewall import events, ledger, metrics
 from livewall import log as logs
-from livewall.db import AWAY, SERVICE, Database, cause_of
+from livewall.db import AWAY, SERVICE, Database, cause_of, open_database
 from livewall.ending import end, until
 from livewall.errors import Refusal
 from livewall.payments import open_provider
@@ -260,7 +260,7 @@ def work(settings: Settings) -> None:
 
 
 async def _work(settings: Settings) -> None:
-    database = Database(settings.web_database_url, size=8, direct_url=settings.direct_url)
+    database = open_database(settings, size=8)
     provider = open_provider(settings, database)
     settlement = Settlement(database, provider)
     ending = asyncio.Event()

@@ -120,17 +120,16 @@ async def prove(manifest: Manifest, url: str, head: str | None, started: float) 
     Its functions came along: none of them runs unless all are ours. Raises BackupError.
     """
     try:
-        async with connected(url) as connection:
-            # First of all: a database may have been told to search elsewhere.
-            await connection.execute("SET search_path = pg_catalog")
+        async with (
+            connected(url) as connection,
+            connection.transaction(isolation="repeatable_read"),
+        ):
             await require_our_code(connection, manifest.livewall)
             # Without statistics the proof of a long history takes hours, and a copy has only those
             # that were there. Not earlier: what an index is about may call a function.
-            await connection.execute("ANALYZE")
-            async with connection.transaction(isolation="repeatable_read", readonly=True):
-                await require_our_code(connection, manifest.livewall)
-                found = await read_contents(connection)
-                proof = await _proven(connection, manifest, found, head)
+            await connection.execute("ANALYZE; SET TRANSACTION READ ONLY")
+            found = await read_contents(connection)
+            proof = await _proven(connection, manifest, found, head)
     except asyncpg.PostgresError as error:
         raise BackupError(f"What was restored can not be read: {first_line(error)}.") from error
     return msgspec.structs.replace(proof, seconds=round(time.monotonic() - started, 2))

@@ -9,7 +9,7 @@ from livewall.bus.postgres import PostgresBus
 from livewall.callers import Callers
 from livewall.changes import Changes
 from livewall.cluster import Cluster
-from livewall.db import SERVICE, Database
+from livewall.db import SERVICE, Database, open_database
 from livewall.everywhere import Everywhere
 from livewall.gift_batches import GiftBatches
 from livewall.hub import Hub
@@ -76,7 +76,7 @@ class Server:
 def assemble(settings: Settings) -> Server:
     """Make the parts; nothing connects or runs yet."""
     server_id = uuid4()
-    database = Database(settings.web_database_url, direct_url=settings.direct_url)
+    database = open_database(settings)
     callers = Callers(settings, database)
     hub = Hub()
     bus = PostgresBus(database, bytes.fromhex(settings.derive("bus")), server_id)

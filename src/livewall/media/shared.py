@@ -126,6 +126,11 @@ class SharedPlane:
             self._away.pop(member, None)
         return place
 
+    def _forget_all(self, stream_id: UUID) -> list[tuple[Member, AwayPlace]]:
+        members = [member for member, own in self._away.items() if stream_id in own]
+        places = [(member, self._forget(member, stream_id)) for member in members]
+        return [(member, place) for member, place in places if place is not None]
+
     def _tell_none(self, member: Member, stream_id: UUID, place: AwayPlace) -> None:
         client = self._hub.of_session(*member)
         if client is not None and place.told is not None:
@@ -196,10 +201,8 @@ class SharedPlane:
         if publisher is None:
             self._own.pop(stream_id, None)
             self._homes.pop(stream_id, None)
-            for member in [m for m, own in self._away.items() if stream_id in own]:
-                place = self._forget(member, stream_id)
-                if place is not None:
-                    self._tell_none(member, stream_id, place)
+            for member, place in self._forget_all(stream_id):
+                self._tell_none(member, stream_id, place)
             return
         client = self._hub.of_session(*publisher)
         # One without its snapshot settles when it has it (`connected`).
@@ -222,10 +225,8 @@ class SharedPlane:
         Those who had none come last; who gets one now counts from now on, not from the next
         heartbeat: the seats that the lost server's own viewers had may be all that counted.
         """
-        places = {member: own.get(stream_id) for member, own in self._away.items()}
-        back = [(member, place) for member, place in places.items() if place is not None]
+        back = self._forget_all(stream_id)
         for member, place in sorted(back, key=lambda found: found[1].held is None):
-            self._forget(member, stream_id)
             has_seat = self._rooms.ask(member, stream_id, place.held)
             if has_seat != (place.held is not None) or not place.is_answered:
                 self._decided(member, stream_id, has_seat)
